@@ -1,0 +1,328 @@
+/**
+ * convstore: conversations of chat bots, kept in SQLite or PostgreSQL.
+ *
+ * The public C interface; the Lua module is a thin binding over it. It knows handles, requests, results, statuses
+ * and errors. It does not know Lua, SQLite or libpq.
+ *
+ * One decision shapes it: an operation is a value. The caller fills a `convstore_request`, hands it down once, and gets
+ * one `convstore_result` up. So a call can be validated before anything is opened, tried again with the same ids, run on
+ * another thread, or stepped by an event loop, and a new operation adds an enumerator instead of a family of functions.
+ *
+ * Ownership words: *borrowed*: the caller keeps it alive and unchanged until the call returns; *owned*: the receiver
+ * frees it with the named function. Sizes are bytes, times are milliseconds since 1970-01-01 UTC, text is UTF-8 without
+ * NUL bytes. A handle may move between threads but serves one call at a time.
+ */
+#ifndef CONVSTORE_H
+#define CONVSTORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CONVSTORE_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define CONVSTORE_API __attribute__((visibility("default")))
+#else
+#define CONVSTORE_API
+#endif
+
+/** Limits, in bytes; the database enforces them as well. */
+#define CONVSTORE_MAX_USER_ID 255
+#define CONVSTORE_MAX_KEY 255
+#define CONVSTORE_MAX_TITLE 2048
+#define CONVSTORE_MAX_NAME 2048
+#define CONVSTORE_MAX_TOOL_CALL_ID 65536
+#define CONVSTORE_MAX_CONTENT 16777216
+#define CONVSTORE_DEFAULT_CONTENT 1048576
+/** Levels of tables in one JSON value; the outermost counts as 1. */
+#define CONVSTORE_MAX_JSON_DEPTH 64
+
+/** An integer that is not there. */
+#define CONVSTORE_ABSENT INT64_MIN
+
+/** Room for a UUID's text and its NUL. */
+#define CONVSTORE_ID_SIZE 37
+
+/** What every fallible function returns. The names are those of the Lua contract: CONVSTORE_E_BUSY is "busy". */
+typedef enum convstore_status {
+  CONVSTORE_OK = 0,
+  CONVSTORE_E_NOT_FOUND = -1,
+  CONVSTORE_E_INVALID = -2,
+  CONVSTORE_E_TOO_LARGE = -3,
+  CONVSTORE_E_CONFLICT = -4,
+  CONVSTORE_E_BUSY = -5,
+  CONVSTORE_E_TIMEOUT = -6,
+  CONVSTORE_E_UNAVAILABLE = -7,
+  CONVSTORE_E_SCHEMA = -8,
+  CONVSTORE_E_FULL = -9,
+  CONVSTORE_E_READONLY = -10,
+  CONVSTORE_E_CORRUPT = -11,
+  CONVSTORE_E_DENIED = -12,
+  CONVSTORE_E_UNSUPPORTED = -13,
+  CONVSTORE_E_INTERNAL = -14,
+  CONVSTORE_E_MEMORY = -15 /**< an allocation failed; nothing was written */
+} convstore_status;
+
+/** Why a call failed. Fixed in size, so that running out of memory can be reported too. */
+typedef struct convstore_error {
+  int status;        /**< a convstore_status */
+  int native;        /**< the database's own code (SQLite: extended result code), 0 if there is none */
+  char message[640]; /**< one sentence that starts with the status's name and a colon */
+} convstore_error;
+
+/** UTF-8 text with its length; `data == NULL` is absent, `size == 0` with data is the empty string. */
+typedef struct convstore_text {
+  const char *data;
+  size_t size;
+} convstore_text;
+
+typedef enum convstore_role {
+  CONVSTORE_ROLE_USER = 0,
+  CONVSTORE_ROLE_ASSISTANT,
+  CONVSTORE_ROLE_SYSTEM,
+  CONVSTORE_ROLE_DEVELOPER,
+  CONVSTORE_ROLE_TOOL,
+  CONVSTORE_ROLES /**< how many there are */
+} convstore_role;
+
+typedef enum convstore_mark { /* a conversation's `status`: the application's mark, which refuses nothing */
+  CONVSTORE_MARK_ACTIVE = 0,
+  CONVSTORE_MARK_ARCHIVED,
+  CONVSTORE_MARK_CLOSED,
+  CONVSTORE_MARKS
+} convstore_mark;
+
+/** One message. JSON fields are texts of JSON: arrays for parts, tool_calls and attachments. */
+typedef struct convstore_message {
+  char id[CONVSTORE_ID_SIZE]; /**< "" on append: made by the library and written here before the first try */
+  int64_t seq;                /**< given by the database */
+  convstore_role role;
+  convstore_text content;      /**< absent, or the text; then parts is absent */
+  convstore_text parts;        /**< content parts; then content is absent */
+  convstore_text name;
+  convstore_text tool_calls;
+  convstore_text tool_call_id; /**< required of a tool message */
+  convstore_text attachments;
+  convstore_text metadata;
+  int64_t token_count;   /**< CONVSTORE_ABSENT on append: a quarter of the content's bytes, rounded up */
+  int64_t created_at_ms; /**< CONVSTORE_ABSENT on append: now */
+  int64_t updated_at_ms; /**< CONVSTORE_ABSENT unless annotated */
+  int64_t redacted_at_ms; /**< CONVSTORE_ABSENT unless redacted */
+} convstore_message;
+
+#define CONVSTORE_MESSAGE_INIT                                                                          \
+  {                                                                                                     \
+    .token_count = CONVSTORE_ABSENT, .created_at_ms = CONVSTORE_ABSENT,                                 \
+    .updated_at_ms = CONVSTORE_ABSENT, .redacted_at_ms = CONVSTORE_ABSENT                               \
+  }
+
+/** One conversation, as the database has it. The number of its messages is `last_seq`. */
+typedef struct convstore_conversation {
+  char id[CONVSTORE_ID_SIZE];
+  convstore_text key;
+  convstore_text title;
+  convstore_text metadata; /**< JSON */
+  convstore_mark mark;
+  int64_t created_at_ms;
+  int64_t updated_at_ms;
+  int64_t deleted_at_ms; /**< CONVSTORE_ABSENT unless soft-deleted */
+  int64_t last_seq;
+  int64_t token_count;
+  char forked_from_id[CONVSTORE_ID_SIZE]; /**< "" unless a fork */
+  int64_t forked_from_seq;
+} convstore_conversation;
+
+/** One step of the schema's history. */
+typedef struct convstore_migration {
+  int version;
+  const char *name;
+  int64_t applied_at_ms; /**< CONVSTORE_ABSENT: pending */
+  const char *up;        /**< the SQL that applies it to this database */
+  const char *down;
+} convstore_migration;
+
+/** What may be asked. Each names the request's fields that it reads and the result's that it fills. */
+typedef enum convstore_operation {
+  /** A new conversation from `conversation`; its empty id is filled in. The same id again gives the same one.
+   *  -> conversation. E_CONFLICT: the key is taken, or the id belongs to a soft-deleted one. */
+  CONVSTORE_CREATE = 1,
+  /** The live conversation with conversation.key, created from `conversation` if there is none. -> conversation. */
+  CONVSTORE_CONVERSATION,
+  /** The conversation conversation_id; a soft-deleted one only with `deleted`. -> conversation. */
+  CONVSTORE_GET,
+  /** Changes the fields of `conversation` that `changes` names; `merge` merges metadata. -> conversation. */
+  CONVSTORE_UPDATE,
+  /** Soft delete, its undo, and hard delete, of conversation_id. RESTORE -> conversation. */
+  CONVSTORE_DELETE,
+  CONVSTORE_RESTORE,
+  CONVSTORE_PURGE,
+  /** Adds messages[n_messages], all or none; `expect` is the last seq seen or CONVSTORE_ABSENT. A message whose id is
+   *  stored already with the same role and content comes back as stored. Empty ids are filled in.
+   *  -> messages (their texts borrow from the request, or are owned where they were read back), conversation's
+   *  counters, mark and updated_at. E_CONFLICT: `expect`, or an id that is another message's. */
+  CONVSTORE_APPEND,
+  /** One message of conversation_id, by message_id if that is not "", else by seq. -> messages[1]. */
+  CONVSTORE_MESSAGE,
+  /** Messages of conversation_id with after < seq < before and a role in `roles` (bits 1 << role; 0: any), at most
+   *  `limit`, counted from the end if `from_end`; oldest first, unless `descending`. With `max_bytes`, it stops after
+   *  the message that brings the texts over it, and says so in `more`. -> messages, more. */
+  CONVSTORE_HISTORY,
+  /** The first and last seq of what HISTORY would give, without reading it. -> first_seq, last_seq (0: none). */
+  CONVSTORE_BOUNDS,
+  /** Merges `metadata` (RFC 7396) into the metadata of message `seq`. -> messages[1]. */
+  CONVSTORE_ANNOTATE,
+  /** Removes what message `seq` says, keeping seq, id, role, times, tokens and tool_call_id. -> messages[1]. */
+  CONVSTORE_REDACT,
+  /** A transaction around later calls of this handle; inside one, a savepoint. COMMIT and ROLLBACK end the innermost. */
+  CONVSTORE_BEGIN,
+  CONVSTORE_COMMIT,
+  CONVSTORE_ROLLBACK,
+  /** -> schema_version, newest_version. */
+  CONVSTORE_SCHEMA_VERSION,
+  /** -> migrations, schema_version, newest_version. */
+  CONVSTORE_MIGRATIONS,
+  /** Up or down to `target` (CONVSTORE_ABSENT: the newest), all or nothing. -> schema_version, newest_version. */
+  CONVSTORE_MIGRATE,
+  CONVSTORE_OPERATIONS /**< one more than the last */
+} convstore_operation;
+
+enum { /* bits of convstore_request.changes */
+  CONVSTORE_CHANGE_TITLE = 1,
+  CONVSTORE_CHANGE_MARK = 2,
+  CONVSTORE_CHANGE_METADATA = 4,
+  CONVSTORE_CHANGE_KEY = 8
+};
+
+/** What a caller asks. Texts are borrowed. Zeroed fields are absent; start from CONVSTORE_REQUEST_INIT. */
+typedef struct convstore_request {
+  convstore_operation operation;
+  convstore_text user_id; /**< 1-255 bytes; whose data the call may touch */
+  char conversation_id[CONVSTORE_ID_SIZE];
+  convstore_conversation conversation; /**< CREATE, CONVERSATION, UPDATE; id is filled in where it is "" */
+  unsigned changes;
+  bool merge;
+  bool deleted;
+  convstore_message *messages; /**< APPEND; ids are filled in where they are "" */
+  size_t n_messages;
+  int64_t expect;
+  char message_id[CONVSTORE_ID_SIZE];
+  int64_t seq;
+  convstore_text metadata;
+  int64_t after;  /**< exclusive; CONVSTORE_ABSENT: from the first */
+  int64_t before; /**< exclusive; CONVSTORE_ABSENT: to the last */
+  int64_t limit;  /**< rows; CONVSTORE_ABSENT: all */
+  bool from_end;
+  bool descending;
+  unsigned roles;
+  size_t max_bytes; /**< 0: no limit */
+  int64_t target;
+} convstore_request;
+
+#define CONVSTORE_REQUEST_INIT                                                                          \
+  {                                                                                                     \
+    .conversation = {.created_at_ms = CONVSTORE_ABSENT}, .expect = CONVSTORE_ABSENT,                    \
+    .after = CONVSTORE_ABSENT, .before = CONVSTORE_ABSENT, .limit = CONVSTORE_ABSENT,                   \
+    .target = CONVSTORE_ABSENT                                                                          \
+  }
+
+/** What comes back; start from zeroes, free with convstore_result_free() whatever the status was. */
+typedef struct convstore_result {
+  convstore_conversation conversation;
+  convstore_message *messages;
+  size_t n_messages;
+  bool more;
+  int64_t first_seq;
+  int64_t last_seq;
+  convstore_migration *migrations;
+  size_t n_migrations;
+  int schema_version;
+  int newest_version;
+  struct convstore_arena *memory; /**< owns everything above that was not borrowed */
+} convstore_result;
+
+typedef enum convstore_migrate {
+  CONVSTORE_MIGRATE_DEFAULT = 0, /**< set up an empty database; bring an older one up to date where that is safe */
+  CONVSTORE_MIGRATE_ALWAYS,
+  CONVSTORE_MIGRATE_NEVER /**< open whatever the schema is; other calls give E_SCHEMA until it is right */
+} convstore_migrate;
+
+/** How to open. Zeroes are the defaults. */
+typedef struct convstore_options {
+  convstore_migrate migrate;
+  bool durability_normal;    /**< false: a returned append survives power loss; true: a killed process */
+  bool replace_text;         /**< each byte that is not UTF-8 becomes U+FFFD instead of an error */
+  bool readonly;
+  int64_t timeout_ms;        /**< for one call, waiting for locks included; 0: 10,000 */
+  int64_t max_content_bytes; /**< 0: CONVSTORE_DEFAULT_CONTENT; at most CONVSTORE_MAX_CONTENT */
+  const char *users;         /**< "TABLE(COLUMN)" that user ids refer to, or NULL; copied */
+} convstore_options;
+
+typedef struct convstore convstore;
+
+/**
+ * Opens a store. Blocks up to the timeout.
+ * @param out      the handle, owned: convstore_close(). Untouched on failure.
+ * @param dsn      a path, ":memory:", "sqlite:PATH"
+ * @param options  or NULL; copied
+ * @return CONVSTORE_OK; E_CORRUPT: not a database; E_SCHEMA: newer or foreign schema; E_BUSY; E_READONLY; E_DENIED;
+ *         E_UNAVAILABLE: no such folder; E_INVALID: an option; E_UNSUPPORTED: no such kind of database; E_FULL
+ */
+CONVSTORE_API int convstore_open(convstore **out, const char *dsn, const convstore_options *options,
+                                 convstore_error *err);
+
+/** Closes a store, rolling back a transaction left open. NULL is fine. */
+CONVSTORE_API void convstore_close(convstore *store);
+
+/**
+ * Runs one request to its end. Blocks up to the timeout.
+ * @param out      zeroed by the caller; filled on success, to be freed in any case
+ * @param request  borrowed; ids that were "" are filled in before the first try, so that a caller may try again
+ * @return CONVSTORE_OK or the reason, also in err (which may be NULL)
+ */
+CONVSTORE_API int convstore_run(convstore_result *out, convstore *store, convstore_request *request,
+                                convstore_error *err);
+
+/** Frees what a result owns and zeroes it. */
+CONVSTORE_API void convstore_result_free(convstore_result *result);
+
+/** How many transactions are open on this handle, one inside the other. */
+CONVSTORE_API int convstore_depth(const convstore *store);
+
+/** A new UUID, version 7 (RFC 9562): time-ordered, and growing within a process. Thread-safe.
+ *  @return CONVSTORE_OK, or E_INTERNAL when the system gives no random bytes */
+CONVSTORE_API int convstore_uuid(char out[CONVSTORE_ID_SIZE], convstore_error *err);
+
+/** Copies an id given by a caller. `field` names it in the error. E_INVALID: no lower-case UUID. */
+CONVSTORE_API int convstore_id_set(char out[CONVSTORE_ID_SIZE], convstore_text id, const char *field,
+                                   convstore_error *err);
+
+/** "user", "assistant", ... and back; `*_parse` gives E_INVALID for another name. */
+CONVSTORE_API const char *convstore_role_name(convstore_role role);
+CONVSTORE_API int convstore_role_parse(convstore_role *out, convstore_text name, convstore_error *err);
+CONVSTORE_API const char *convstore_mark_name(convstore_mark mark);
+CONVSTORE_API int convstore_mark_parse(convstore_mark *out, convstore_text name, convstore_error *err);
+
+/** "busy" for CONVSTORE_E_BUSY. */
+CONVSTORE_API const char *convstore_status_name(int status);
+
+/** Fills an error as the library does: "status: sentence", cut at a whole character. Returns `status`. */
+CONVSTORE_API int convstore_fail(convstore_error *err, int status, const char *format, ...)
+#if defined(__GNUC__)
+    __attribute__((format(printf, 3, 4)))
+#endif
+    ;
+
+/** Room for "2026-01-31T23:59:59.123Z" and its NUL. */
+#define CONVSTORE_TIME_SIZE 25
+/** E_INVALID outside the years 0000-9999. */
+CONVSTORE_API int convstore_iso8601(char out[CONVSTORE_TIME_SIZE], int64_t time_ms, convstore_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
