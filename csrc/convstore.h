@@ -102,23 +102,23 @@ typedef struct convstore_message {
   char id[CONVSTORE_ID_SIZE]; /**< "" on append: made by the library and written here before the first try */
   int64_t seq;                /**< given by the database */
   convstore_role role;
-  convstore_text content;      /**< absent, or the text; then parts is absent */
-  convstore_text parts;        /**< content parts; then content is absent */
+  convstore_text content; /**< absent, or the text; then parts is absent */
+  convstore_text parts;   /**< content parts; then content is absent */
   convstore_text name;
   convstore_text tool_calls;
   convstore_text tool_call_id; /**< required of a tool message */
   convstore_text attachments;
   convstore_text metadata;
-  int64_t token_count;   /**< CONVSTORE_ABSENT on append: a quarter of the content's bytes, rounded up */
-  int64_t created_at_ms; /**< CONVSTORE_ABSENT on append: now */
-  int64_t updated_at_ms; /**< CONVSTORE_ABSENT unless annotated */
+  int64_t token_count;    /**< CONVSTORE_ABSENT on append: a quarter of the content's bytes, rounded up */
+  int64_t created_at_ms;  /**< CONVSTORE_ABSENT on append: now */
+  int64_t updated_at_ms;  /**< CONVSTORE_ABSENT unless annotated */
   int64_t redacted_at_ms; /**< CONVSTORE_ABSENT unless redacted */
 } convstore_message;
 
-#define CONVSTORE_MESSAGE_INIT                                                                          \
-  {                                                                                                     \
-    .token_count = CONVSTORE_ABSENT, .created_at_ms = CONVSTORE_ABSENT,                                 \
-    .updated_at_ms = CONVSTORE_ABSENT, .redacted_at_ms = CONVSTORE_ABSENT                               \
+#define CONVSTORE_MESSAGE_INIT                                                                               \
+  {                                                                                                          \
+    .token_count = CONVSTORE_ABSENT, .created_at_ms = CONVSTORE_ABSENT, .updated_at_ms = CONVSTORE_ABSENT,   \
+    .redacted_at_ms = CONVSTORE_ABSENT                                                                       \
   }
 
 /** One conversation, as the database has it. The number of its messages is `last_seq`. */
@@ -223,11 +223,11 @@ typedef struct convstore_request {
   int64_t target;
 } convstore_request;
 
-#define CONVSTORE_REQUEST_INIT                                                                          \
-  {                                                                                                     \
-    .conversation = {.created_at_ms = CONVSTORE_ABSENT}, .expect = CONVSTORE_ABSENT,                    \
-    .after = CONVSTORE_ABSENT, .before = CONVSTORE_ABSENT, .limit = CONVSTORE_ABSENT,                   \
-    .target = CONVSTORE_ABSENT                                                                          \
+#define CONVSTORE_REQUEST_INIT                                                                               \
+  {                                                                                                          \
+    .conversation = {.created_at_ms = CONVSTORE_ABSENT}, .expect = CONVSTORE_ABSENT,                         \
+    .after = CONVSTORE_ABSENT, .before = CONVSTORE_ABSENT, .limit = CONVSTORE_ABSENT,                        \
+    .target = CONVSTORE_ABSENT                                                                               \
   }
 
 /** What comes back; start from zeroes, free with convstore_result_free() whatever the status was. */
@@ -246,7 +246,7 @@ typedef struct convstore_result {
 } convstore_result;
 
 typedef enum convstore_migrate {
-  CONVSTORE_MIGRATE_DEFAULT = 0, /**< set up an empty database; bring an older one up to date where that is safe */
+  CONVSTORE_MIGRATE_DEFAULT = 0, /**< set up an empty database; update an older one where that is safe */
   CONVSTORE_MIGRATE_ALWAYS,
   CONVSTORE_MIGRATE_NEVER /**< open whatever the schema is; other calls give E_SCHEMA until it is right */
 } convstore_migrate;
@@ -254,8 +254,8 @@ typedef enum convstore_migrate {
 /** How to open. Zeroes are the defaults. */
 typedef struct convstore_options {
   convstore_migrate migrate;
-  bool durability_normal;    /**< false: a returned append survives power loss; true: a killed process */
-  bool replace_text;         /**< each byte that is not UTF-8 becomes U+FFFD instead of an error */
+  bool durability_normal; /**< false: a returned append survives power loss; true: a killed process */
+  bool replace_text;      /**< each byte that is not UTF-8 becomes U+FFFD instead of an error */
   bool readonly;
   int64_t timeout_ms;        /**< for one call, waiting for locks included; 0: 10,000 */
   int64_t max_content_bytes; /**< 0: CONVSTORE_DEFAULT_CONTENT; at most CONVSTORE_MAX_CONTENT */

@@ -32,12 +32,12 @@ struct convstore_call {
   convstore_result *result;   /* out: allocate from convstore__arena(result) */
   convstore_error *err;       /* never NULL */
   int64_t now_ms;             /* wall clock at the start: what created_at and updated_at become */
-  int64_t deadline_ms;        /* monotonic clock (convstore__monotonic_ms): the call must have ended by then */
-  int depth;                  /* transactions open around this call; 0: the call is a transaction of its own */
-  struct {                    /* out, with CONVSTORE_PENDING */
+  int64_t deadline_ms; /* monotonic clock (convstore__monotonic_ms): the call must have ended by then */
+  int depth;           /* transactions open around this call; 0: the call is a transaction of its own */
+  struct {             /* out, with CONVSTORE_PENDING */
     int fd;
-    short events;       /* POLLIN, POLLOUT or both */
-    int64_t until_ms;   /* monotonic: resume by then even if nothing happened */
+    short events;     /* POLLIN, POLLOUT or both */
+    int64_t until_ms; /* monotonic: resume by then even if nothing happened */
   } want;
 };
 
@@ -46,7 +46,8 @@ struct convstore_connection {
   const struct convstore_backend *backend;
   int schema_version; /* as last seen; -1: our tables without our list of migrations, or an edited one */
   convstore_user_id_type user_id_type;
-  bool lost; /* the transaction around this call is gone (disk full, connection lost): only rolling back is left */
+  /* The transaction around this call is gone (disk full, connection lost): only rolling back is left. */
+  bool lost;
 };
 
 struct convstore_backend {

@@ -44,8 +44,9 @@ int convstore__migrate_check(int *version, const struct convstore_migration_step
  * The plan from what is applied to `target` (CONVSTORE_ABSENT: the newest known).
  * E_SCHEMA as above, and where the database is newer than this library; E_INVALID: no such target.
  */
-int convstore__migrate_plan(struct convstore_migration_plan *out, const struct convstore_migration_step *steps,
-                            size_t n_steps, const struct convstore_migration_applied *applied, size_t n_applied,
+int convstore__migrate_plan(struct convstore_migration_plan *out,
+                            const struct convstore_migration_step *steps, size_t n_steps,
+                            const struct convstore_migration_applied *applied, size_t n_applied,
                             int64_t target, convstore_error *err);
 
 /* The step to run as the i-th of a plan, counted from 0. */
