@@ -1,0 +1,203 @@
+/*
+ * The store: opening, running one request, closing. The only file that calls a backend's functions.
+ * It decides what a call needs (a right schema, a live transaction, time left) and drives it until it is done. One loop
+ * serves backends that block and backends that are stepped, so an event loop needs no second way through.
+ */
+#include "store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena.h"
+#include "clock.h"
+#include "request.h"
+#include "wait.h"
+
+#define DEFAULT_TIMEOUT_MS 10000
+
+struct convstore {
+  struct convstore_connection *connection;
+  convstore_options options; /* with defaults filled in; options.users is not kept */
+  int depth;                 /* open transactions, one inside the other */
+};
+
+/* Runs a call to its end. One that is still pending after its deadline is given up. */
+static int drive(struct convstore_connection *connection, struct convstore_call *call)
+{
+  const struct convstore_backend *backend = connection->backend;
+  int status = backend->start(connection, call);
+  while (status == CONVSTORE_PENDING) {
+    bool late = convstore__monotonic_ms() >= call->deadline_ms;
+    if (!late) convstore__wait(call);
+    status = backend->resume(connection, call);
+    if (status == CONVSTORE_PENDING && late) {
+      backend->cancel(connection, call);
+      return convstore_fail(call->err, CONVSTORE_E_TIMEOUT,
+                            "the database has the call but gave no answer in time; try again with the same id");
+    }
+  }
+  return status;
+}
+
+static int run(convstore *store, convstore_request *request, convstore_result *result, int64_t now_ms,
+               int64_t deadline_ms, convstore_error *err)
+{
+  struct convstore_call call = {
+      .request = request,
+      .result = result,
+      .err = err,
+      .now_ms = now_ms,
+      .deadline_ms = deadline_ms,
+      .depth = store->depth,
+  };
+  return drive(store->connection, &call);
+}
+
+static int newest(const convstore *store)
+{
+  return (int)store->connection->backend->n_steps;
+}
+
+/* Refuses what needs our tables while they are not there. Looks again first: another process may have made them. */
+static int require_schema(convstore *store, int64_t deadline_ms, convstore_error *err)
+{
+  struct convstore_connection *connection = store->connection;
+  convstore_request request = CONVSTORE_REQUEST_INIT;
+  convstore_result result = {0};
+  if (connection->schema_version == newest(store)) return CONVSTORE_OK;
+
+  request.operation = CONVSTORE_SCHEMA_VERSION;
+  int status = run(store, &request, &result, convstore__wall_ms(), deadline_ms, err);
+  convstore_result_free(&result);
+  if (status != CONVSTORE_OK) return status;
+  if (connection->schema_version == newest(store)) return CONVSTORE_OK;
+  if (connection->schema_version < 0)
+    return convstore_fail(err, CONVSTORE_E_SCHEMA, "the applied migrations are not those of this library; restore the "
+                                                   "convstore tables from a backup, or use another database");
+  if (connection->schema_version > newest(store))
+    return convstore_fail(err, CONVSTORE_E_SCHEMA,
+                          "the database has schema version %d and this library knows %d; update convstore",
+                          connection->schema_version, newest(store));
+  return convstore_fail(err, CONVSTORE_E_SCHEMA,
+                        "the database has schema version %d and %d is needed; call store:migrate(), or run "
+                        "convstore migrate up",
+                        connection->schema_version, newest(store));
+}
+
+/* What depends on the transactions around a call. */
+static int require_transaction(const convstore *store, convstore_operation operation, convstore_error *err)
+{
+  bool ends = operation == CONVSTORE_COMMIT || operation == CONVSTORE_ROLLBACK;
+  if (ends && store->depth == 0)
+    return convstore_fail(err, CONVSTORE_E_INVALID, "no transaction is open; begin one first");
+  if (operation == CONVSTORE_MIGRATE && store->depth > 0)
+    return convstore_fail(err, CONVSTORE_E_INVALID,
+                          "migrate runs in a transaction of its own; call it outside store:transaction");
+  if (store->connection->lost && operation != CONVSTORE_ROLLBACK && operation != CONVSTORE_COMMIT)
+    return convstore_fail(err, CONVSTORE_E_UNAVAILABLE,
+                          "an earlier failure ended this transaction and undid it; let it end, then run it again");
+  return CONVSTORE_OK;
+}
+
+/* COMMIT and ROLLBACK end the innermost transaction whatever they answer. */
+static int end_transaction(convstore *store, convstore_request *request, convstore_result *result, int64_t deadline_ms,
+                           convstore_error *err)
+{
+  bool lost = store->connection->lost;
+  int status = CONVSTORE_OK;
+  if (!lost) status = run(store, request, result, convstore__wall_ms(), deadline_ms, err);
+  store->depth--;
+  if (store->depth == 0) store->connection->lost = false;
+  if (lost && request->operation == CONVSTORE_COMMIT)
+    return convstore_fail(err, CONVSTORE_E_UNAVAILABLE,
+                          "nothing was committed: an earlier failure undid this transaction; run it again");
+  return status;
+}
+
+int convstore_run(convstore_result *out, convstore *store, convstore_request *request, convstore_error *err)
+{
+  convstore_error ignored;
+  convstore_request prepared;
+  int64_t now_ms = convstore__wall_ms();
+  int64_t deadline_ms = convstore__monotonic_ms() + store->options.timeout_ms;
+  if (err == NULL) err = &ignored;
+  if (request->operation <= CONVSTORE_OPEN || request->operation >= CONVSTORE_OPERATIONS)
+    return convstore_fail(err, CONVSTORE_E_INVALID, "no such operation: %d", (int)request->operation);
+
+  int status = require_transaction(store, request->operation, err);
+  if (status == CONVSTORE_OK && request->operation < CONVSTORE_SCHEMA_VERSION && !store->connection->lost)
+    status = require_schema(store, deadline_ms, err);
+  if (status == CONVSTORE_OK)
+    status = convstore__request_prepare(&prepared, request, &store->options, store->connection->user_id_type, now_ms,
+                                        out, err);
+  if (status != CONVSTORE_OK) return status;
+  if (request->operation == CONVSTORE_COMMIT || request->operation == CONVSTORE_ROLLBACK)
+    return end_transaction(store, &prepared, out, deadline_ms, err);
+  status = run(store, &prepared, out, now_ms, deadline_ms, err);
+  if (status == CONVSTORE_OK && request->operation == CONVSTORE_BEGIN) store->depth++;
+  return status;
+}
+
+static int check_options(convstore_options *options, convstore_error *err)
+{
+  if (options->timeout_ms == 0) options->timeout_ms = DEFAULT_TIMEOUT_MS;
+  if (options->max_content_bytes == 0) options->max_content_bytes = CONVSTORE_DEFAULT_CONTENT;
+  if (options->timeout_ms < 1 || options->timeout_ms > INT32_MAX)
+    return convstore_fail(err, CONVSTORE_E_INVALID, "timeout is outside 0.001-2147483 seconds");
+  if (options->max_content_bytes < 1 || options->max_content_bytes > CONVSTORE_MAX_CONTENT)
+    return convstore_fail(err, CONVSTORE_E_INVALID, "max_content_bytes is outside 1-%d", CONVSTORE_MAX_CONTENT);
+  return CONVSTORE_OK;
+}
+
+int convstore__open_backend(convstore **out, const struct convstore_backend *backend, const char *location,
+                            const convstore_options *options, convstore_error *err)
+{
+  convstore_error ignored;
+  convstore_request request = {.operation = (convstore_operation)CONVSTORE_OPEN};
+  convstore_result result = {0};
+  if (err == NULL) err = &ignored;
+  convstore *store = calloc(1, sizeof *store);
+  if (store == NULL) return convstore_fail(err, CONVSTORE_E_MEMORY, "no memory for a store");
+  if (options != NULL) store->options = *options;
+
+  int status = check_options(&store->options, err);
+  if (status == CONVSTORE_OK) status = backend->create(&store->connection, location, &store->options, err);
+  store->options.users = NULL; /* borrowed until here; the connection has its copy */
+  if (status == CONVSTORE_OK)
+    status = run(store, &request, &result, convstore__wall_ms(),
+                 convstore__monotonic_ms() + store->options.timeout_ms, err);
+  convstore_result_free(&result);
+  if (status != CONVSTORE_OK) {
+    convstore_close(store);
+    return status;
+  }
+  *out = store;
+  return CONVSTORE_OK;
+}
+
+int convstore_open(convstore **out, const char *dsn, const convstore_options *options, convstore_error *err)
+{
+  const struct convstore_backend *backend;
+  const char *location;
+  int status = convstore__backend_for(&backend, &location, dsn, err);
+  if (status != CONVSTORE_OK) return status;
+  return convstore__open_backend(out, backend, location, options, err);
+}
+
+void convstore_close(convstore *store)
+{
+  if (store == NULL) return;
+  if (store->connection != NULL) store->connection->backend->close(store->connection);
+  free(store);
+}
+
+void convstore_result_free(convstore_result *result)
+{
+  convstore__arena_free(result->memory);
+  memset(result, 0, sizeof *result);
+}
+
+int convstore_depth(const convstore *store)
+{
+  return store->depth;
+}

@@ -1,0 +1,68 @@
+/*
+ * One SQLite connection: opening, statements, locks and errors; what the operations are written in.
+ * Private to this folder, the only one that includes <sqlite3.h>.
+ */
+#ifndef CONVSTORE_SQLITE_CONNECTION_H
+#define CONVSTORE_SQLITE_CONNECTION_H
+
+#include <sqlite3.h>
+
+#include "../core/arena.h"
+#include "../core/backend.h"
+#include "sqlite_statements.h"
+
+struct sqlite_connection {
+  struct convstore_connection base; /* first: the core sees only this */
+  sqlite3 *db;
+  char *path;
+  char *users; /* the option, or NULL */
+  convstore_options options;
+  int64_t deadline_ms; /* of the call under way: until when the busy handler waits */
+  sqlite3_stmt *statements[SQLITE_STATEMENTS]; /* prepared on first use */
+};
+
+/* Opens the file and sets what holds for a connection, without changing the file. */
+int sqlite_connect(struct sqlite_connection *connection, convstore_error *err);
+
+/* Switches the file to write-ahead logging, unless it is that already or cannot be. Waits until the deadline. */
+int sqlite_use_wal(struct sqlite_connection *connection, convstore_error *err);
+
+/* Finalizes every cached statement: before DDL and before closing. */
+void sqlite_forget_statements(struct sqlite_connection *connection);
+
+/* A cached statement, reset and ready to bind. NULL: err says why. */
+sqlite3_stmt *sqlite_statement(struct sqlite_connection *connection, int id, convstore_error *err);
+
+/* Steps a statement without rows to its end and resets it. */
+int sqlite_exec(struct sqlite_connection *connection, sqlite3_stmt *statement, convstore_error *err);
+
+/* Prepares nothing ahead: runs a text of one or more statements, as migrations and pragmas are. */
+int sqlite_run_script(struct sqlite_connection *connection, const char *sql, convstore_error *err);
+
+/* Turns the connection's last error into a status and a sentence that names the file and what to do. */
+int sqlite_fail(struct sqlite_connection *connection, convstore_error *err);
+int sqlite_no_memory(convstore_error *err);
+
+/* An absent value binds NULL. Texts are bound without a copy: they live until the statement is reset. */
+int sqlite_bind_text(sqlite3_stmt *statement, int index, convstore_text text);
+int sqlite_bind_id(sqlite3_stmt *statement, int index, const char *id);
+int sqlite_bind_optional(sqlite3_stmt *statement, int index, int64_t value);
+
+/* Binds ?1 and ?2, which almost every statement begins with. */
+int sqlite_bind_conversation(sqlite3_stmt *statement, const struct convstore_call *call);
+
+/* Column values. NULL is absent. A text lives in the result's arena. E_MEMORY, E_CORRUPT. */
+int sqlite_read_text(convstore_text *out, sqlite3_stmt *statement, int column, struct convstore_call *call);
+int sqlite_read_id(char out[CONVSTORE_ID_SIZE], sqlite3_stmt *statement, int column, struct convstore_call *call);
+int64_t sqlite_read_optional(sqlite3_stmt *statement, int column);
+
+/* What a write operation does between begin and commit. */
+typedef int sqlite_body(struct sqlite_connection *connection, struct convstore_call *call);
+
+/*
+ * Runs `body` in a transaction of its own, or in a savepoint where the caller has one open. Any answer of the body but
+ * CONVSTORE_OK undoes what it wrote, and is returned.
+ */
+int sqlite_write(struct sqlite_connection *connection, struct convstore_call *call, sqlite_body *body);
+
+#endif

@@ -1,0 +1,57 @@
+/* The operations, by subject, for the table in sqlite_backend.c. Each is a backend's `start` for one operation. */
+#ifndef CONVSTORE_SQLITE_OPERATIONS_H
+#define CONVSTORE_SQLITE_OPERATIONS_H
+
+#include "sqlite_connection.h"
+
+typedef int sqlite_operation(struct sqlite_connection *connection, struct convstore_call *call);
+
+/* sqlite_conversations.c */
+sqlite_operation sqlite_create_conversation;
+sqlite_operation sqlite_conversation_by_key;
+sqlite_operation sqlite_get_conversation;
+sqlite_operation sqlite_update_conversation;
+sqlite_operation sqlite_delete_conversation;
+sqlite_operation sqlite_restore_conversation;
+sqlite_operation sqlite_purge_conversation;
+
+/* sqlite_append.c */
+sqlite_operation sqlite_append;
+
+/* sqlite_messages.c */
+sqlite_operation sqlite_message;
+sqlite_operation sqlite_history;
+sqlite_operation sqlite_bounds;
+sqlite_operation sqlite_annotate;
+sqlite_operation sqlite_redact;
+
+/* sqlite_migrations.c */
+sqlite_operation sqlite_open_schema; /* the second half of CONVSTORE_OPEN */
+sqlite_operation sqlite_schema_version;
+sqlite_operation sqlite_migrations;
+sqlite_operation sqlite_migrate;
+extern const struct convstore_migration_step *const sqlite_migration_steps;
+extern const size_t sqlite_migration_n_steps;
+
+/* What an append and a read need to know of a conversation that is there. */
+struct sqlite_live {
+  int64_t last_seq;
+  int64_t token_count;
+  int64_t updated_at_ms;
+  convstore_mark mark;
+  bool archived;
+};
+
+/*
+ * Finds the call's conversation among those that are not deleted. The statement stays on its row, which keeps the read
+ * transaction open, so that what is read next belongs to the same moment: reset *statement when done.
+ * E_NOT_FOUND.
+ */
+int sqlite_find_live(struct sqlite_live *out, sqlite3_stmt **statement, struct sqlite_connection *connection,
+                     struct convstore_call *call);
+int sqlite_fail_no_conversation(const struct convstore_call *call);
+
+/* Reads a row of MESSAGE_COLUMNS. */
+int sqlite_read_message(convstore_message *out, sqlite3_stmt *statement, struct convstore_call *call);
+
+#endif
