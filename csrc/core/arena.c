@@ -1,7 +1,7 @@
 /*
  * The memory of one result: a list of chunks that grow. It knows nothing of what lies in them.
- * The first chunk and the list's head are one allocation of about 1 KiB, small enough for malloc's per-thread cache:
- * the result of a call that returns one short message costs one malloc and one free.
+ * The first chunk and the list's head are one allocation of about 1 KiB, small enough for malloc's per-thread
+ * cache: the result of a call that returns one short message costs one malloc and one free.
  */
 #include "arena.h"
 
@@ -20,10 +20,10 @@ struct chunk {
 };
 
 struct convstore_arena {
-  struct chunk *chunks;     /* all but the first, in no order */
-  unsigned char *free;      /* the rest of the chunk in use */
+  struct chunk *chunks; /* all but the first, in no order */
+  unsigned char *free;  /* the rest of the chunk in use */
   size_t n_free;
-  size_t chunk_size;        /* of the next chunk */
+  size_t chunk_size; /* of the next chunk */
   alignas(max_align_t) unsigned char first[];
 };
 
@@ -34,8 +34,7 @@ static size_t round_up(size_t size) {
 struct convstore_arena *convstore__arena(convstore_result *result) {
   if (!result->memory) {
     struct convstore_arena *arena = malloc(FIRST_CHUNK);
-    if (!arena)
-      return NULL;
+    if (!arena) return NULL;
     arena->chunks = NULL;
     arena->free = arena->first;
     arena->n_free = FIRST_CHUNK - sizeof(struct convstore_arena);
@@ -55,22 +54,19 @@ static struct chunk *add_chunk(struct convstore_arena *arena, size_t size) {
 }
 
 void *convstore__arena_alloc(struct convstore_arena *arena, size_t size) {
-  if (size > SIZE_MAX / 2)
-    return NULL;
+  if (size > SIZE_MAX / 2) return NULL;
   size = size ? round_up(size) : alignof(max_align_t);
   if (size > arena->n_free) {
-    /* What would waste much of a new chunk gets one of its own, and the rest of the current one stays in use. */
+    /* What would waste much of a new chunk gets one of its own; the current one stays in use. */
     if (size > arena->chunk_size / 4) {
       struct chunk *own = add_chunk(arena, size);
       return own ? own->data : NULL;
     }
     struct chunk *chunk = add_chunk(arena, arena->chunk_size - sizeof(struct chunk));
-    if (!chunk)
-      return NULL;
+    if (!chunk) return NULL;
     arena->free = chunk->data;
     arena->n_free = arena->chunk_size - sizeof(struct chunk);
-    if (arena->chunk_size < LAST_CHUNK)
-      arena->chunk_size *= 2;
+    if (arena->chunk_size < LAST_CHUNK) arena->chunk_size *= 2;
   }
   void *block = arena->free;
   arena->free += size;
@@ -79,20 +75,17 @@ void *convstore__arena_alloc(struct convstore_arena *arena, size_t size) {
 }
 
 char *convstore__arena_copy(struct convstore_arena *arena, const char *data, size_t size) {
-  if (size == SIZE_MAX)
-    return NULL;
+  if (size == SIZE_MAX) return NULL;
   char *copy = convstore__arena_alloc(arena, size + 1);
   if (copy) {
-    if (size > 0)
-      memcpy(copy, data, size);
+    if (size > 0) memcpy(copy, data, size);
     copy[size] = '\0';
   }
   return copy;
 }
 
 void convstore__arena_free(struct convstore_arena *arena) {
-  if (!arena)
-    return;
+  if (!arena) return;
   for (struct chunk *chunk = arena->chunks; chunk;) {
     struct chunk *next = chunk->next;
     free(chunk);

@@ -1,6 +1,4 @@
-/*
- * Errors: a status, its name, and one sentence. Allocates nothing, so that running out of memory can be reported.
- */
+/* Errors: a status, its name, and one sentence. Allocates nothing, since running out of memory is one too. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,16 +26,14 @@ static const char *const names[] = {
 _Static_assert(sizeof names / sizeof *names == 1 - CONVSTORE_E_MEMORY, "each status has a name");
 
 const char *convstore_status_name(int status) {
-  if (status > CONVSTORE_OK || status < CONVSTORE_E_MEMORY)
-    return names[-CONVSTORE_E_INTERNAL];
+  if (status > CONVSTORE_OK || status < CONVSTORE_E_MEMORY) return names[-CONVSTORE_E_INTERNAL];
   return names[-status];
 }
 
 int convstore_fail(convstore_error *err, int status, const char *format, ...) {
-  if (!err)
-    return status;
-  /* Apart from err, since the arguments may come from err->message; one byte longer than it, so that the byte behind
-   * a cut is known and tells whether it tears a character. */
+  if (!err) return status;
+  /* Apart from err, since the arguments may come from err->message; one byte longer than it, so that the byte
+   * behind a cut is known and tells whether it tears a character. */
   char text[sizeof err->message + 1];
   int n_name = snprintf(text, sizeof text, "%s: ", convstore_status_name(status));
   va_list arguments;

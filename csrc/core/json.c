@@ -1,10 +1,11 @@
 /*
  * JSON: the values are jansson's, the reader is ours. Knows no Lua and no tables.
  *
- * Not json_loadb(), because jansson 2.14 ignores failed allocations while it reads a token longer than 15 bytes
- * (load.c, lex_save): on a full memory "01234567890123456" came back without a digit, other texts wrote beyond a block
- * or ended the process by an assertion. What is read here is stored again by merges, so that cannot stand. The reader
- * accepts what json_loadb() with JSON_DECODE_ANY accepts, up to CONVSTORE_MAX_JSON_DEPTH; test_json.c compares them.
+ * Not json_loadb(), because jansson 2.14 ignores failed allocations while it reads a token longer than 15
+ * bytes (load.c, lex_save): on a full memory "01234567890123456" came back without a digit, other texts wrote
+ * beyond a block or ended the process by an assertion. What is read here is stored again by merges, so that
+ * cannot stand. The reader accepts what json_loadb() with JSON_DECODE_ANY accepts, up to
+ * CONVSTORE_MAX_JSON_DEPTH; test_json.c compares them.
  */
 #include "json.h"
 
@@ -29,8 +30,8 @@ static json_t *read_value(struct reader *reader);
 
 /* Each failure is recorded once, by one of these, and handed up as NULL or false. */
 static void *bad(struct reader *reader, const char *what) {
-  reader->status = convstore_fail(reader->err, CONVSTORE_E_INVALID, "%s is no JSON: %s at byte %zu", reader->field,
-                                  what, (size_t)(reader->at - reader->start) + 1);
+  reader->status = convstore_fail(reader->err, CONVSTORE_E_INVALID, "%s is no JSON: %s at byte %zu",
+                                  reader->field, what, (size_t)(reader->at - reader->start) + 1);
   return NULL;
 }
 
@@ -52,16 +53,14 @@ static char peek_token(struct reader *reader) {
 }
 
 static bool skip(struct reader *reader, char c) {
-  if (peek(reader) != c)
-    return false;
+  if (peek(reader) != c) return false;
   reader->at++;
   return true;
 }
 
 static bool skip_digits(struct reader *reader) {
   const char *first = reader->at;
-  while (peek(reader) >= '0' && peek(reader) <= '9')
-    reader->at++;
+  while (peek(reader) >= '0' && peek(reader) <= '9') reader->at++;
   return reader->at > first;
 }
 
@@ -96,16 +95,14 @@ static json_t *make_real(struct reader *reader, const char *first) {
   char buffer[400]; /* the largest double in plain digits is 309 of them */
   size_t size = (size_t)(reader->at - first);
   char *copy = size < sizeof buffer ? buffer : malloc(size + 1);
-  if (!copy)
-    return no_memory(reader);
+  if (!copy) return no_memory(reader);
   memcpy(copy, first, size);
   copy[size] = '\0';
   char *point = strchr(copy, '.');
   if (point) /* strtod wants the locale's, and the host program may have set one */
     *point = *localeconv()->decimal_point;
   double value = strtod(copy, NULL);
-  if (copy != buffer)
-    free(copy);
+  if (copy != buffer) free(copy);
 
   if (isinf(value)) {
     reader->at = first;
@@ -118,20 +115,16 @@ static json_t *make_real(struct reader *reader, const char *first) {
 static json_t *read_number(struct reader *reader) {
   const char *first = reader->at;
   skip(reader, '-');
-  if (!skip(reader, '0') && !skip_digits(reader))
-    return bad(reader, "a digit is missing");
+  if (!skip(reader, '0') && !skip_digits(reader)) return bad(reader, "a digit is missing");
   bool real = false;
   if (skip(reader, '.')) {
     real = true;
-    if (!skip_digits(reader))
-      return bad(reader, "a digit is missing");
+    if (!skip_digits(reader)) return bad(reader, "a digit is missing");
   }
   if (skip(reader, 'e') || skip(reader, 'E')) {
     real = true;
-    if (!skip(reader, '+'))
-      skip(reader, '-');
-    if (!skip_digits(reader))
-      return bad(reader, "a digit is missing");
+    if (!skip(reader, '+')) skip(reader, '-');
+    if (!skip_digits(reader)) return bad(reader, "a digit is missing");
   }
   return real ? make_real(reader, first) : make_integer(reader, first);
 }
@@ -140,12 +133,10 @@ static json_t *read_number(struct reader *reader) {
 static int32_t hex4(const char *s, const char *end) {
   static const char digits[] = "0123456789abcdefABCDEF";
   int32_t value = 0;
-  if (end - s < 4)
-    return -1;
+  if (end - s < 4) return -1;
   for (int i = 0; i < 4; i++) {
     const char *found = memchr(digits, s[i], sizeof digits - 1);
-    if (!found)
-      return -1;
+    if (!found) return -1;
     int32_t digit = (int32_t)(found - digits);
     value = value * 16 + (digit < 16 ? digit : digit - 6);
   }
@@ -199,8 +190,8 @@ static int32_t read_u(struct reader *reader) {
   return code;
 }
 
-/* Decodes the string's rest, from reader->at to its closing quote, to `to`, which has room for it: no escape is shorter
- * than what it stands for. Returns the end, or NULL after a failure. */
+/* Decodes the string's rest, from reader->at to its closing quote, to `to`, which has room for it: no escape
+ * is shorter than what it stands for. Returns the end, or NULL after a failure. */
 static char *decode(struct reader *reader, const char *closing, char *to) {
   static const char escapes[] = "\"\\/bfnrt";
   static const char meanings[] = "\"\\/\b\f\n\r\t";
@@ -209,13 +200,11 @@ static char *decode(struct reader *reader, const char *closing, char *to) {
       *to++ = *reader->at++;
     } else if (reader->at[1] == 'u') {
       int32_t code = read_u(reader);
-      if (code < 0)
-        return NULL;
+      if (code < 0) return NULL;
       to = put_utf8(to, code);
     } else {
       const char *escape = memchr(escapes, reader->at[1], sizeof escapes - 1);
-      if (!escape)
-        return bad(reader, "invalid escape");
+      if (!escape) return bad(reader, "invalid escape");
       *to++ = meanings[escape - escapes];
       reader->at += 2;
     }
@@ -223,7 +212,7 @@ static char *decode(struct reader *reader, const char *closing, char *to) {
   return to;
 }
 
-/* The string at reader->at. *text borrows from the reader's text, or from *owned, to be freed, where it had escapes. */
+/* The string at reader->at. *text borrows from the reader's text or, where it had escapes, from *owned: free(). */
 static bool read_string(struct reader *reader, convstore_text *text, char **owned) {
   const char *first = ++reader->at;
   bool escaped = false;
@@ -259,8 +248,7 @@ static bool read_string(struct reader *reader, convstore_text *text, char **owne
       return false;
     }
     const char *end = decode(reader, c, *owned);
-    if (!end)
-      return false;
+    if (!end) return false;
     *text = (convstore_text){.data = *owned, .size = (size_t)(end - *owned)};
   }
   reader->at = c + 1;
@@ -273,8 +261,7 @@ static json_t *read_text(struct reader *reader) {
   json_t *value = NULL;
   if (read_string(reader, &text, &owned)) {
     value = json_stringn_nocheck(text.data, text.size);
-    if (!value)
-      no_memory(reader);
+    if (!value) no_memory(reader);
   }
   free(owned);
   return value;
@@ -284,16 +271,14 @@ static bool read_member(struct reader *reader, json_t *object) {
   convstore_text key;
   char *owned = NULL;
   bool done = false;
-  if (!read_string(reader, &key, &owned))
-    goto done;
+  if (!read_string(reader, &key, &owned)) goto done;
   if (peek_token(reader) != ':') {
     bad(reader, "':' expected");
     goto done;
   }
   reader->at++;
   json_t *value = read_value(reader);
-  if (!value)
-    goto done;
+  if (!value) goto done;
   if (json_object_setn_new_nocheck(object, key.data, key.size, value) != 0) /* owns value even then */
     no_memory(reader);
   else
@@ -305,8 +290,7 @@ done:
 
 static bool read_element(struct reader *reader, json_t *array) {
   json_t *value = read_value(reader);
-  if (!value)
-    return false;
+  if (!value) return false;
   if (json_array_append_new(array, value) != 0) { /* owns value even then */
     no_memory(reader);
     return false;
@@ -322,8 +306,7 @@ static json_t *read_table(struct reader *reader, bool is_object) {
     return NULL;
   }
   json_t *table = is_object ? json_object() : json_array();
-  if (!table)
-    return no_memory(reader);
+  if (!table) return no_memory(reader);
   const char closing = is_object ? '}' : ']';
   reader->at++;
   reader->depth++;
@@ -333,8 +316,7 @@ static json_t *read_table(struct reader *reader, bool is_object) {
         bad(reader, "a string expected");
         goto failed;
       }
-      if (is_object ? !read_member(reader, table) : !read_element(reader, table))
-        goto failed;
+      if (is_object ? !read_member(reader, table) : !read_element(reader, table)) goto failed;
       peek_token(reader);
     } while (skip(reader, ','));
     if (peek(reader) != closing) {
@@ -383,13 +365,11 @@ static json_t *read_value(struct reader *reader) {
 }
 
 int convstore__json_parse(json_t **out, convstore_text text, const char *field, convstore_error *err) {
-  if (!text.data)
-    text = (convstore_text){.data = "", .size = 0};
+  if (!text.data) text = (convstore_text){.data = "", .size = 0};
   struct reader reader = {
       .start = text.data, .at = text.data, .end = text.data + text.size, .field = field, .err = err};
   json_t *value = read_value(&reader);
-  if (!value)
-    return reader.status;
+  if (!value) return reader.status;
   peek_token(&reader);
   if (reader.at < reader.end) {
     json_decref(value);

@@ -4,10 +4,8 @@
 #include "text.h"
 
 static const char *const roles[] = {
-    [CONVSTORE_ROLE_USER] = "user",
-    [CONVSTORE_ROLE_ASSISTANT] = "assistant",
-    [CONVSTORE_ROLE_SYSTEM] = "system",
-    [CONVSTORE_ROLE_DEVELOPER] = "developer",
+    [CONVSTORE_ROLE_USER] = "user",     [CONVSTORE_ROLE_ASSISTANT] = "assistant",
+    [CONVSTORE_ROLE_SYSTEM] = "system", [CONVSTORE_ROLE_DEVELOPER] = "developer",
     [CONVSTORE_ROLE_TOOL] = "tool",
 };
 _Static_assert(sizeof roles / sizeof *roles == CONVSTORE_ROLES, "each role has a name");
@@ -22,8 +20,7 @@ _Static_assert(sizeof marks / sizeof *marks == CONVSTORE_MARKS, "each mark has a
 /* The index of `name` among `n` words, or -1. */
 static int find(const char *const *words, int n, convstore_text name) {
   for (int i = 0; name.data && i < n; i++) {
-    if (strlen(words[i]) == name.size && memcmp(words[i], name.data, name.size) == 0)
-      return i;
+    if (strlen(words[i]) == name.size && memcmp(words[i], name.data, name.size) == 0) return i;
   }
   return -1;
 }
@@ -38,8 +35,7 @@ const char *convstore_mark_name(convstore_mark mark) {
 
 /* The given name as far as it can stand in an error's one line. */
 static int shown(convstore_text name) {
-  if (!name.data)
-    return 0;
+  if (!name.data) return 0;
   return (int)convstore__utf8_cut(name.data, convstore__utf8_check(name.data, name.size), 40);
 }
 

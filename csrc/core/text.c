@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* True where none of the eight bytes is NUL or beyond ASCII. Less one, a byte from 0x01 to 0x7F keeps its high bit
- * clear and borrows nothing, and a NUL sets it; so one mask sees both. */
+/* True where none of the eight bytes is NUL or beyond ASCII. Less one, a byte from 0x01 to 0x7F keeps its
+ * high bit clear and borrows nothing, and a NUL sets it; so one mask sees both. */
 static bool is_plain(const unsigned char *s) {
   uint64_t word;
   memcpy(&word, s, sizeof word);
@@ -21,21 +21,17 @@ static bool is_tail(unsigned char byte) {
 
 /* The length of the sequence at `s`, of which `n` >= 1 bytes are there; 0 if it is bad. */
 static size_t sequence(const unsigned char *s, size_t n) {
-  if (s[0] < 0x80)
-    return s[0] != 0;
+  if (s[0] < 0x80) return s[0] != 0;
   if (s[0] < 0xC2) /* a stray tail, or an overlong form of ASCII */
     return 0;
-  if (s[0] < 0xE0)
-    return n >= 2 && is_tail(s[1]) ? 2 : 0;
+  if (s[0] < 0xE0) return n >= 2 && is_tail(s[1]) ? 2 : 0;
   if (s[0] < 0xF0) {
-    if (n < 3 || !is_tail(s[1]) || !is_tail(s[2]))
-      return 0;
+    if (n < 3 || !is_tail(s[1]) || !is_tail(s[2])) return 0;
     if ((s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] > 0x9F)) /* overlong; a surrogate */
       return 0;
     return 3;
   }
-  if (s[0] > 0xF4 || n < 4 || !is_tail(s[1]) || !is_tail(s[2]) || !is_tail(s[3]))
-    return 0;
+  if (s[0] > 0xF4 || n < 4 || !is_tail(s[1]) || !is_tail(s[2]) || !is_tail(s[3])) return 0;
   if ((s[0] == 0xF0 && s[1] < 0x90) || (s[0] == 0xF4 && s[1] > 0x8F)) /* overlong; beyond U+10FFFF */
     return 0;
   return 4;
@@ -49,11 +45,11 @@ size_t convstore__utf8_check(const char *data, size_t size) {
       i += 8;
       continue;
     }
-    /* Through what the word held, and through any text in another script, without looking at the word again. */
+    /* Through what the word held, and through any text in another script, without looking at the word again.
+     * */
     do {
       size_t length = sequence(s + i, size - i);
-      if (length == 0)
-        return i;
+      if (length == 0) return i;
       i += length;
     } while (i < size && (s[i] >= 0x80 || size - i < 8));
   }
@@ -63,17 +59,13 @@ size_t convstore__utf8_check(const char *data, size_t size) {
 int convstore__utf8_replace(convstore_text *text, struct convstore_arena *arena) {
   static const char replacement[] = {'\xEF', '\xBF', '\xBD'};
   size_t n_bad = 0;
-  for (size_t i = 0; (i += convstore__utf8_check(text->data + i, text->size - i)) < text->size; i++)
-    n_bad++;
-  if (n_bad == 0)
-    return CONVSTORE_OK;
-  if (n_bad > (SIZE_MAX - text->size) / 2 - 1)
-    return CONVSTORE_E_MEMORY;
+  for (size_t i = 0; (i += convstore__utf8_check(text->data + i, text->size - i)) < text->size; i++) n_bad++;
+  if (n_bad == 0) return CONVSTORE_OK;
+  if (n_bad > (SIZE_MAX - text->size) / 2 - 1) return CONVSTORE_E_MEMORY;
 
   size_t size = text->size + n_bad * (sizeof replacement - 1);
   char *copy = convstore__arena_alloc(arena, size + 1);
-  if (!copy)
-    return CONVSTORE_E_MEMORY;
+  if (!copy) return CONVSTORE_E_MEMORY;
   char *to = copy;
   for (size_t i = 0; i < text->size;) {
     size_t n_good = convstore__utf8_check(text->data + i, text->size - i);
@@ -92,9 +84,7 @@ int convstore__utf8_replace(convstore_text *text, struct convstore_arena *arena)
 }
 
 size_t convstore__utf8_cut(const char *data, size_t size, size_t limit) {
-  if (size <= limit)
-    return size;
-  while (limit > 0 && is_tail((unsigned char)data[limit]))
-    limit--;
+  if (size <= limit) return size;
+  while (limit > 0 && is_tail((unsigned char)data[limit])) limit--;
   return limit;
 }

@@ -1,7 +1,9 @@
 /* Times as text. UTC by arithmetic alone: no time zone, no locale, no limit of the C library's own. */
 #include "../convstore.h"
 
-enum { MS_PER_DAY = 86400000 };
+enum {
+  MS_PER_DAY = 86400000
+};
 
 /* `width` decimal digits of `value` at `to`. */
 static char *put(char *to, int64_t value, int width) {
@@ -12,8 +14,8 @@ static char *put(char *to, int64_t value, int width) {
   return to + width;
 }
 
-/* The date of a day counted from 1970-01-01, proleptic Gregorian, by Howard Hinnant's civil_from_days: years begin in
- * March, so that the leap day is a year's last, and repeat in eras of 400 years. */
+/* The date of a day counted from 1970-01-01, proleptic Gregorian, by Howard Hinnant's civil_from_days: years
+ * begin in March, so that the leap day is a year's last, and repeat in eras of 400 years. */
 static void date(int64_t day, int64_t *year, int64_t *month, int64_t *day_of_month) {
   day += 719468; /* from 0000-03-01 */
   int64_t era = (day >= 0 ? day : day - 146096) / 146097;
@@ -33,8 +35,7 @@ int convstore_iso8601(char out[CONVSTORE_TIME_SIZE], int64_t time_ms, convstore_
     return convstore_fail(err, CONVSTORE_E_INVALID,
                           "time must be milliseconds since 1970-01-01 within the years 0000 to 9999");
   int64_t ms = time_ms % MS_PER_DAY;
-  if (ms < 0)
-    ms += MS_PER_DAY;
+  if (ms < 0) ms += MS_PER_DAY;
   int64_t year, month, day;
   date((time_ms - ms) / MS_PER_DAY, &year, &month, &day);
 

@@ -1,19 +1,21 @@
 /*
  * Ids: UUIDs of version 7 (RFC 9562), made here, and those that callers bring.
  *
- * Layout: 48 bits of milliseconds, 12 bits of counter (RFC 9562 section 6.2, method 1), 62 random bits. The first 60
- * bits only grow within a process. Random bits come from the kernel for each id: a pool in user space would be
- * shared by the two sides of a fork.
+ * Layout: 48 bits of milliseconds, 12 bits of counter (RFC 9562 section 6.2, method 1), 62 random bits. The
+ * first 60 bits only grow within a process. Random bits come from the kernel for each id: a pool in user
+ * space would be shared by the two sides of a fork.
  */
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/random.h>
 
-#include "clock.h"
 #include "../convstore.h"
+#include "clock.h"
 
-enum { COUNTER_BITS = 12 };
+enum {
+  COUNTER_BITS = 12
+};
 
 static const int64_t max_ms = (INT64_C(1) << 48) - 1;
 
@@ -34,17 +36,17 @@ static int random_bytes(void *out, size_t size, convstore_error *err) {
 }
 
 /*
- * The milliseconds and counter of a new id, above all before it. In a new millisecond the counter starts at `seed`, in
- * its lower half, so that at least 2,048 more fit; where they do not, or the clock went back, it runs on into the
- * milliseconds.
+ * The milliseconds and counter of a new id, above all before it. In a new millisecond the counter starts at
+ * `seed`, in its lower half, so that at least 2,048 more fit; where they do not, or the clock went back, it
+ * runs on into the milliseconds.
  */
 static uint64_t next_time(int64_t now_ms, uint64_t seed) {
   uint64_t now = now_ms < 0 ? 0 : (uint64_t)(now_ms > max_ms ? max_ms : now_ms);
   uint64_t before = atomic_load_explicit(&last, memory_order_relaxed);
   uint64_t next;
-  do
-    next = now > before >> COUNTER_BITS ? now << COUNTER_BITS | seed : before + 1;
-  while (!atomic_compare_exchange_weak_explicit(&last, &before, next, memory_order_relaxed, memory_order_relaxed));
+  do next = now > before >> COUNTER_BITS ? now << COUNTER_BITS | seed : before + 1;
+  while (!atomic_compare_exchange_weak_explicit(&last, &before, next, memory_order_relaxed,
+                                                memory_order_relaxed));
   return next;
 }
 
@@ -53,8 +55,7 @@ static void format(char out[CONVSTORE_ID_SIZE], const unsigned char bytes[16]) {
   static const char digits[] = "0123456789abcdef";
   char *to = out;
   for (int i = 0; i < 16; i++) {
-    if (i == 4 || i == 6 || i == 8 || i == 10)
-      *to++ = '-';
+    if (i == 4 || i == 6 || i == 8 || i == 10) *to++ = '-';
     *to++ = digits[bytes[i] >> 4];
     *to++ = digits[bytes[i] & 15];
   }
@@ -64,14 +65,12 @@ static void format(char out[CONVSTORE_ID_SIZE], const unsigned char bytes[16]) {
 int convstore_uuid(char out[CONVSTORE_ID_SIZE], convstore_error *err) {
   unsigned char noise[10]; /* eight bytes for the id, two for the counter's start */
   int status = random_bytes(noise, sizeof noise, err);
-  if (status != CONVSTORE_OK)
-    return status;
+  if (status != CONVSTORE_OK) return status;
   uint64_t seed = ((uint64_t)noise[8] << 8 | noise[9]) & ((1U << (COUNTER_BITS - 1)) - 1);
   uint64_t time = next_time(convstore__wall_ms(), seed);
 
   unsigned char bytes[16];
-  for (int i = 0; i < 6; i++)
-    bytes[i] = (unsigned char)(time >> (52 - 8 * i));
+  for (int i = 0; i < 6; i++) bytes[i] = (unsigned char)(time >> (52 - 8 * i));
   bytes[6] = (unsigned char)(0x70 | (time >> 8 & 0x0F)); /* version 7, the counter's upper bits */
   bytes[7] = (unsigned char)time;
   memcpy(bytes + 8, noise, 8);
@@ -80,7 +79,8 @@ int convstore_uuid(char out[CONVSTORE_ID_SIZE], convstore_error *err) {
   return CONVSTORE_OK;
 }
 
-int convstore_id_set(char out[CONVSTORE_ID_SIZE], convstore_text id, const char *field, convstore_error *err) {
+int convstore_id_set(char out[CONVSTORE_ID_SIZE], convstore_text id, const char *field,
+                     convstore_error *err) {
   bool good = id.data && id.size == CONVSTORE_ID_SIZE - 1;
   for (size_t i = 0; good && i < id.size; i++) {
     char c = id.data[i];
