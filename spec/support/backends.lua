@@ -1,0 +1,119 @@
+-- Which databases the contract is tested on. A new backend is one more entry; the specs do not change.
+-- fresh(options) gives a new store in an empty database of its own, and a `database` for what a test needs beside it.
+-- Call clean() after each test: it closes every store that was opened here and removes what lay below.
+local convstore = require "convstore"
+local shell = require "spec.support.shell"
+local process = require "spec.support.process"
+
+local database = {}
+database.__index = database
+
+local opened = {} -- databases of the running test
+
+local function new(dsn, folder)
+  local self = setmetatable({ dsn = dsn, folder = folder, stores = {} }, database)
+  opened[#opened + 1] = self
+  return self
+end
+
+-- Opens the same database once more; the results of convstore.open.
+function database:try_open(options)
+  local store, message, code = convstore.open(self.dsn, options)
+  if store then
+    self.stores[#self.stores + 1] = store
+  end
+  return store, message, code
+end
+
+function database:open(options)
+  return assert(self:try_open(options))
+end
+
+-- Closes what is open and opens again: what is read then was really stored.
+function database:reopen(options)
+  for _, store in ipairs(self.stores) do
+    store:close()
+  end
+  return self:open(options)
+end
+
+-- A worker process (spec/support/worker.lua), whose first argument is this database's DSN.
+function database:start(job, arguments, options)
+  local all = { self.dsn }
+  for _, argument in ipairs(arguments or {}) do
+    all[#all + 1] = argument
+  end
+  return process.start(self.folder, job, all, options)
+end
+
+-- Runs a worker to its good end; what it printed.
+function database:run(job, arguments, options)
+  local output, ok, errors = self:start(job, arguments, options):finish()
+  if not ok then
+    error(("the worker %s failed: %s%s"):format(job, output, errors), 2)
+  end
+  return output
+end
+
+-- What the database's own shell answers to `sql`: what a person who looks in sees.
+function database:sql(sql)
+  local script = self.folder .. "/script.sql"
+  shell.write(script, ".timeout 10000\n.bail on\nPRAGMA foreign_keys = ON;\n" .. sql .. "\n")
+  -- An address sanitizer that was preloaded for Lua would judge the shell as well.
+  local ok, output = shell.run(("env -u LD_PRELOAD sqlite3 -batch %s <%s"):format(shell.quote(self.path),
+    shell.quote(script)))
+  if not ok then
+    error("sqlite3: " .. output, 2)
+  end
+  return output
+end
+
+-- Everything that is stored, as text.
+function database:dump()
+  return self:sql(".dump")
+end
+
+local sqlite = {
+  name = "sqlite",
+  tags = "#sqlite #backend",
+  shared = true, -- a second connection, from here or from another process, sees the same data
+}
+
+-- A database file that does not exist yet, in a folder of its own.
+function sqlite.place(name)
+  local folder = shell.folder()
+  local path = folder .. "/" .. (name or "bot.db")
+  local self = new(path, folder)
+  self.path = path
+  return self
+end
+
+function sqlite.fresh(options)
+  local self = sqlite.place()
+  return self:open(options), self
+end
+
+local memory = {
+  name = "sqlite_memory",
+  tags = "#sqlite #memory #backend",
+  shared = false,
+}
+
+function memory.fresh(options)
+  local self = new(":memory:", shell.folder())
+  return self:open(options), self
+end
+
+local backends = { sqlite, memory, sqlite = sqlite }
+
+function backends.clean()
+  for _, self in ipairs(opened) do
+    for _, store in ipairs(self.stores) do
+      store:close()
+    end
+    shell.remove(self.folder)
+  end
+  opened = {}
+end
+
+return backends

@@ -1,0 +1,58 @@
+-- Folders and commands for specs: what a spec needs of the operating system, and no more.
+local lfs = require "lfs"
+
+local shell = {}
+
+-- One word of a shell command, whatever is in it.
+function shell.quote(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+-- Runs a command; true where it succeeded, and what it printed on both of its outputs.
+function shell.run(command)
+  local pipe = assert(io.popen("{ " .. command .. "\n} 2>&1", "r"))
+  local output = pipe:read("a")
+  return pipe:close() == true, output
+end
+
+-- A new empty folder below TMPDIR, open to every user since some children give up root.
+function shell.folder()
+  local ok, output = shell.run("mktemp -d -t convstore_spec.XXXXXXXX")
+  local path = output:gsub("\n$", "")
+  assert(ok, output)
+  assert(shell.run("chmod 755 " .. shell.quote(path)))
+  return path
+end
+
+function shell.remove(path)
+  assert(path:find("convstore_spec", 1, true), "not a folder of these specs")
+  shell.run("rm -rf " .. shell.quote(path))
+end
+
+function shell.exists(path)
+  return lfs.attributes(path, "mode") ~= nil
+end
+
+-- The bytes of a file, or nil where there is none.
+function shell.read(path)
+  local file = io.open(path, "rb")
+  if not file then
+    return nil
+  end
+  local bytes = file:read("a")
+  file:close()
+  return bytes
+end
+
+function shell.write(path, bytes)
+  local file = assert(io.open(path, "wb"))
+  assert(file:write(bytes))
+  assert(file:close())
+end
+
+function shell.is_root()
+  local _, output = shell.run("id -u")
+  return output == "0\n"
+end
+
+return shell

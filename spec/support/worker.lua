@@ -1,0 +1,132 @@
+-- The other process of a spec: `lua5.4 worker.lua JOB ARGUMENT…`, started by spec/support/process.lua.
+-- It prints lines and waits for lines; a failure of the library ends it with status 1 and the message.
+local convstore = require "convstore"
+
+io.stdout:setvbuf("line")
+
+local jobs = {}
+
+-- Says that it is ready and waits until all others are.
+local function wait_for_start()
+  print("ready")
+  io.read("l")
+end
+
+local function conversation(dsn, key, options)
+  local store = assert(convstore.open(dsn, options))
+  return assert(store:user("alice"):conversation(key)), store
+end
+
+-- Many appends against those of other processes.
+function jobs.append(dsn, key, n, name)
+  local chat = conversation(dsn, key, { timeout = 60 })
+  wait_for_start()
+  for i = 1, tonumber(n) do
+    assert(chat:append("user", name .. ":" .. i))
+  end
+end
+
+-- Appends until it is killed, saying which messages it was told are stored.
+function jobs.append_forever(dsn, key)
+  local chat = conversation(dsn, key, { timeout = 60, durability = "normal" })
+  for i = 1, math.huge do
+    local message = assert(chat:append("user", "message " .. i))
+    print(message.seq, message.id)
+  end
+end
+
+-- Holds the write lock until it is told to go.
+function jobs.hold(dsn)
+  local _, store = conversation(dsn, "held")
+  assert(store:transaction(function()
+    print("locked")
+    io.read("l")
+    return true
+  end))
+end
+
+-- Asks for the keys 1…n at the same time as others do.
+function jobs.keys(dsn, n)
+  local store = assert(convstore.open(dsn, { timeout = 60 }))
+  local alice = store:user("alice")
+  wait_for_start()
+  for i = 1, tonumber(n) do
+    print(assert(alice:conversation("key " .. i)).id)
+  end
+end
+
+-- Opens a database that is not there yet, at the same time as others do.
+function jobs.open(dsn, users)
+  wait_for_start()
+  local store = assert(convstore.open(dsn, { timeout = 60, users = users }))
+  print(assert(store:schema_version()))
+  store:close()
+end
+
+function jobs.uuids(n)
+  for _ = 1, tonumber(n) do
+    print(convstore.uuid())
+  end
+end
+
+-- Opens without a DSN and leaves a message behind.
+function jobs.open_default()
+  local store = assert(convstore.open())
+  print(assert(assert(store:user("alice"):conversation("default")):append("user", "hello")).seq)
+end
+
+-- Opens, and tries to append; says how that ended.
+function jobs.try(dsn)
+  local store, message, code = convstore.open(dsn, { timeout = 1 })
+  if not store then
+    print("open", code, message)
+    return
+  end
+  local chat
+  chat, message, code = store:user("alice"):conversation("try")
+  if chat then
+    chat, message, code = chat:append("user", "hello")
+  end
+  print(chat and "appended" or "append", code, message)
+  store:close()
+end
+
+-- Appends until the disk is full, then says what still works.
+function jobs.fill(dsn)
+  local chat = conversation(dsn, "full")
+  local text = ("x"):rep(20000)
+  local stored, message, code = 0, nil, nil
+  repeat
+    local ok
+    ok, message, code = chat:append("user", text)
+    stored = stored + (ok and 1 or 0)
+  until not ok or stored == 10000
+  print(code, message)
+  print(stored)
+  print(#assert(chat:history()))
+  io.read("l")
+  print(select("#", assert(chat:append("user", "once more"))))
+end
+
+-- Reads a history that does not fit into memory, then one message that does.
+function jobs.small_memory(dsn, key)
+  local chat = conversation(dsn, key)
+  local ok, message = pcall(function() return assert(chat:history()) end)
+  print(ok, message)
+  collectgarbage()
+  print(#assert(chat:message(1)).content)
+end
+
+-- Reads back what spec/support/real_data.lua has written.
+function jobs.verify_real_data(dsn, folder)
+  local real_data = require "spec.support.real_data"
+  local store <close> = assert(convstore.open(dsn))
+  print(real_data.verify(store, folder))
+end
+
+local job = assert(jobs[arg[1]], "no such job")
+local ok, message = xpcall(job, debug.traceback, table.unpack(arg, 2))
+if not ok then
+  io.stderr:write(message, "\n")
+  os.exit(1, true)
+end
