@@ -39,17 +39,10 @@ static int drive(struct convstore_connection *connection, struct convstore_call 
   return status;
 }
 
-static int run(convstore *store, convstore_request *request, convstore_result *result, int64_t now_ms,
-               int64_t deadline_ms, convstore_error *err)
+/* Runs a prepared request. `call` has its inputs but for the depth. */
+static int run(const convstore *store, struct convstore_call call)
 {
-  struct convstore_call call = {
-      .request = request,
-      .result = result,
-      .err = err,
-      .now_ms = now_ms,
-      .deadline_ms = deadline_ms,
-      .depth = store->depth,
-  };
+  call.depth = store->depth;
   return drive(store->connection, &call);
 }
 
@@ -67,7 +60,13 @@ static int require_schema(convstore *store, int64_t deadline_ms, convstore_error
   if (connection->schema_version == newest(store)) return CONVSTORE_OK;
 
   request.operation = CONVSTORE_SCHEMA_VERSION;
-  int status = run(store, &request, &result, convstore__wall_ms(), deadline_ms, err);
+  int status = run(store, (struct convstore_call){
+                              .request = &request,
+                              .result = &result,
+                              .err = err,
+                              .now_ms = convstore__wall_ms(),
+                              .deadline_ms = deadline_ms,
+                          });
   convstore_result_free(&result);
   if (status != CONVSTORE_OK) return status;
   if (connection->schema_version == newest(store)) return CONVSTORE_OK;
@@ -100,16 +99,15 @@ static int require_transaction(const convstore *store, convstore_operation opera
 }
 
 /* COMMIT and ROLLBACK end the innermost transaction whatever they answer. */
-static int end_transaction(convstore *store, convstore_request *request, convstore_result *result, int64_t deadline_ms,
-                           convstore_error *err)
+static int end_transaction(convstore *store, struct convstore_call call)
 {
   bool lost = store->connection->lost;
   int status = CONVSTORE_OK;
-  if (!lost) status = run(store, request, result, convstore__wall_ms(), deadline_ms, err);
+  if (!lost) status = run(store, call);
   store->depth--;
   if (store->depth == 0) store->connection->lost = false;
-  if (lost && request->operation == CONVSTORE_COMMIT)
-    return convstore_fail(err, CONVSTORE_E_UNAVAILABLE,
+  if (lost && call.request->operation == CONVSTORE_COMMIT)
+    return convstore_fail(call.err, CONVSTORE_E_UNAVAILABLE,
                           "nothing was committed: an earlier failure undid this transaction; run it again");
   return status;
 }
@@ -118,23 +116,28 @@ int convstore_run(convstore_result *out, convstore *store, convstore_request *re
 {
   convstore_error ignored;
   convstore_request prepared;
-  int64_t now_ms = convstore__wall_ms();
-  int64_t deadline_ms = convstore__monotonic_ms() + store->options.timeout_ms;
-  if (err == NULL) err = &ignored;
-  if (request->operation <= CONVSTORE_OPEN || request->operation >= CONVSTORE_OPERATIONS)
-    return convstore_fail(err, CONVSTORE_E_INVALID, "no such operation: %d", (int)request->operation);
+  struct convstore_call call = {
+      .request = &prepared,
+      .result = out,
+      .err = err != NULL ? err : &ignored,
+      .now_ms = convstore__wall_ms(),
+      .deadline_ms = convstore__monotonic_ms() + store->options.timeout_ms,
+      .id_is_new = request->conversation.id[0] == '\0',
+  };
+  convstore_operation operation = request->operation;
+  if (operation <= CONVSTORE_OPEN || operation >= CONVSTORE_OPERATIONS)
+    return convstore_fail(err, CONVSTORE_E_INVALID, "no such operation: %d", (int)operation);
 
-  int status = require_transaction(store, request->operation, err);
-  if (status == CONVSTORE_OK && request->operation < CONVSTORE_SCHEMA_VERSION && !store->connection->lost)
-    status = require_schema(store, deadline_ms, err);
+  int status = require_transaction(store, operation, call.err);
+  if (status == CONVSTORE_OK && operation < CONVSTORE_SCHEMA_VERSION && !store->connection->lost)
+    status = require_schema(store, call.deadline_ms, call.err);
   if (status == CONVSTORE_OK)
-    status = convstore__request_prepare(&prepared, request, &store->options, store->connection->user_id_type, now_ms,
-                                        out, err);
+    status = convstore__request_prepare(&prepared, request, &store->options, store->connection->user_id_type,
+                                        call.now_ms, out, call.err);
   if (status != CONVSTORE_OK) return status;
-  if (request->operation == CONVSTORE_COMMIT || request->operation == CONVSTORE_ROLLBACK)
-    return end_transaction(store, &prepared, out, deadline_ms, err);
-  status = run(store, &prepared, out, now_ms, deadline_ms, err);
-  if (status == CONVSTORE_OK && request->operation == CONVSTORE_BEGIN) store->depth++;
+  if (operation == CONVSTORE_COMMIT || operation == CONVSTORE_ROLLBACK) return end_transaction(store, call);
+  status = run(store, call);
+  if (status == CONVSTORE_OK && operation == CONVSTORE_BEGIN) store->depth++;
   return status;
 }
 
@@ -164,8 +167,13 @@ int convstore__open_backend(convstore **out, const struct convstore_backend *bac
   if (status == CONVSTORE_OK) status = backend->create(&store->connection, location, &store->options, err);
   store->options.users = NULL; /* borrowed until here; the connection has its copy */
   if (status == CONVSTORE_OK)
-    status = run(store, &request, &result, convstore__wall_ms(),
-                 convstore__monotonic_ms() + store->options.timeout_ms, err);
+    status = run(store, (struct convstore_call){
+                            .request = &request,
+                            .result = &result,
+                            .err = err,
+                            .now_ms = convstore__wall_ms(),
+                            .deadline_ms = convstore__monotonic_ms() + store->options.timeout_ms,
+                        });
   convstore_result_free(&result);
   if (status != CONVSTORE_OK) {
     convstore_close(store);

@@ -164,6 +164,7 @@ static int find_by_key(bool *found, struct sqlite_connection *connection, struct
   bool by_id;
   int status = look_up(found, connection, call, SQLITE_GET_CONVERSATION_BY_KEY, asked->key);
   if (status != CONVSTORE_OK || !*found) return status;
+  if (call->id_is_new) return CONVSTORE_OK;
   by_key = call->result->conversation;
   status = look_up(&by_id, connection, call, SQLITE_GET_CONVERSATION, id_text(asked->id));
   if (status != CONVSTORE_OK) return status;

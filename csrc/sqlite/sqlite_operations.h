@@ -52,6 +52,9 @@ int sqlite_find_live(struct sqlite_live *out, sqlite3_stmt **statement, struct s
 int sqlite_fail_no_conversation(const struct convstore_call *call);
 
 /* Reads a row of MESSAGE_COLUMNS. */
-int sqlite_read_message(convstore_message *out, sqlite3_stmt *statement, struct convstore_call *call);
+int sqlite_read_message(convstore_message *out, sqlite3_stmt *row, struct convstore_call *call);
+
+/* Metadata that the database merged may have grown over the limit. E_TOO_LARGE. */
+int sqlite_check_merged(struct sqlite_connection *connection, struct convstore_call *call, convstore_text metadata);
 
 #endif

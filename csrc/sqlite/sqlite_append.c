@@ -1,0 +1,241 @@
+/*
+ * Appending in SQLite: one transaction that takes the next seqs of the conversation and inserts the messages.
+ * A retry is found by the UNIQUE constraint on the message's id, after the fact: the usual append asks nothing first, and
+ * the failed insert takes its seqs back when it is undone.
+ */
+#include <string.h>
+
+#include "../core/message.h"
+#include "sqlite_operations.h"
+
+/* Answers of append_body beside the statuses: undo, then look at what is stored. */
+enum { APPEND_STORED = 2 };
+
+static bool is_pinned(const convstore_message *message)
+{
+  return message->role == CONVSTORE_ROLE_SYSTEM || message->role == CONVSTORE_ROLE_DEVELOPER;
+}
+
+/* The conversation's counters after the seqs were taken. */
+struct reserved {
+  int64_t last_seq;
+  int64_t token_total; /* of all messages but system and developer ones, the new ones included */
+};
+
+/* Takes the seqs. *found is false where no row matched: not there, deleted, archived, or not at `expect`. */
+static int reserve(bool *found, struct reserved *out, struct sqlite_connection *connection, struct convstore_call *call)
+{
+  const convstore_request *request = call->request;
+  convstore_conversation *conversation = &call->result->conversation;
+  int64_t tokens = 0;
+  int64_t pinned_tokens = 0;
+  for (size_t i = 0; i < request->n_messages; i++) {
+    tokens += request->messages[i].token_count;
+    if (is_pinned(&request->messages[i])) pinned_tokens += request->messages[i].token_count;
+  }
+  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_RESERVE_SEQ, call->err);
+  if (statement == NULL) return call->err->status;
+  if (sqlite_bind_conversation(statement, call) != SQLITE_OK ||
+      sqlite3_bind_int64(statement, 3, (int64_t)request->n_messages) != SQLITE_OK ||
+      sqlite3_bind_int64(statement, 4, tokens) != SQLITE_OK ||
+      sqlite3_bind_int64(statement, 5, pinned_tokens) != SQLITE_OK ||
+      sqlite3_bind_int64(statement, 6, call->now_ms) != SQLITE_OK ||
+      sqlite_bind_optional(statement, 7, request->expect) != SQLITE_OK)
+    return sqlite_fail(connection, call->err);
+
+  int status = CONVSTORE_OK;
+  int code = sqlite3_step(statement);
+  *found = code == SQLITE_ROW;
+  if (*found) {
+    convstore_text mark = {(const char *)sqlite3_column_text(statement, 3), 0};
+    out->last_seq = sqlite3_column_int64(statement, 0);
+    conversation->last_seq = out->last_seq;
+    conversation->token_count = sqlite3_column_int64(statement, 1);
+    out->token_total = conversation->token_count - sqlite3_column_int64(statement, 2);
+    conversation->updated_at_ms = call->now_ms;
+    if (mark.data == NULL) {
+      status = sqlite_no_memory(call->err);
+    } else {
+      mark.size = strlen(mark.data);
+      status = convstore_mark_parse(&conversation->mark, mark, call->err);
+    }
+    code = sqlite3_step(statement);
+  }
+  if (status == CONVSTORE_OK && code != SQLITE_DONE) status = sqlite_fail(connection, call->err);
+  sqlite3_reset(statement);
+  return status;
+}
+
+static int run_bound(struct sqlite_connection *connection, struct convstore_call *call, enum sqlite_statement id)
+{
+  sqlite3_stmt *statement = sqlite_statement(connection, (int)id, call->err);
+  if (statement == NULL) return call->err->status;
+  if (sqlite_bind_conversation(statement, call) != SQLITE_OK) return sqlite_fail(connection, call->err);
+  return sqlite_exec(connection, statement, call->err);
+}
+
+/* Brings an archived conversation's messages back: the archive is never appended to. */
+static int unarchive(struct sqlite_connection *connection, struct convstore_call *call)
+{
+  int status = run_bound(connection, call, SQLITE_UNARCHIVE_COPY);
+  if (status == CONVSTORE_OK) status = run_bound(connection, call, SQLITE_UNARCHIVE_DELETE);
+  if (status == CONVSTORE_OK) status = run_bound(connection, call, SQLITE_UNARCHIVE_MARK);
+  return status;
+}
+
+static int insert_message(struct sqlite_connection *connection, struct convstore_call *call, sqlite3_stmt *statement,
+                          const convstore_message *message, int64_t token_total)
+{
+  if (sqlite3_bind_int64(statement, 3, message->seq) != SQLITE_OK ||
+      sqlite_bind_id(statement, 4, message->id) != SQLITE_OK ||
+      sqlite3_bind_text(statement, 5, convstore_role_name(message->role), -1, SQLITE_STATIC) != SQLITE_OK ||
+      sqlite_bind_text(statement, 6, message->content) != SQLITE_OK ||
+      sqlite_bind_text(statement, 7, message->parts) != SQLITE_OK ||
+      sqlite_bind_text(statement, 8, message->name) != SQLITE_OK ||
+      sqlite_bind_text(statement, 9, message->tool_calls) != SQLITE_OK ||
+      sqlite_bind_text(statement, 10, message->tool_call_id) != SQLITE_OK ||
+      sqlite_bind_text(statement, 11, message->attachments) != SQLITE_OK ||
+      sqlite_bind_text(statement, 12, message->metadata) != SQLITE_OK ||
+      sqlite3_bind_int64(statement, 13, message->token_count) != SQLITE_OK ||
+      sqlite3_bind_int64(statement, 14, message->created_at_ms) != SQLITE_OK ||
+      sqlite3_bind_int64(statement, 15, token_total) != SQLITE_OK)
+    return sqlite_fail(connection, call->err);
+  int status = CONVSTORE_OK;
+  int code = sqlite3_step(statement);
+  if (code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY)
+    status = APPEND_STORED;
+  else if (code != SQLITE_DONE)
+    status = sqlite_fail(connection, call->err);
+  sqlite3_reset(statement);
+  return status;
+}
+
+static int insert_messages(struct sqlite_connection *connection, struct convstore_call *call,
+                           const struct reserved *reserved)
+{
+  convstore_request *request = call->request;
+  int64_t seq = reserved->last_seq - (int64_t)request->n_messages;
+  int64_t token_total = reserved->token_total;
+  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_INSERT_MESSAGE, call->err);
+  if (statement == NULL) return call->err->status;
+  if (sqlite_bind_conversation(statement, call) != SQLITE_OK) return sqlite_fail(connection, call->err);
+  for (size_t i = 0; i < request->n_messages; i++)
+    if (!is_pinned(&request->messages[i])) token_total -= request->messages[i].token_count;
+
+  for (size_t i = 0; i < request->n_messages; i++) {
+    convstore_message *message = &request->messages[i];
+    message->seq = ++seq;
+    if (!is_pinned(message)) token_total += message->token_count;
+    int status = insert_message(connection, call, statement, message, token_total);
+    if (status != CONVSTORE_OK) return status;
+  }
+  return CONVSTORE_OK;
+}
+
+static int append_body(struct sqlite_connection *connection, struct convstore_call *call)
+{
+  bool found;
+  struct reserved reserved;
+  int status = reserve(&found, &reserved, connection, call);
+  if (status != CONVSTORE_OK) return status;
+  if (!found) {
+    struct sqlite_live live;
+    sqlite3_stmt *statement;
+    status = sqlite_find_live(&live, &statement, connection, call);
+    sqlite3_reset(statement);
+    if (status != CONVSTORE_OK) return status;
+    if (!live.archived) return APPEND_STORED; /* `expect` did not match: a replay, or a conflict */
+    status = unarchive(connection, call);
+    if (status == CONVSTORE_OK) status = reserve(&found, &reserved, connection, call);
+    if (status != CONVSTORE_OK) return status;
+    if (!found) return APPEND_STORED;
+  }
+  return insert_messages(connection, call, &reserved);
+}
+
+/* ---- replays --------------------------------------------------------------------------------------------------- */
+
+static int fail_expect(const struct convstore_call *call, int64_t last_seq)
+{
+  return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
+                        "expect is %lld but the conversation's last message is %lld; read what came and decide again",
+                        (long long)call->request->expect, (long long)last_seq);
+}
+
+/* Reads the message that has the id of request message i, if one is stored, into messages[i]. */
+static int read_stored(bool *found, struct sqlite_connection *connection, struct convstore_call *call,
+                       convstore_message *out, const char *id, bool archived)
+{
+  int status = CONVSTORE_OK;
+  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_MESSAGE_BY_ID + archived, call->err);
+  if (statement == NULL) return call->err->status;
+  if (sqlite_bind_conversation(statement, call) != SQLITE_OK || sqlite_bind_id(statement, 3, id) != SQLITE_OK)
+    return sqlite_fail(connection, call->err);
+  int code = sqlite3_step(statement);
+  *found = code == SQLITE_ROW;
+  if (*found)
+    status = sqlite_read_message(out, statement, call);
+  else if (code != SQLITE_DONE)
+    status = sqlite_fail(connection, call->err);
+  sqlite3_reset(statement);
+  return status;
+}
+
+/* Compares what was to be appended with what is stored: all of it, in this order, is a replay. */
+static int replay(struct sqlite_connection *connection, struct convstore_call *call, const struct sqlite_live *live)
+{
+  const convstore_request *request = call->request;
+  convstore_result *result = call->result;
+  size_t n = request->n_messages;
+  size_t n_stored = 0;
+  int64_t seq = 0;
+  convstore_message *stored = convstore__arena_alloc(result->memory, n * sizeof *stored);
+  if (stored == NULL) return sqlite_no_memory(call->err);
+
+  for (size_t i = 0; i < n; i++) {
+    bool found;
+    int status = read_stored(&found, connection, call, &stored[i], request->messages[i].id, live->archived);
+    if (status != CONVSTORE_OK) return status;
+    if (!found) continue;
+    n_stored++;
+    if (!convstore__message_same(&stored[i], &request->messages[i]))
+      return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
+                            "the id %s is stored with another role or content; choose another id",
+                            request->messages[i].id);
+    if (stored[i].seq <= seq)
+      return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
+                            "the messages are stored already, but in another order; read them by id");
+    seq = stored[i].seq;
+  }
+  if (n_stored == 0 && request->expect != CONVSTORE_ABSENT && live->last_seq != request->expect)
+    return fail_expect(call, live->last_seq);
+  if (n_stored == 0)
+    return convstore_fail(call->err, CONVSTORE_E_CONFLICT, "an id is given to two of the messages; choose another id");
+  if (n_stored < n)
+    return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
+                          "%zu of the %zu ids are stored already; append the others by themselves", n_stored, n);
+  result->messages = stored;
+  result->n_messages = n;
+  result->conversation.last_seq = live->last_seq;
+  result->conversation.token_count = live->token_count;
+  result->conversation.updated_at_ms = live->updated_at_ms;
+  result->conversation.mark = live->mark;
+  return CONVSTORE_OK;
+}
+
+int sqlite_append(struct sqlite_connection *connection, struct convstore_call *call)
+{
+  int status = sqlite_write(connection, call, append_body);
+  if (status == CONVSTORE_OK) {
+    call->result->messages = call->request->messages;
+    call->result->n_messages = call->request->n_messages;
+  }
+  if (status != APPEND_STORED) return status;
+
+  struct sqlite_live live;
+  sqlite3_stmt *statement;
+  status = sqlite_find_live(&live, &statement, connection, call);
+  if (status == CONVSTORE_OK) status = replay(connection, call, &live);
+  sqlite3_reset(statement);
+  return status;
+}
