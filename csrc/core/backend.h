@@ -33,6 +33,7 @@ struct convstore_call {
   convstore_error *err;       /* never NULL */
   int64_t now_ms;             /* wall clock at the start: what created_at and updated_at become */
   int64_t deadline_ms; /* monotonic clock (convstore__monotonic_ms): the call must have ended by then */
+  bool id_is_new;      /* request->conversation.id was made just now: nothing stored can have it */
   int depth;           /* transactions open around this call; 0: the call is a transaction of its own */
   struct {             /* out, with CONVSTORE_PENDING */
     int fd;

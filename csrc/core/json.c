@@ -212,7 +212,7 @@ static char *decode(struct reader *reader, const char *closing, char *to) {
   return to;
 }
 
-/* The string at reader->at. *text borrows from the reader's text or, where it had escapes, from *owned: free(). */
+/* The string at reader->at. *text borrows from the reader's text or, if it had escapes, from *owned: free(). */
 static bool read_string(struct reader *reader, convstore_text *text, char **owned) {
   const char *first = ++reader->at;
   bool escaped = false;

@@ -1,5 +1,5 @@
 /*
- * JSON, by jansson: what a stored or given text means. Knows no Lua and no tables.
+ * JSON: what a stored or given text means, as jansson's values. Knows no Lua and no tables.
  * Integers are 64-bit and exact, U+0000 is refused, nesting is limited to CONVSTORE_MAX_JSON_DEPTH.
  */
 #ifndef CONVSTORE_CORE_JSON_H
@@ -9,7 +9,7 @@
 
 #include "../convstore.h"
 
-/* Parses one value of any type. `field` names it in the error. *out is owned: json_decref().
+/* Parses one value of any type. The error names `field` and the position. *out is owned: json_decref().
  * E_INVALID: no JSON, a number beyond 64 bits without a point, \u0000, too deep; E_MEMORY. */
 int convstore__json_parse(json_t **out, convstore_text text, const char *field, convstore_error *err);
 

@@ -33,7 +33,7 @@ static int reserve(bool *found, struct reserved *out, struct sqlite_connection *
     tokens += request->messages[i].token_count;
     if (is_pinned(&request->messages[i])) pinned_tokens += request->messages[i].token_count;
   }
-  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_RESERVE_SEQ, call->err);
+  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_STMT_RESERVE_SEQ, call->err);
   if (statement == NULL) return call->err->status;
   if (sqlite_bind_conversation(statement, call) != SQLITE_OK ||
       sqlite3_bind_int64(statement, 3, (int64_t)request->n_messages) != SQLITE_OK ||
@@ -66,7 +66,7 @@ static int reserve(bool *found, struct reserved *out, struct sqlite_connection *
   return status;
 }
 
-static int run_bound(struct sqlite_connection *connection, struct convstore_call *call, enum sqlite_statement id)
+static int run_bound(struct sqlite_connection *connection, struct convstore_call *call, enum sqlite_stmt id)
 {
   sqlite3_stmt *statement = sqlite_statement(connection, (int)id, call->err);
   if (statement == NULL) return call->err->status;
@@ -77,9 +77,9 @@ static int run_bound(struct sqlite_connection *connection, struct convstore_call
 /* Brings an archived conversation's messages back: the archive is never appended to. */
 static int unarchive(struct sqlite_connection *connection, struct convstore_call *call)
 {
-  int status = run_bound(connection, call, SQLITE_UNARCHIVE_COPY);
-  if (status == CONVSTORE_OK) status = run_bound(connection, call, SQLITE_UNARCHIVE_DELETE);
-  if (status == CONVSTORE_OK) status = run_bound(connection, call, SQLITE_UNARCHIVE_MARK);
+  int status = run_bound(connection, call, SQLITE_STMT_UNARCHIVE_COPY);
+  if (status == CONVSTORE_OK) status = run_bound(connection, call, SQLITE_STMT_UNARCHIVE_DELETE);
+  if (status == CONVSTORE_OK) status = run_bound(connection, call, SQLITE_STMT_UNARCHIVE_MARK);
   return status;
 }
 
@@ -116,7 +116,7 @@ static int insert_messages(struct sqlite_connection *connection, struct convstor
   convstore_request *request = call->request;
   int64_t seq = reserved->last_seq - (int64_t)request->n_messages;
   int64_t token_total = reserved->token_total;
-  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_INSERT_MESSAGE, call->err);
+  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_STMT_INSERT_MESSAGE, call->err);
   if (statement == NULL) return call->err->status;
   if (sqlite_bind_conversation(statement, call) != SQLITE_OK) return sqlite_fail(connection, call->err);
   for (size_t i = 0; i < request->n_messages; i++)
@@ -134,7 +134,7 @@ static int insert_messages(struct sqlite_connection *connection, struct convstor
 
 static int append_body(struct sqlite_connection *connection, struct convstore_call *call)
 {
-  bool found;
+  bool found = false;
   struct reserved reserved;
   int status = reserve(&found, &reserved, connection, call);
   if (status != CONVSTORE_OK) return status;
@@ -167,7 +167,7 @@ static int read_stored(bool *found, struct sqlite_connection *connection, struct
                        convstore_message *out, const char *id, bool archived)
 {
   int status = CONVSTORE_OK;
-  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_MESSAGE_BY_ID + archived, call->err);
+  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_STMT_MESSAGE_BY_ID + archived, call->err);
   if (statement == NULL) return call->err->status;
   if (sqlite_bind_conversation(statement, call) != SQLITE_OK || sqlite_bind_id(statement, 3, id) != SQLITE_OK)
     return sqlite_fail(connection, call->err);
@@ -193,7 +193,7 @@ static int replay(struct sqlite_connection *connection, struct convstore_call *c
   if (stored == NULL) return sqlite_no_memory(call->err);
 
   for (size_t i = 0; i < n; i++) {
-    bool found;
+    bool found = false;
     int status = read_stored(&found, connection, call, &stored[i], request->messages[i].id, live->archived);
     if (status != CONVSTORE_OK) return status;
     if (!found) continue;

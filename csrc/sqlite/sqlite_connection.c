@@ -119,6 +119,13 @@ int sqlite_fail(struct sqlite_connection *connection, convstore_error *err)
         status = convstore_fail(err, CONVSTORE_E_SCHEMA, "\"%s\" has lost its convstore tables (%s); call store:migrate()",
                                 path, sqlite3_errmsg(db));
         break;
+      }
+      if (strstr(sqlite3_errmsg(db), "already exists") != NULL) {
+        status = convstore_fail(err, CONVSTORE_E_SCHEMA,
+                                "\"%s\" has tables of convstore's names that convstore did not make (%s); rename them, or "
+                                "use another file",
+                                path, sqlite3_errmsg(db));
+        break;
       } /* fall through */
     default:
       status = convstore_fail(err, CONVSTORE_E_INTERNAL, "SQLite refused a statement of convstore: %s (%d)",
@@ -181,7 +188,7 @@ int sqlite_use_wal(struct sqlite_connection *connection, convstore_error *err)
 
 void sqlite_forget_statements(struct sqlite_connection *connection)
 {
-  for (int i = 0; i < SQLITE_STATEMENTS; i++) {
+  for (int i = 0; i < SQLITE_STMTS; i++) {
     sqlite3_finalize(connection->statements[i]);
     connection->statements[i] = NULL;
   }
@@ -191,7 +198,7 @@ sqlite3_stmt *sqlite_statement(struct sqlite_connection *connection, int id, con
 {
   sqlite3_stmt **statement = &connection->statements[id];
   if (*statement != NULL) return *statement;
-  if (sqlite3_prepare_v3(connection->db, sqlite_statement_texts[id].sql, -1, SQLITE_PREPARE_PERSISTENT, statement,
+  if (sqlite3_prepare_v3(connection->db, sqlite_stmt_texts[id].sql, -1, SQLITE_PREPARE_PERSISTENT, statement,
                          NULL) != SQLITE_OK)
     (void)sqlite_fail(connection, err);
   return *statement;
@@ -268,14 +275,13 @@ int64_t sqlite_read_optional(sqlite3_stmt *statement, int column)
 
 /* ---- transactions ---------------------------------------------------------------------------------------------- */
 
-static int run_statement(struct sqlite_connection *connection, enum sqlite_statement id, convstore_error *err)
+int sqlite_run(struct sqlite_connection *connection, enum sqlite_stmt id, convstore_error *err)
 {
-  sqlite3_stmt *statement = sqlite_statement(connection, id, err);
+  sqlite3_stmt *statement = sqlite_statement(connection, (int)id, err);
   return statement == NULL ? err->status : sqlite_exec(connection, statement, err);
 }
 
-/* Undoes to where the call began. `err` keeps the first failure. */
-static void undo(struct sqlite_connection *connection, bool nested)
+void sqlite_undo(struct sqlite_connection *connection, bool nested)
 {
   convstore_error ignored;
   if (sqlite3_get_autocommit(connection->db)) {
@@ -283,8 +289,8 @@ static void undo(struct sqlite_connection *connection, bool nested)
     if (nested) connection->base.lost = true;
     return;
   }
-  int status = run_statement(connection, nested ? SQLITE_ROLLBACK_TO : SQLITE_ROLLBACK, &ignored);
-  if (status == CONVSTORE_OK && nested) status = run_statement(connection, SQLITE_RELEASE, &ignored);
+  int status = sqlite_run(connection, nested ? SQLITE_STMT_ROLLBACK_TO : SQLITE_STMT_ROLLBACK, &ignored);
+  if (status == CONVSTORE_OK && nested) status = sqlite_run(connection, SQLITE_STMT_RELEASE, &ignored);
   if (status != CONVSTORE_OK) {
     /* Not even the prepared statement could run (out of memory): end the whole transaction the short way. */
     (void)sqlite3_exec(connection->db, "ROLLBACK", NULL, NULL, NULL);
@@ -295,13 +301,13 @@ static void undo(struct sqlite_connection *connection, bool nested)
 int sqlite_write(struct sqlite_connection *connection, struct convstore_call *call, sqlite_body *body)
 {
   bool nested = call->depth > 0;
-  int status = run_statement(connection, nested ? SQLITE_SAVEPOINT : SQLITE_BEGIN, call->err);
+  int status = sqlite_run(connection, nested ? SQLITE_STMT_SAVEPOINT : SQLITE_STMT_BEGIN, call->err);
   if (status != CONVSTORE_OK) return status;
   status = body(connection, call);
   if (status == CONVSTORE_OK) {
-    status = run_statement(connection, nested ? SQLITE_RELEASE : SQLITE_COMMIT, call->err);
+    status = sqlite_run(connection, nested ? SQLITE_STMT_RELEASE : SQLITE_STMT_COMMIT, call->err);
     if (status == CONVSTORE_OK) return status;
   }
-  undo(connection, nested);
+  sqlite_undo(connection, nested);
   return status;
 }

@@ -9,16 +9,17 @@
 
 #include "../core/arena.h"
 #include "../core/backend.h"
+#include "../core/users.h"
 #include "sqlite_statements.h"
 
 struct sqlite_connection {
   struct convstore_connection base; /* first: the core sees only this */
   sqlite3 *db;
   char *path;
-  char *users; /* the option, or NULL */
+  char users[CONVSTORE_USERS_SIZE]; /* the option as SQL, or "" */
   convstore_options options;
   int64_t deadline_ms; /* of the call under way: until when the busy handler waits */
-  sqlite3_stmt *statements[SQLITE_STATEMENTS]; /* prepared on first use */
+  sqlite3_stmt *statements[SQLITE_STMTS]; /* prepared on first use */
 };
 
 /* Opens the file and sets what holds for a connection, without changing the file. */
@@ -35,6 +36,9 @@ sqlite3_stmt *sqlite_statement(struct sqlite_connection *connection, int id, con
 
 /* Steps a statement without rows to its end and resets it. */
 int sqlite_exec(struct sqlite_connection *connection, sqlite3_stmt *statement, convstore_error *err);
+
+/* The same for a statement of the table without parameters. */
+int sqlite_run(struct sqlite_connection *connection, enum sqlite_stmt id, convstore_error *err);
 
 /* Prepares nothing ahead: runs a text of one or more statements, as migrations and pragmas are. */
 int sqlite_run_script(struct sqlite_connection *connection, const char *sql, convstore_error *err);
@@ -55,6 +59,10 @@ int sqlite_bind_conversation(sqlite3_stmt *statement, const struct convstore_cal
 int sqlite_read_text(convstore_text *out, sqlite3_stmt *statement, int column, struct convstore_call *call);
 int sqlite_read_id(char out[CONVSTORE_ID_SIZE], sqlite3_stmt *statement, int column, struct convstore_call *call);
 int64_t sqlite_read_optional(sqlite3_stmt *statement, int column);
+
+/* Undoes a transaction, or, where it is nested, to its savepoint. Never fails: what cannot be undone alone takes the
+ * caller's whole transaction with it, and the connection says `lost`. */
+void sqlite_undo(struct sqlite_connection *connection, bool nested);
 
 /* What a write operation does between begin and commit. */
 typedef int sqlite_body(struct sqlite_connection *connection, struct convstore_call *call);

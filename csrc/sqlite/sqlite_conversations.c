@@ -81,7 +81,7 @@ static int step_conversation(bool *found, int *constraint, struct sqlite_connect
 
 /* Looks for a conversation, by id (deleted or not) or by key (not deleted). */
 static int look_up(bool *found, struct sqlite_connection *connection, struct convstore_call *call,
-                   enum sqlite_statement by, convstore_text value)
+                   enum sqlite_stmt by, convstore_text value)
 {
   sqlite3_stmt *statement = sqlite_statement(connection, (int)by, call->err);
   if (statement == NULL) return call->err->status;
@@ -106,7 +106,7 @@ static int insert_conversation(bool *taken, struct sqlite_connection *connection
 {
   const convstore_conversation *new = &call->request->conversation;
   const char *mark = convstore_mark_name(new->mark);
-  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_CREATE_CONVERSATION, call->err);
+  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_STMT_CREATE_CONVERSATION, call->err);
   if (statement == NULL) return call->err->status;
   if (sqlite_bind_text(statement, 1, call->request->user_id) != SQLITE_OK ||
       sqlite_bind_id(statement, 2, new->id) != SQLITE_OK || sqlite_bind_text(statement, 3, new->key) != SQLITE_OK ||
@@ -139,10 +139,10 @@ static int insert_conversation(bool *taken, struct sqlite_connection *connection
 static int create_body(struct sqlite_connection *connection, struct convstore_call *call)
 {
   bool taken = false;
-  bool found;
+  bool found = false;
   int status = insert_conversation(&taken, connection, call);
   if (status != CONVSTORE_OK || !taken) return status;
-  status = look_up(&found, connection, call, SQLITE_GET_CONVERSATION, id_text(call->request->conversation.id));
+  status = look_up(&found, connection, call, SQLITE_STMT_GET_CONVERSATION, id_text(call->request->conversation.id));
   if (status != CONVSTORE_OK) return status;
   if (!found) return fail_key_taken(call);
   if (is_deleted(call))
@@ -161,12 +161,12 @@ static int find_by_key(bool *found, struct sqlite_connection *connection, struct
 {
   const convstore_conversation *asked = &call->request->conversation;
   convstore_conversation by_key;
-  bool by_id;
-  int status = look_up(found, connection, call, SQLITE_GET_CONVERSATION_BY_KEY, asked->key);
+  bool by_id = false;
+  int status = look_up(found, connection, call, SQLITE_STMT_GET_CONVERSATION_BY_KEY, asked->key);
   if (status != CONVSTORE_OK || !*found) return status;
   if (call->id_is_new) return CONVSTORE_OK;
   by_key = call->result->conversation;
-  status = look_up(&by_id, connection, call, SQLITE_GET_CONVERSATION, id_text(asked->id));
+  status = look_up(&by_id, connection, call, SQLITE_STMT_GET_CONVERSATION, id_text(asked->id));
   if (status != CONVSTORE_OK) return status;
   if (by_id && strcmp(by_key.id, asked->id) != 0) return fail_id_taken(call);
   call->result->conversation = by_key;
@@ -176,7 +176,7 @@ static int find_by_key(bool *found, struct sqlite_connection *connection, struct
 static int conversation_body(struct sqlite_connection *connection, struct convstore_call *call)
 {
   bool taken = false;
-  bool found;
+  bool found = false;
   int status = insert_conversation(&taken, connection, call);
   if (status != CONVSTORE_OK || !taken) return status;
   /* Somebody was faster with the key, or the id is taken. */
@@ -187,7 +187,7 @@ static int conversation_body(struct sqlite_connection *connection, struct convst
 
 int sqlite_conversation_by_key(struct sqlite_connection *connection, struct convstore_call *call)
 {
-  bool found;
+  bool found = false;
   /* A bot asks this at every message: look before taking the write lock. */
   int status = find_by_key(&found, connection, call);
   if (status != CONVSTORE_OK || found) return status;
@@ -196,9 +196,9 @@ int sqlite_conversation_by_key(struct sqlite_connection *connection, struct conv
 
 int sqlite_get_conversation(struct sqlite_connection *connection, struct convstore_call *call)
 {
-  bool found;
+  bool found = false;
   int status =
-      look_up(&found, connection, call, SQLITE_GET_CONVERSATION, id_text(call->request->conversation_id));
+      look_up(&found, connection, call, SQLITE_STMT_GET_CONVERSATION, id_text(call->request->conversation_id));
   if (status != CONVSTORE_OK) return status;
   if (!found || (is_deleted(call) && !call->request->deleted)) return sqlite_fail_no_conversation(call);
   return CONVSTORE_OK;
@@ -208,9 +208,9 @@ static int update_body(struct sqlite_connection *connection, struct convstore_ca
 {
   const convstore_request *request = call->request;
   const convstore_conversation *new = &request->conversation;
-  bool found;
-  int constraint;
-  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_UPDATE_CONVERSATION, call->err);
+  bool found = false;
+  int constraint = 0;
+  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_STMT_UPDATE_CONVERSATION, call->err);
   if (statement == NULL) return call->err->status;
   if (sqlite_bind_conversation(statement, call) != SQLITE_OK ||
       sqlite3_bind_int(statement, 3, (int)request->changes) != SQLITE_OK ||
@@ -236,7 +236,7 @@ int sqlite_update_conversation(struct sqlite_connection *connection, struct conv
 }
 
 /* Runs a statement of user, conversation and, where it has a third parameter, the time; none found is E_NOT_FOUND. */
-static int change_one(struct sqlite_connection *connection, struct convstore_call *call, enum sqlite_statement id)
+static int change_one(struct sqlite_connection *connection, struct convstore_call *call, enum sqlite_stmt id)
 {
   sqlite3_stmt *statement = sqlite_statement(connection, (int)id, call->err);
   if (statement == NULL) return call->err->status;
@@ -250,7 +250,7 @@ static int change_one(struct sqlite_connection *connection, struct convstore_cal
 
 static int delete_body(struct sqlite_connection *connection, struct convstore_call *call)
 {
-  return change_one(connection, call, SQLITE_DELETE_CONVERSATION);
+  return change_one(connection, call, SQLITE_STMT_DELETE_CONVERSATION);
 }
 
 int sqlite_delete_conversation(struct sqlite_connection *connection, struct convstore_call *call)
@@ -260,7 +260,7 @@ int sqlite_delete_conversation(struct sqlite_connection *connection, struct conv
 
 static int purge_body(struct sqlite_connection *connection, struct convstore_call *call)
 {
-  return change_one(connection, call, SQLITE_PURGE_CONVERSATION);
+  return change_one(connection, call, SQLITE_STMT_PURGE_CONVERSATION);
 }
 
 int sqlite_purge_conversation(struct sqlite_connection *connection, struct convstore_call *call)
@@ -270,9 +270,9 @@ int sqlite_purge_conversation(struct sqlite_connection *connection, struct convs
 
 static int restore_body(struct sqlite_connection *connection, struct convstore_call *call)
 {
-  bool found;
-  int constraint;
-  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_RESTORE_CONVERSATION, call->err);
+  bool found = false;
+  int constraint = 0;
+  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_STMT_RESTORE_CONVERSATION, call->err);
   if (statement == NULL) return call->err->status;
   if (sqlite_bind_conversation(statement, call) != SQLITE_OK ||
       sqlite3_bind_int64(statement, 3, call->now_ms) != SQLITE_OK)

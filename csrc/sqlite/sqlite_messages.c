@@ -6,7 +6,7 @@
 int sqlite_find_live(struct sqlite_live *out, sqlite3_stmt **statement, struct sqlite_connection *connection,
                      struct convstore_call *call)
 {
-  *statement = sqlite_statement(connection, SQLITE_LIVE_CONVERSATION, call->err);
+  *statement = sqlite_statement(connection, SQLITE_STMT_LIVE_CONVERSATION, call->err);
   if (*statement == NULL) return call->err->status;
   if (sqlite_bind_conversation(*statement, call) != SQLITE_OK) return sqlite_fail(connection, call->err);
   int code = sqlite3_step(*statement);
@@ -95,7 +95,7 @@ int sqlite_message(struct sqlite_connection *connection, struct convstore_call *
   if (status != CONVSTORE_OK) goto done;
 
   sqlite3_stmt *statement = sqlite_statement(
-      connection, (by_id ? SQLITE_MESSAGE_BY_ID : SQLITE_MESSAGE_BY_SEQ) + live.archived, call->err);
+      connection, (by_id ? SQLITE_STMT_MESSAGE_BY_ID : SQLITE_STMT_MESSAGE_BY_SEQ) + live.archived, call->err);
   if (statement == NULL) {
     status = call->err->status;
   } else if (sqlite_bind_conversation(statement, call) != SQLITE_OK ||
@@ -118,8 +118,8 @@ static sqlite3_stmt *bind_range(struct sqlite_connection *connection, const stru
                                 bool archived, bool from_end)
 {
   const convstore_request *request = call->request;
-  int id = kind + (archived ? SQLITE_ARCHIVED : 0) + (from_end ? SQLITE_DESCENDING : 0) +
-           (request->roles != 0 ? SQLITE_ROLES : 0);
+  int id = kind + (archived ? SQLITE_STMT_ARCHIVED : 0) + (from_end ? SQLITE_STMT_DESCENDING : 0) +
+           (request->roles != 0 ? SQLITE_STMT_ROLES : 0);
   sqlite3_stmt *statement = sqlite_statement(connection, id, call->err);
   if (statement == NULL) return NULL;
   bool bound = sqlite_bind_conversation(statement, call) == SQLITE_OK &&
@@ -229,7 +229,7 @@ int sqlite_history(struct sqlite_connection *connection, struct convstore_call *
       goto done;
     }
   }
-  sqlite3_stmt *statement = bind_range(connection, call, SQLITE_HISTORY, live.archived, request->from_end);
+  sqlite3_stmt *statement = bind_range(connection, call, SQLITE_STMT_HISTORY, live.archived, request->from_end);
   status = statement == NULL ? call->err->status : read_rows(&rows, connection, call, statement);
   if (status != CONVSTORE_OK) goto done;
   if (request->from_end != request->descending) reverse(rows.messages, rows.n);
@@ -248,7 +248,7 @@ int sqlite_bounds(struct sqlite_connection *connection, struct convstore_call *c
   int status = sqlite_find_live(&live, &found, connection, call);
   if (status == CONVSTORE_OK) {
     sqlite3_stmt *statement =
-        bind_range(connection, call, SQLITE_BOUNDS, live.archived, call->request->from_end);
+        bind_range(connection, call, SQLITE_STMT_BOUNDS, live.archived, call->request->from_end);
     if (statement == NULL) {
       status = call->err->status;
     } else if (sqlite3_step(statement) == SQLITE_ROW) {
@@ -275,7 +275,7 @@ int sqlite_check_merged(struct sqlite_connection *connection, struct convstore_c
 /* Locks the conversation by writing its time, and says where its messages lie. */
 static int touch(bool *archived, struct sqlite_connection *connection, struct convstore_call *call)
 {
-  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_TOUCH_CONVERSATION, call->err);
+  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_STMT_TOUCH_CONVERSATION, call->err);
   if (statement == NULL) return call->err->status;
   if (sqlite_bind_conversation(statement, call) != SQLITE_OK ||
       sqlite3_bind_int64(statement, 3, call->now_ms) != SQLITE_OK)
@@ -295,10 +295,10 @@ static int touch(bool *archived, struct sqlite_connection *connection, struct co
 
 static int annotate_body(struct sqlite_connection *connection, struct convstore_call *call)
 {
-  bool archived;
+  bool archived = false;
   int status = touch(&archived, connection, call);
   if (status != CONVSTORE_OK) return status;
-  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_ANNOTATE_MESSAGE + archived, call->err);
+  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_STMT_ANNOTATE_MESSAGE + archived, call->err);
   if (statement == NULL) return call->err->status;
   if (sqlite_bind_conversation(statement, call) != SQLITE_OK ||
       sqlite3_bind_int64(statement, 3, call->request->seq) != SQLITE_OK ||
@@ -316,10 +316,10 @@ int sqlite_annotate(struct sqlite_connection *connection, struct convstore_call 
 
 static int redact_body(struct sqlite_connection *connection, struct convstore_call *call)
 {
-  bool archived;
+  bool archived = false;
   int status = touch(&archived, connection, call);
   if (status != CONVSTORE_OK) return status;
-  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_REDACT_MESSAGE + archived, call->err);
+  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_STMT_REDACT_MESSAGE + archived, call->err);
   if (statement == NULL) return call->err->status;
   if (sqlite_bind_conversation(statement, call) != SQLITE_OK ||
       sqlite3_bind_int64(statement, 3, call->request->seq) != SQLITE_OK ||

@@ -25,13 +25,15 @@ sqlite_operation sqlite_bounds;
 sqlite_operation sqlite_annotate;
 sqlite_operation sqlite_redact;
 
-/* sqlite_migrations.c */
+/* sqlite_schema.c */
 sqlite_operation sqlite_open_schema; /* the second half of CONVSTORE_OPEN */
 sqlite_operation sqlite_schema_version;
 sqlite_operation sqlite_migrations;
 sqlite_operation sqlite_migrate;
-extern const struct convstore_migration_step *const sqlite_migration_steps;
-extern const size_t sqlite_migration_n_steps;
+
+/* sqlite_users.c: the option `users` in the form that is compared, and the type of the column that it names. */
+int sqlite_normalize_users(char out[CONVSTORE_USERS_SIZE], const char *option, convstore_error *err);
+int sqlite_users_type(convstore_user_id_type *out, struct sqlite_connection *connection, convstore_error *err);
 
 /* What an append and a read need to know of a conversation that is there. */
 struct sqlite_live {

@@ -37,55 +37,55 @@
 #define BOUNDS(table, roles, direction)                                                                 \
   "SELECT min(seq), max(seq) FROM (" RANGE("seq", table, roles, direction) ")"
 
-const struct sqlite_statement_text sqlite_statement_texts[SQLITE_STATEMENTS] = {
-    [SQLITE_BEGIN] = {"begin", "BEGIN IMMEDIATE"},
-    [SQLITE_BEGIN_READ] = {"begin_read", "BEGIN"},
-    [SQLITE_COMMIT] = {"commit", "COMMIT"},
-    [SQLITE_ROLLBACK] = {"rollback", "ROLLBACK"},
-    [SQLITE_SAVEPOINT] = {"savepoint", "SAVEPOINT convstore"},
-    [SQLITE_RELEASE] = {"release", "RELEASE convstore"},
-    [SQLITE_ROLLBACK_TO] = {"rollback_to", "ROLLBACK TO convstore"},
+const struct sqlite_stmt_text sqlite_stmt_texts[SQLITE_STMTS] = {
+    [SQLITE_STMT_BEGIN] = {"begin", "BEGIN IMMEDIATE"},
+    [SQLITE_STMT_BEGIN_READ] = {"begin_read", "BEGIN"},
+    [SQLITE_STMT_COMMIT] = {"commit", "COMMIT"},
+    [SQLITE_STMT_ROLLBACK] = {"rollback", "ROLLBACK"},
+    [SQLITE_STMT_SAVEPOINT] = {"savepoint", "SAVEPOINT convstore"},
+    [SQLITE_STMT_RELEASE] = {"release", "RELEASE convstore"},
+    [SQLITE_STMT_ROLLBACK_TO] = {"rollback_to", "ROLLBACK TO convstore"},
 
-    [SQLITE_CREATE_CONVERSATION] =
+    [SQLITE_STMT_CREATE_CONVERSATION] =
         {"create_conversation",
          "INSERT INTO convstore_conversations (user_id, id, key, title, status, metadata, created_at, updated_at)"
          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"},
-    [SQLITE_GET_CONVERSATION] =
+    [SQLITE_STMT_GET_CONVERSATION] =
         {"get_conversation",
          "SELECT " CONVERSATION_COLUMNS " FROM convstore_conversations WHERE user_id = ?1 AND id = ?2"},
-    [SQLITE_GET_CONVERSATION_BY_KEY] =
+    [SQLITE_STMT_GET_CONVERSATION_BY_KEY] =
         {"get_conversation_by_key",
          "SELECT " CONVERSATION_COLUMNS " FROM convstore_conversations"
          " WHERE user_id = ?1 AND key = ?2 AND deleted_at IS NULL"},
     /* ?3 says by bits what changes: 1 title, 2 status, 4 metadata, 8 key; ?8 merges */
-    [SQLITE_UPDATE_CONVERSATION] =
+    [SQLITE_STMT_UPDATE_CONVERSATION] =
         {"update_conversation",
          "UPDATE convstore_conversations SET"
          " title = iif(?3 & 1, ?4, title), status = iif(?3 & 2, ?5, status),"
          " metadata = iif(?3 & 4, iif(?8, json_patch(coalesce(metadata, '{}'), ?6), ?6), metadata),"
          " key = iif(?3 & 8, ?7, key), updated_at = ?9"
          " WHERE user_id = ?1 AND id = ?2 AND deleted_at IS NULL RETURNING " CONVERSATION_COLUMNS},
-    [SQLITE_DELETE_CONVERSATION] =
+    [SQLITE_STMT_DELETE_CONVERSATION] =
         {"delete_conversation",
          "UPDATE convstore_conversations SET updated_at = iif(deleted_at IS NULL, ?3, updated_at),"
          " deleted_at = coalesce(deleted_at, ?3) WHERE user_id = ?1 AND id = ?2"},
-    [SQLITE_RESTORE_CONVERSATION] =
+    [SQLITE_STMT_RESTORE_CONVERSATION] =
         {"restore_conversation",
          "UPDATE convstore_conversations SET updated_at = iif(deleted_at IS NULL, updated_at, ?3), deleted_at = NULL"
          " WHERE user_id = ?1 AND id = ?2 RETURNING " CONVERSATION_COLUMNS},
-    [SQLITE_PURGE_CONVERSATION] = {"purge_conversation",
+    [SQLITE_STMT_PURGE_CONVERSATION] = {"purge_conversation",
                                    "DELETE FROM convstore_conversations WHERE user_id = ?1 AND id = ?2"},
-    [SQLITE_LIVE_CONVERSATION] =
+    [SQLITE_STMT_LIVE_CONVERSATION] =
         {"live_conversation",
          "SELECT last_seq, token_count, updated_at, status, archived_at FROM convstore_conversations"
          " WHERE user_id = ?1 AND id = ?2 AND deleted_at IS NULL"},
-    [SQLITE_TOUCH_CONVERSATION] =
+    [SQLITE_STMT_TOUCH_CONVERSATION] =
         {"touch_conversation",
          "UPDATE convstore_conversations SET updated_at = ?3 WHERE user_id = ?1 AND id = ?2 AND deleted_at IS NULL"
          " RETURNING archived_at"},
 
     /* Takes ?3 seqs at once, under the write lock: order and density are the database's doing. ?7 is `expect`. */
-    [SQLITE_RESERVE_SEQ] =
+    [SQLITE_STMT_RESERVE_SEQ] =
         {"reserve_seq",
          "UPDATE convstore_conversations SET last_seq = last_seq + ?3, token_count = token_count + ?4,"
          " pinned_token_count = pinned_token_count + ?5, updated_at = ?6,"
@@ -93,45 +93,45 @@ const struct sqlite_statement_text sqlite_statement_texts[SQLITE_STATEMENTS] = {
          " WHERE user_id = ?1 AND id = ?2 AND deleted_at IS NULL AND archived_at IS NULL"
          " AND (?7 IS NULL OR last_seq = ?7)"
          " RETURNING last_seq, token_count, pinned_token_count, status"},
-    [SQLITE_INSERT_MESSAGE] =
+    [SQLITE_STMT_INSERT_MESSAGE] =
         {"insert_message",
          "INSERT INTO convstore_messages (user_id, conversation_id, seq, id, role, content, parts, name, tool_calls,"
          " tool_call_id, attachments, metadata, token_count, created_at, token_total)"
          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"},
 
-    [SQLITE_UNARCHIVE_COPY] =
+    [SQLITE_STMT_UNARCHIVE_COPY] =
         {"unarchive_copy",
          "INSERT INTO " LIVE " (" STORED_COLUMNS ") SELECT " STORED_COLUMNS " FROM " ARCHIVE
          " WHERE user_id = ?1 AND conversation_id = ?2 ORDER BY seq"},
-    [SQLITE_UNARCHIVE_DELETE] = {"unarchive_delete",
+    [SQLITE_STMT_UNARCHIVE_DELETE] = {"unarchive_delete",
                                  "DELETE FROM " ARCHIVE " WHERE user_id = ?1 AND conversation_id = ?2"},
-    [SQLITE_UNARCHIVE_MARK] =
+    [SQLITE_STMT_UNARCHIVE_MARK] =
         {"unarchive_mark",
          "UPDATE convstore_conversations SET archived_at = NULL WHERE user_id = ?1 AND id = ?2"},
 
-    [SQLITE_MESSAGE_BY_SEQ] = {"message_by_seq", MESSAGE_BY_SEQ(LIVE)},
-    [SQLITE_MESSAGE_BY_SEQ + SQLITE_ARCHIVED] = {"message_by_seq_archived", MESSAGE_BY_SEQ(ARCHIVE)},
-    [SQLITE_MESSAGE_BY_ID] = {"message_by_id", MESSAGE_BY_ID(LIVE)},
-    [SQLITE_MESSAGE_BY_ID + SQLITE_ARCHIVED] = {"message_by_id_archived", MESSAGE_BY_ID(ARCHIVE)},
-    [SQLITE_ANNOTATE_MESSAGE] = {"annotate_message", ANNOTATE_MESSAGE(LIVE)},
-    [SQLITE_ANNOTATE_MESSAGE + SQLITE_ARCHIVED] = {"annotate_message_archived", ANNOTATE_MESSAGE(ARCHIVE)},
-    [SQLITE_REDACT_MESSAGE] = {"redact_message", REDACT_MESSAGE(LIVE)},
-    [SQLITE_REDACT_MESSAGE + SQLITE_ARCHIVED] = {"redact_message_archived", REDACT_MESSAGE(ARCHIVE)},
+    [SQLITE_STMT_MESSAGE_BY_SEQ] = {"message_by_seq", MESSAGE_BY_SEQ(LIVE)},
+    [SQLITE_STMT_MESSAGE_BY_SEQ + SQLITE_STMT_ARCHIVED] = {"message_by_seq_archived", MESSAGE_BY_SEQ(ARCHIVE)},
+    [SQLITE_STMT_MESSAGE_BY_ID] = {"message_by_id", MESSAGE_BY_ID(LIVE)},
+    [SQLITE_STMT_MESSAGE_BY_ID + SQLITE_STMT_ARCHIVED] = {"message_by_id_archived", MESSAGE_BY_ID(ARCHIVE)},
+    [SQLITE_STMT_ANNOTATE_MESSAGE] = {"annotate_message", ANNOTATE_MESSAGE(LIVE)},
+    [SQLITE_STMT_ANNOTATE_MESSAGE + SQLITE_STMT_ARCHIVED] = {"annotate_message_archived", ANNOTATE_MESSAGE(ARCHIVE)},
+    [SQLITE_STMT_REDACT_MESSAGE] = {"redact_message", REDACT_MESSAGE(LIVE)},
+    [SQLITE_STMT_REDACT_MESSAGE + SQLITE_STMT_ARCHIVED] = {"redact_message_archived", REDACT_MESSAGE(ARCHIVE)},
 
-    [SQLITE_HISTORY + 0] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, "", "ASC")},
-    [SQLITE_HISTORY + 1] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, "", "ASC")},
-    [SQLITE_HISTORY + 2] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, "", "DESC")},
-    [SQLITE_HISTORY + 3] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, "", "DESC")},
-    [SQLITE_HISTORY + 4] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, SOME_ROLES, "ASC")},
-    [SQLITE_HISTORY + 5] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, SOME_ROLES, "ASC")},
-    [SQLITE_HISTORY + 6] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, SOME_ROLES, "DESC")},
-    [SQLITE_HISTORY + 7] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, SOME_ROLES, "DESC")},
-    [SQLITE_BOUNDS + 0] = {"bounds", BOUNDS(LIVE, "", "ASC")},
-    [SQLITE_BOUNDS + 1] = {"bounds", BOUNDS(ARCHIVE, "", "ASC")},
-    [SQLITE_BOUNDS + 2] = {"bounds", BOUNDS(LIVE, "", "DESC")},
-    [SQLITE_BOUNDS + 3] = {"bounds", BOUNDS(ARCHIVE, "", "DESC")},
-    [SQLITE_BOUNDS + 4] = {"bounds", BOUNDS(LIVE, SOME_ROLES, "ASC")},
-    [SQLITE_BOUNDS + 5] = {"bounds", BOUNDS(ARCHIVE, SOME_ROLES, "ASC")},
-    [SQLITE_BOUNDS + 6] = {"bounds", BOUNDS(LIVE, SOME_ROLES, "DESC")},
-    [SQLITE_BOUNDS + 7] = {"bounds", BOUNDS(ARCHIVE, SOME_ROLES, "DESC")},
+    [SQLITE_STMT_HISTORY + 0] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, "", "ASC")},
+    [SQLITE_STMT_HISTORY + 1] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, "", "ASC")},
+    [SQLITE_STMT_HISTORY + 2] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, "", "DESC")},
+    [SQLITE_STMT_HISTORY + 3] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, "", "DESC")},
+    [SQLITE_STMT_HISTORY + 4] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, SOME_ROLES, "ASC")},
+    [SQLITE_STMT_HISTORY + 5] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, SOME_ROLES, "ASC")},
+    [SQLITE_STMT_HISTORY + 6] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, SOME_ROLES, "DESC")},
+    [SQLITE_STMT_HISTORY + 7] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, SOME_ROLES, "DESC")},
+    [SQLITE_STMT_BOUNDS + 0] = {"bounds", BOUNDS(LIVE, "", "ASC")},
+    [SQLITE_STMT_BOUNDS + 1] = {"bounds", BOUNDS(ARCHIVE, "", "ASC")},
+    [SQLITE_STMT_BOUNDS + 2] = {"bounds", BOUNDS(LIVE, "", "DESC")},
+    [SQLITE_STMT_BOUNDS + 3] = {"bounds", BOUNDS(ARCHIVE, "", "DESC")},
+    [SQLITE_STMT_BOUNDS + 4] = {"bounds", BOUNDS(LIVE, SOME_ROLES, "ASC")},
+    [SQLITE_STMT_BOUNDS + 5] = {"bounds", BOUNDS(ARCHIVE, SOME_ROLES, "ASC")},
+    [SQLITE_STMT_BOUNDS + 6] = {"bounds", BOUNDS(LIVE, SOME_ROLES, "DESC")},
+    [SQLITE_STMT_BOUNDS + 7] = {"bounds", BOUNDS(ARCHIVE, SOME_ROLES, "DESC")},
 };

@@ -1,0 +1,131 @@
+/*
+ * The SQLite backend: the seam's five functions, and the table from operations to the functions that do them.
+ * It blocks: a call runs to its end in `start`, on whatever thread that is.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sqlite_operations.h"
+
+#include "migrations.inc"
+
+static int open_connection(struct sqlite_connection *connection, struct convstore_call *call)
+{
+  int status = sqlite_connect(connection, call->err);
+  return status != CONVSTORE_OK ? status : sqlite_open_schema(connection, call);
+}
+
+/* ---- the caller's transactions --------------------------------------------------------------------------------- */
+
+static int begin(struct sqlite_connection *connection, struct convstore_call *call)
+{
+  if (call->depth > 0) return sqlite_run(connection, SQLITE_STMT_SAVEPOINT, call->err);
+  /* With the write lock from the start, a transaction that read first cannot fail at its first write. */
+  return sqlite_run(connection, connection->options.readonly ? SQLITE_STMT_BEGIN_READ : SQLITE_STMT_BEGIN, call->err);
+}
+
+static int commit(struct sqlite_connection *connection, struct convstore_call *call)
+{
+  bool nested = call->depth > 1;
+  int status = sqlite_run(connection, nested ? SQLITE_STMT_RELEASE : SQLITE_STMT_COMMIT, call->err);
+  if (status != CONVSTORE_OK) sqlite_undo(connection, nested);
+  return status;
+}
+
+static int rollback(struct sqlite_connection *connection, struct convstore_call *call)
+{
+  sqlite_undo(connection, call->depth > 1);
+  return CONVSTORE_OK;
+}
+
+/* ---- the seam -------------------------------------------------------------------------------------------------- */
+
+static sqlite_operation *const operations[CONVSTORE_OPERATIONS] = {
+    [CONVSTORE_OPEN] = open_connection,
+    [CONVSTORE_CREATE] = sqlite_create_conversation,
+    [CONVSTORE_CONVERSATION] = sqlite_conversation_by_key,
+    [CONVSTORE_GET] = sqlite_get_conversation,
+    [CONVSTORE_UPDATE] = sqlite_update_conversation,
+    [CONVSTORE_DELETE] = sqlite_delete_conversation,
+    [CONVSTORE_RESTORE] = sqlite_restore_conversation,
+    [CONVSTORE_PURGE] = sqlite_purge_conversation,
+    [CONVSTORE_APPEND] = sqlite_append,
+    [CONVSTORE_MESSAGE] = sqlite_message,
+    [CONVSTORE_HISTORY] = sqlite_history,
+    [CONVSTORE_BOUNDS] = sqlite_bounds,
+    [CONVSTORE_ANNOTATE] = sqlite_annotate,
+    [CONVSTORE_REDACT] = sqlite_redact,
+    [CONVSTORE_BEGIN] = begin,
+    [CONVSTORE_COMMIT] = commit,
+    [CONVSTORE_ROLLBACK] = rollback,
+    [CONVSTORE_SCHEMA_VERSION] = sqlite_schema_version,
+    [CONVSTORE_MIGRATIONS] = sqlite_migrations,
+    [CONVSTORE_MIGRATE] = sqlite_migrate,
+};
+
+static int start(struct convstore_connection *base, struct convstore_call *call)
+{
+  struct sqlite_connection *connection = (struct sqlite_connection *)base;
+  connection->deadline_ms = call->deadline_ms;
+  int status = operations[call->request->operation](connection, call);
+  /* Disk full, an I/O error or no memory may have made SQLite undo the caller's whole transaction. */
+  if (call->depth > 0 && sqlite3_get_autocommit(connection->db) && call->request->operation != CONVSTORE_COMMIT &&
+      call->request->operation != CONVSTORE_ROLLBACK)
+    base->lost = true;
+  return status;
+}
+
+static void close_connection(struct convstore_connection *base)
+{
+  struct sqlite_connection *connection = (struct sqlite_connection *)base;
+  sqlite_forget_statements(connection);
+  (void)sqlite3_close_v2(connection->db); /* rolls back what is open */
+  free(connection->path);
+  free(connection);
+}
+
+/* A path as SQLite takes it literally: builds with URI names would read "file:..." as something else. */
+static char *literal_path(const char *location)
+{
+  const char *prefix = strncmp(location, "file:", 5) == 0 ? "./" : "";
+  size_t size = strlen(prefix) + strlen(location) + 1;
+  char *path = malloc(size);
+  if (path != NULL) {
+    memcpy(path, prefix, strlen(prefix));
+    memcpy(path + strlen(prefix), location, strlen(location) + 1);
+  }
+  return path;
+}
+
+static int create(struct convstore_connection **out, const char *location, const convstore_options *options,
+                  convstore_error *err)
+{
+  int status = CONVSTORE_OK;
+  if (location[0] == '\0')
+    return convstore_fail(err, CONVSTORE_E_INVALID, "the path of the database is empty; give a file, or \":memory:\"");
+  struct sqlite_connection *connection = calloc(1, sizeof *connection);
+  if (connection == NULL) return sqlite_no_memory(err);
+  connection->base.backend = &convstore__sqlite;
+  connection->options = *options;
+  connection->options.users = NULL;
+  connection->path = literal_path(location);
+  if (connection->path == NULL) status = sqlite_no_memory(err);
+  if (status == CONVSTORE_OK && options->users != NULL)
+    status = sqlite_normalize_users(connection->users, options->users, err);
+  if (status != CONVSTORE_OK) {
+    close_connection(&connection->base);
+    return status;
+  }
+  *out = &connection->base;
+  return CONVSTORE_OK;
+}
+
+const struct convstore_backend convstore__sqlite = {
+    .name = "sqlite",
+    .blocks = true,
+    .steps = sqlite_steps,
+    .n_steps = sizeof sqlite_steps / sizeof *sqlite_steps,
+    .create = create,
+    .start = start,
+    .close = close_connection,
+};

@@ -1,0 +1,357 @@
+/*
+ * The schema of an SQLite file: which steps it has, taking it up and down, and what was chosen when it was made.
+ * A migration is one transaction whatever the number of its steps, under the write lock, so that many processes that
+ * start at once wait for the first and find its work done.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../core/render.h"
+#include "sqlite_operations.h"
+
+/* Made by the engine, not by a step, so that the first step can be recorded like any other. */
+static const char create_migrations_sql[] =
+    "CREATE TABLE convstore_migrations (\n"
+    "  version INTEGER NOT NULL,\n"
+    "  name TEXT NOT NULL,\n"
+    "  checksum TEXT NOT NULL, -- of both files of the step\n"
+    "  applied_at INTEGER NOT NULL,\n"
+    "  CONSTRAINT convstore_migrations_pkey PRIMARY KEY (version)\n"
+    ") STRICT";
+
+static const char *const type_names[] = {
+    [CONVSTORE_USER_ID_TEXT] = "text",
+    [CONVSTORE_USER_ID_UUID] = "uuid",
+    [CONVSTORE_USER_ID_BIGINT] = "bigint",
+};
+
+/* What the schema is made with, or was. */
+struct settings {
+  char users[CONVSTORE_USERS_SIZE]; /* "" for none */
+  convstore_user_id_type user_id_type;
+};
+
+/* The rows of convstore_migrations. */
+struct applied {
+  struct convstore_migration_applied *rows; /* in the result's arena */
+  size_t n;
+  int version; /* the highest */
+};
+
+static const struct convstore_migration_step *steps(const struct sqlite_connection *connection)
+{
+  return connection->base.backend->steps;
+}
+
+static size_t n_steps(const struct sqlite_connection *connection)
+{
+  return connection->base.backend->n_steps;
+}
+
+static int prepare(sqlite3_stmt **out, struct sqlite_connection *connection, const char *sql, convstore_error *err)
+{
+  if (sqlite3_prepare_v2(connection->db, sql, -1, out, NULL) == SQLITE_OK) return CONVSTORE_OK;
+  return sqlite_fail(connection, err);
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------------- */
+
+static int has_migrations(bool *out, struct sqlite_connection *connection, convstore_error *err)
+{
+  sqlite3_stmt *statement = NULL;
+  int status = prepare(&statement, connection,
+                       "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'convstore_migrations'", err);
+  if (status != CONVSTORE_OK) return status;
+  if (sqlite3_step(statement) == SQLITE_ROW)
+    *out = sqlite3_column_int(statement, 0) > 0;
+  else
+    status = sqlite_fail(connection, err);
+  (void)sqlite3_finalize(statement);
+  return status;
+}
+
+static int read_row(struct convstore_migration_applied *out, sqlite3_stmt *row, convstore_error *err)
+{
+  const char *name = (const char *)sqlite3_column_text(row, 1);
+  const char *checksum = (const char *)sqlite3_column_text(row, 2);
+  if (name == NULL || checksum == NULL) return sqlite_no_memory(err);
+  out->version = sqlite3_column_int(row, 0);
+  (void)sqlite3_snprintf(sizeof out->name, out->name, "%s", name);
+  (void)sqlite3_snprintf(sizeof out->checksum, out->checksum, "%s", checksum);
+  out->applied_at_ms = sqlite3_column_int64(row, 3);
+  return CONVSTORE_OK;
+}
+
+static int read_applied(struct applied *out, struct sqlite_connection *connection, struct convstore_call *call)
+{
+  bool there = false;
+  size_t capacity = 0;
+  sqlite3_stmt *statement = NULL;
+  memset(out, 0, sizeof *out);
+  struct convstore_arena *arena = convstore__arena(call->result);
+  if (arena == NULL) return sqlite_no_memory(call->err);
+  int status = has_migrations(&there, connection, call->err);
+  if (status != CONVSTORE_OK || !there) return status;
+  status = prepare(&statement, connection,
+                   "SELECT version, name, checksum, applied_at FROM convstore_migrations ORDER BY version", call->err);
+  int code = SQLITE_DONE;
+  while (status == CONVSTORE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+    if (out->n == capacity) {
+      capacity = capacity == 0 ? 16 : capacity * 2;
+      struct convstore_migration_applied *rows = convstore__arena_alloc(arena, capacity * sizeof *rows);
+      if (rows == NULL) {
+        status = sqlite_no_memory(call->err);
+        break;
+      }
+      if (out->n > 0) memcpy(rows, out->rows, out->n * sizeof *rows);
+      out->rows = rows;
+    }
+    status = read_row(&out->rows[out->n], statement, call->err);
+    if (status == CONVSTORE_OK) out->version = out->rows[out->n++].version;
+  }
+  if (status == CONVSTORE_OK && code != SQLITE_DONE) status = sqlite_fail(connection, call->err);
+  (void)sqlite3_finalize(statement);
+  return status;
+}
+
+static int read_settings(struct settings *out, struct sqlite_connection *connection, convstore_error *err)
+{
+  sqlite3_stmt *statement = NULL;
+  int status = prepare(&statement, connection, "SELECT users, user_id_type FROM convstore_settings WHERE id = 1", err);
+  if (status != CONVSTORE_OK) return status;
+  int code = sqlite3_step(statement);
+  if (code == SQLITE_ROW) {
+    const char *users = (const char *)sqlite3_column_text(statement, 0);
+    const char *type = (const char *)sqlite3_column_text(statement, 1);
+    (void)sqlite3_snprintf(sizeof out->users, out->users, "%s", users != NULL ? users : "");
+    status = convstore_fail(err, CONVSTORE_E_CORRUPT, "convstore_settings has an unknown type; restore a backup");
+    for (size_t i = 0; type != NULL && i < sizeof type_names / sizeof *type_names; i++) {
+      if (strcmp(type, type_names[i]) != 0) continue;
+      out->user_id_type = (convstore_user_id_type)i;
+      status = CONVSTORE_OK;
+    }
+  } else if (code == SQLITE_DONE) {
+    status = convstore_fail(err, CONVSTORE_E_CORRUPT, "convstore_settings has lost its row; restore a backup");
+  } else {
+    status = sqlite_fail(connection, err);
+  }
+  (void)sqlite3_finalize(statement);
+  return status;
+}
+
+/* What a new schema would be made with, by the options and the host's table. */
+static int choose_settings(struct settings *out, struct sqlite_connection *connection, convstore_error *err)
+{
+  memset(out, 0, sizeof *out);
+  if (connection->users[0] == '\0') return CONVSTORE_OK;
+  memcpy(out->users, connection->users, sizeof out->users);
+  return sqlite_users_type(&out->user_id_type, connection, err);
+}
+
+/* What a schema of this version was, or would be, made with. */
+static int settings_at(struct settings *out, int version, struct sqlite_connection *connection, convstore_error *err)
+{
+  return version > 0 ? read_settings(out, connection, err) : choose_settings(out, connection, err);
+}
+
+/* Learns the schema's state for the connection. Steps that are not ours give version -1 there, and no error. */
+static int learn(struct applied *applied, struct sqlite_connection *connection, struct convstore_call *call)
+{
+  struct settings settings;
+  convstore_error ignored;
+  int version;
+  int status = read_applied(applied, connection, call);
+  if (status != CONVSTORE_OK) return status;
+  call->result->schema_version = applied->version;
+  call->result->newest_version = (int)n_steps(connection);
+  status = convstore__migrate_check(&version, steps(connection), n_steps(connection), applied->rows, applied->n, &ignored);
+  connection->base.schema_version = status == CONVSTORE_OK ? version : -1;
+  if (connection->base.schema_version != (int)n_steps(connection)) return CONVSTORE_OK;
+
+  status = read_settings(&settings, connection, call->err);
+  if (status != CONVSTORE_OK) return status;
+  connection->base.user_id_type = settings.user_id_type;
+  if (connection->users[0] != '\0' && sqlite3_stricmp(connection->users, settings.users) != 0)
+    return convstore_fail(call->err, CONVSTORE_E_SCHEMA,
+                          "the schema was made with users = %s, not %s; open it without `users`, or with the same",
+                          settings.users[0] != '\0' ? settings.users : "none", connection->users);
+  return CONVSTORE_OK;
+}
+
+int sqlite_schema_version(struct sqlite_connection *connection, struct convstore_call *call)
+{
+  struct applied applied;
+  return learn(&applied, connection, call);
+}
+
+/* ---- listing --------------------------------------------------------------------------------------------------- */
+
+/* The values of a migration's {{names}}. `references` is room for what the last of them needs. */
+static const struct convstore_substitution *substitutions(struct convstore_substitution list[3], char *references,
+                                                          size_t size, const struct settings *settings)
+{
+  references[0] = '\0';
+  if (settings->users[0] != '\0')
+    (void)sqlite3_snprintf((int)size, references,
+                           " CONSTRAINT convstore_conversations_user_id_fkey REFERENCES %s ON DELETE CASCADE",
+                           settings->users);
+  list[0] = (struct convstore_substitution){
+      "user_id_type", settings->user_id_type == CONVSTORE_USER_ID_BIGINT ? "INTEGER" : "TEXT"};
+  list[1] = (struct convstore_substitution){"user_id_references", references};
+  list[2] = (struct convstore_substitution){NULL, NULL};
+  return list;
+}
+
+int sqlite_migrations(struct sqlite_connection *connection, struct convstore_call *call)
+{
+  struct applied applied;
+  struct settings settings;
+  struct convstore_substitution list[3];
+  char references[CONVSTORE_USERS_SIZE + 128];
+  int status = learn(&applied, connection, call);
+  if (status == CONVSTORE_OK) status = settings_at(&settings, applied.version, connection, call->err);
+  if (status != CONVSTORE_OK) return status;
+
+  struct convstore_arena *arena = call->result->memory;
+  size_t most = n_steps(connection) + applied.n;
+  convstore_migration *migrations = convstore__arena_alloc(arena, most * sizeof *migrations);
+  if (migrations == NULL) return sqlite_no_memory(call->err);
+  (void)substitutions(list, references, sizeof references, &settings);
+  size_t n = 0;
+  for (size_t i = 0; i < n_steps(connection); i++) {
+    const struct convstore_migration_step *step = &steps(connection)[i];
+    migrations[n] = (convstore_migration){
+        .version = step->version,
+        .name = step->name,
+        .applied_at_ms = CONVSTORE_ABSENT,
+        .up = convstore__render(arena, step->up, list),
+        .down = convstore__render(arena, step->down, list),
+    };
+    if (migrations[n].up == NULL || migrations[n].down == NULL) return sqlite_no_memory(call->err);
+    n++;
+  }
+  for (size_t i = 0; i < applied.n; i++) {
+    const struct convstore_migration_applied *row = &applied.rows[i];
+    if (row->version >= 1 && row->version <= (int)n_steps(connection))
+      migrations[row->version - 1].applied_at_ms = row->applied_at_ms;
+    else /* a newer library's: its SQL is not known here */
+      migrations[n++] = (convstore_migration){
+          .version = row->version, .name = row->name, .applied_at_ms = row->applied_at_ms};
+  }
+  call->result->migrations = migrations;
+  call->result->n_migrations = n;
+  return CONVSTORE_OK;
+}
+
+/* ---- migrating ------------------------------------------------------------------------------------------------- */
+
+/* Runs one statement whose parameters are numbers and texts of one step or setting. */
+static int record_step(struct sqlite_connection *connection, struct convstore_call *call,
+                       const struct convstore_migration_step *step, bool up)
+{
+  sqlite3_stmt *statement = NULL;
+  int status = prepare(&statement, connection,
+                       up ? "INSERT INTO convstore_migrations (version, name, checksum, applied_at) VALUES (?1, ?2, ?3, ?4)"
+                          : "DELETE FROM convstore_migrations WHERE version = ?1",
+                       call->err);
+  if (status != CONVSTORE_OK) return status;
+  bool bound = sqlite3_bind_int(statement, 1, step->version) == SQLITE_OK;
+  if (up)
+    bound = bound && sqlite3_bind_text(statement, 2, step->name, -1, SQLITE_STATIC) == SQLITE_OK &&
+            sqlite3_bind_text(statement, 3, step->checksum, -1, SQLITE_STATIC) == SQLITE_OK &&
+            sqlite3_bind_int64(statement, 4, call->now_ms) == SQLITE_OK;
+  if (!bound || sqlite3_step(statement) != SQLITE_DONE) status = sqlite_fail(connection, call->err);
+  (void)sqlite3_finalize(statement);
+  return status;
+}
+
+static int record_settings(struct sqlite_connection *connection, const struct settings *settings, convstore_error *err)
+{
+  sqlite3_stmt *statement = NULL;
+  int status = prepare(&statement, connection,
+                       "INSERT INTO convstore_settings (id, users, user_id_type) VALUES (1, nullif(?1, ''), ?2)", err);
+  if (status != CONVSTORE_OK) return status;
+  if (sqlite3_bind_text(statement, 1, settings->users, -1, SQLITE_STATIC) != SQLITE_OK ||
+      sqlite3_bind_text(statement, 2, type_names[settings->user_id_type], -1, SQLITE_STATIC) != SQLITE_OK ||
+      sqlite3_step(statement) != SQLITE_DONE)
+    status = sqlite_fail(connection, err);
+  (void)sqlite3_finalize(statement);
+  return status;
+}
+
+static int run_step(struct sqlite_connection *connection, struct convstore_call *call,
+                    const struct convstore_migration_step *step, bool up, const struct settings *settings)
+{
+  struct convstore_substitution list[3];
+  char references[CONVSTORE_USERS_SIZE + 128];
+  const char *sql = convstore__render(call->result->memory, up ? step->up : step->down,
+                                      substitutions(list, references, sizeof references, settings));
+  if (sql == NULL) return sqlite_no_memory(call->err);
+  int status = sqlite_run_script(connection, sql, call->err);
+  return status != CONVSTORE_OK ? status : record_step(connection, call, step, up);
+}
+
+static int migrate_body(struct sqlite_connection *connection, struct convstore_call *call)
+{
+  struct applied applied;
+  struct settings settings;
+  struct convstore_migration_plan plan;
+  /* Read again under the lock: another process may have been faster. */
+  int status = read_applied(&applied, connection, call);
+  if (status == CONVSTORE_OK)
+    status = convstore__migrate_plan(&plan, steps(connection), n_steps(connection), applied.rows, applied.n,
+                                     call->request->target, call->err);
+  if (status == CONVSTORE_OK) status = settings_at(&settings, plan.current, connection, call->err);
+  if (status != CONVSTORE_OK || plan.n == 0) return status;
+
+  if (plan.current == 0) status = sqlite_run_script(connection, create_migrations_sql, call->err);
+  for (size_t i = 0; status == CONVSTORE_OK && i < plan.n; i++)
+    status = run_step(connection, call, convstore__migrate_step(&plan, steps(connection), i), plan.up, &settings);
+  if (status == CONVSTORE_OK && plan.current == 0) status = record_settings(connection, &settings, call->err);
+  if (status == CONVSTORE_OK && plan.target == 0)
+    status = sqlite_run_script(connection, "DROP TABLE convstore_migrations", call->err);
+  return status;
+}
+
+int sqlite_migrate(struct sqlite_connection *connection, struct convstore_call *call)
+{
+  struct applied applied;
+  struct convstore_migration_plan plan;
+  int status = read_applied(&applied, connection, call);
+  if (status == CONVSTORE_OK)
+    status = convstore__migrate_plan(&plan, steps(connection), n_steps(connection), applied.rows, applied.n,
+                                     call->request->target, call->err);
+  if (status != CONVSTORE_OK) return status;
+  if (plan.n > 0) {
+    sqlite_forget_statements(connection);
+    status = sqlite_write(connection, call, migrate_body);
+    if (status != CONVSTORE_OK) return status;
+  }
+  status = learn(&applied, connection, call);
+  if (status == CONVSTORE_OK && applied.version > 0 && !connection->options.readonly)
+    status = sqlite_use_wal(connection, call->err);
+  return status;
+}
+
+int sqlite_open_schema(struct sqlite_connection *connection, struct convstore_call *call)
+{
+  struct applied applied;
+  struct convstore_migration_plan plan;
+  int status = learn(&applied, connection, call);
+  if (status != CONVSTORE_OK) return status;
+  if (connection->options.migrate == CONVSTORE_MIGRATE_NEVER) {
+    if (connection->base.schema_version == (int)n_steps(connection) && !connection->options.readonly)
+      return sqlite_use_wal(connection, call->err);
+    return CONVSTORE_OK;
+  }
+  /* An SQLite file is its bot's alone, so an older schema is brought up to date even by default. */
+  status = convstore__migrate_plan(&plan, steps(connection), n_steps(connection), applied.rows, applied.n,
+                                   CONVSTORE_ABSENT, call->err);
+  if (status != CONVSTORE_OK) return status;
+  if (plan.n > 0 && connection->options.readonly)
+    return convstore_fail(call->err, CONVSTORE_E_SCHEMA,
+                          "\"%s\" has schema version %d and %d is needed; open it once without `readonly`",
+                          connection->path, plan.current, plan.target);
+  if (plan.n > 0) return sqlite_migrate(connection, call);
+  return connection->options.readonly ? CONVSTORE_OK : sqlite_use_wal(connection, call->err);
+}
