@@ -21,6 +21,9 @@ LIBDIR ?= $(PREFIX)/lib
 CLIBDIR ?= $(LIBDIR)/lua/$(LUA_VERSION)
 INCLUDEDIR ?= $(PREFIX)/include
 PKG_CONFIG ?= pkg-config
+GCOV ?= gcov
+VALGRIND ?= valgrind
+CPPCHECK ?= cppcheck
 CLANG_FORMAT ?= clang-format
 CLANG_TIDY ?= clang-tidy
 LUACHECK ?= luacheck
@@ -28,6 +31,8 @@ LUACHECK ?= luacheck
 V ?= 0
 # More arguments for busted, such as ARGS='--filter=append'.
 ARGS ?=
+# Where the demo's bot keeps its memory.
+DEMO_DB ?= eliza.db
 
 # What they are built with ---------------------------------------------------------------------------------------------
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
@@ -65,12 +70,12 @@ MODULE := $(BUILD)/convstore/core.so
 # Lua sees this checkout first, from any folder: specs start processes elsewhere. The versioned variables would hide
 # the plain ones, so they are joined to them.
 export LUA_PATH := $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(or $(LUA_PATH_5_4),$(LUA_PATH),;)
-export LUA_CPATH := $(CURDIR)/$(BUILD)/?.so;$(or $(LUA_CPATH_5_4),$(LUA_CPATH),;)
+export LUA_CPATH := $(abspath $(BUILD))/?.so;$(or $(LUA_CPATH_5_4),$(LUA_CPATH),;)
 unexport LUA_PATH_5_4 LUA_CPATH_5_4
 
 RUN_TESTS = $(LUA) tools/run_tests.lua
 # Through $(LUA), since Debian's busted starts whichever Lua is the default one.
-BUSTED = $(LUA) "$$(command -v busted)" --ignore-lua --output=spec/support/summary.lua --cpath="./$(BUILD)/?.so" $(ARGS)
+BUSTED = $(LUA) "$$(command -v busted)" --ignore-lua --output=spec/support/summary.lua --cpath="$(abspath $(BUILD))/?.so" $(ARGS)
 
 # $(call quietly,WORD): shows a word and the target instead of the command, unless V=1.
 quietly = $(if $(filter 0,$(V)),@echo "  $(1)	$@";,)
@@ -78,7 +83,10 @@ quietly = $(if $(filter 0,$(V)),@echo "  $(1)	$@";,)
 .DELETE_ON_ERROR:
 # Keeps the tests' objects, which are intermediate files to make.
 .SECONDARY:
-.PHONY: all help test-programs test-c test-lua clean FORCE
+.PHONY: all help demo test test-programs test-c test-lua check lint format format-check embed asan valgrind gc coverage \
+  coverage-report bench install uninstall clean FORCE
+# The last line of `make test` is the tests', also when make was called with -C or by another make.
+MAKEFLAGS += --no-print-directory
 
 all: $(LIBRARY) $(MODULE) ## build the library and the Lua module (the default)
 
@@ -121,6 +129,104 @@ test-c: $(TEST_PROGRAMS) ## run the C tests
 
 test-lua: $(MODULE) ## run the Lua specs; ARGS='--filter=…' goes to busted
 	@$(RUN_TESTS) '$(BUSTED)'
+
+# The whole story ------------------------------------------------------------------------------------------------------
+# What is missing is installed first, so what follows is a make of its own that looks for it again.
+demo: ## talk with a bot that remembers; its memory is DEMO_DB
+	@tools/install_deps demo
+	@$(MAKE) all
+	@$(LUA) examples/eliza.lua $(DEMO_DB)
+
+test: ## run all tests; the last line is "N passed, N failed"
+	@tools/install_deps test
+	@$(MAKE) all test-programs || { echo "0 passed, 1 failed"; exit 1; }
+	@$(RUN_TESTS) $(TEST_PROGRAMS) '$(BUSTED)'
+
+check: ## everything that CI runs
+	.ci/run
+
+bench: all ## measure against plain C
+	bench/run
+
+# Harder looks ---------------------------------------------------------------------------------------------------------
+# Leaks in what a test leaves behind are found when Lua closes its state; -z nodelete keeps the module in memory after
+# that, since a leak that points into an unloaded module has no names.
+ASAN_MAKE = $(MAKE) BUILD=build/asan CC=gcc LDFLAGS='-Wl,-z,nodelete' \
+  CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all'
+ASAN_OPTIONS = detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:abort_on_error=0
+asan: ## run all tests with AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(ASAN_MAKE) all test-programs
+	@ASAN_OPTIONS=$(ASAN_OPTIONS) LSAN_OPTIONS=suppressions=$(CURDIR)/tools/lsan.supp:print_suppressions=0 \
+	  UBSAN_OPTIONS=print_stacktrace=1 $(ASAN_MAKE) sanitized-tests
+
+sanitized-tests:
+	@$(RUN_TESTS) $(TEST_PROGRAMS) 'LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" $(BUSTED)'
+
+# Errors and definite leaks are fatal. What Lua still reaches when it exits is no leak.
+MEMCHECK = $(VALGRIND) --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
+  --errors-for-leak-kinds=definite --keep-debuginfo=yes --child-silent-after-fork=yes
+valgrind: all test-programs ## run the C tests and a short set of specs with valgrind
+	@$(RUN_TESTS) $(TEST_PROGRAMS:%='$(MEMCHECK) %') '$(MEMCHECK) $(BUSTED) $(VALGRIND_SPECS)'
+
+gc: all ## run the specs with an aggressive garbage collector
+	@$(RUN_TESTS) '$(BUSTED) --helper=spec/support/aggressive_gc.lua'
+
+coverage: ## run all tests and print how many lines of each C file they reached
+	@rm -rf build/coverage
+	@$(MAKE) BUILD=build/coverage CC=gcc CFLAGS='-O0 -g --coverage' test
+	@$(MAKE) BUILD=build/coverage CC=gcc CFLAGS='-O0 -g --coverage' coverage-report
+
+coverage-report:
+	@find $(BUILD)/obj -name '*.gcda' -not -path '*/tests/*' | sort | xargs $(GCOV) --no-output | $(LUA) tools/coverage.lua
+
+# Style ----------------------------------------------------------------------------------------------------------------
+C_SOURCES := $(LIB_SOURCES) $(BINDING_SOURCES) $(TEST_SOURCES) $(TEST_HELPER_SOURCES) $(sort $(wildcard examples/*.c bench/*.c))
+C_HEADERS := $(sort $(wildcard csrc/*.h csrc/*/*.h))
+
+# Not its unusedFunction, which knows no public interface. Reasons for the suppressed ones:
+# missingInclude*: system headers are the compiler's matter, and Lua's cannot be read by cppcheck;
+# variableScope: names that the cleanup at the end of a function needs are declared at its top, often with neighbours.
+CPPCHECK_FLAGS = --std=c11 --language=c --library=posix --enable=warning,style,performance,portability --inline-suppr \
+  --suppress=missingInclude --suppress=missingIncludeSystem --suppress=variableScope -D_POSIX_C_SOURCE=200809L \
+  --error-exitcode=1 --quiet
+lint: all ## look for mistakes: clang-tidy, cppcheck, luacheck and our own rules
+	tools/lint_rules $(MODULE)
+	$(LUACHECK) --quiet --no-color . .busted
+	$(CPPCHECK) $(CPPCHECK_FLAGS) $(LIB_SOURCES) $(BINDING_SOURCES)
+	@# One file at a time: with several, clang-tidy 14 takes every va_list after the first for uninitialised.
+	echo $(C_SOURCES) | xargs -n 1 -P 4 sh -c '$(CLANG_TIDY) --quiet "$$0" -- $(ALL_CFLAGS) 2>/dev/null'
+
+format: ## lay out the C code as .clang-format says
+	$(CLANG_FORMAT) -i $(C_SOURCES) $(C_HEADERS)
+
+format-check: ## fail where `make format` would change something
+	$(CLANG_FORMAT) --dry-run --Werror $(C_SOURCES) $(C_HEADERS)
+
+embed: ## make csrc/*/migrations.inc from the SQL files
+	@for backend in $(MIGRATIONS:csrc/%/migrations.inc=%); do $(LUA) tools/embed_sql.lua $$backend || exit 1; done
+
+# Installing -----------------------------------------------------------------------------------------------------------
+VERSION = $(shell sed -n 's/^\#define CONVSTORE_VERSION "\(.*\)"/\1/p' csrc/convstore.h)
+
+$(BUILD)/convstore.pc: csrc/convstore.h Makefile $(BUILD)/flags
+	@mkdir -p $(@D)
+	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' 'Name: convstore' \
+	  'Description: conversations of chat bots, kept in SQLite or PostgreSQL' 'Version: $(VERSION)' \
+	  'Libs: -L$${libdir} -lconvstore $(DEPS_LIBS)' 'Cflags: -I$${includedir}' > $@
+
+install: all $(BUILD)/convstore.pc ## install below DESTDIR and PREFIX (/usr/local)
+	install -d $(DESTDIR)$(LUADIR)/convstore $(DESTDIR)$(CLIBDIR)/convstore $(DESTDIR)$(INCLUDEDIR) \
+	  $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -m 644 $(LUA_SOURCES) $(DESTDIR)$(LUADIR)/convstore
+	install -m 755 $(MODULE) $(DESTDIR)$(CLIBDIR)/convstore
+	install -m 644 csrc/convstore.h $(DESTDIR)$(INCLUDEDIR)
+	install -m 644 $(LIBRARY) $(DESTDIR)$(LIBDIR)
+	install -m 644 $(BUILD)/convstore.pc $(DESTDIR)$(LIBDIR)/pkgconfig
+
+uninstall: ## remove what `make install` with the same settings installed
+	rm -f $(LUA_SOURCES:lua/%=$(DESTDIR)$(LUADIR)/%) $(DESTDIR)$(CLIBDIR)/convstore/core.so \
+	  $(DESTDIR)$(INCLUDEDIR)/convstore.h $(DESTDIR)$(LIBDIR)/libconvstore.a $(DESTDIR)$(LIBDIR)/pkgconfig/convstore.pc
+	-rmdir $(DESTDIR)$(LUADIR)/convstore $(DESTDIR)$(CLIBDIR)/convstore
 
 clean: ## remove what was built
 	rm -rf build convstore

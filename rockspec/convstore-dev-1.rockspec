@@ -1,0 +1,72 @@
+rockspec_format = "3.0"
+package = "convstore"
+version = "dev-1"
+
+source = {
+  -- For "luarocks make" in a clone, which reads the files around it and fetches nothing. The field must be there, so it
+  -- names the folder that luarocks is started in.
+  url = "git+file://.",
+}
+
+description = {
+  summary = "Conversations of chat bots, kept in SQLite or PostgreSQL",
+  detailed = [[
+    Stores what users, models and tools said, in order and without loss, and gives it back as Lua tables:
+    conversations by key, idempotent appends, transactions, versioned schema. A C library with a Lua binding.
+  ]],
+  license = "MIT",
+}
+
+dependencies = {
+  "lua >= 5.4, < 5.5",
+}
+
+-- Found without flags where Debian, Fedora, Alpine and /usr/local have them; elsewhere give SQLITE_DIR, JANSSON_DIR and
+-- PQ_DIR (or …_INCDIR and …_LIBDIR).
+external_dependencies = {
+  SQLITE = { header = "sqlite3.h", library = "sqlite3" },
+  JANSSON = { header = "jansson.h", library = "jansson" },
+  -- Not linked yet: the PostgreSQL backend will need it, and installing should not change then. Its header is not looked
+  -- for, because luarocks knows one place for a header and Debian has this one in a folder of its own.
+  PQ = { library = "pq" },
+}
+
+build = {
+  type = "builtin",
+  modules = {
+    convstore = "lua/convstore/init.lua",
+    ["convstore.core"] = {
+      -- The folders' files by name, since the builtin build knows no wildcards; a spec compares the two.
+      sources = {
+        "csrc/binding/arguments.c",
+        "csrc/binding/call.c",
+        "csrc/binding/json_decode.c",
+        "csrc/binding/json_encode.c",
+        "csrc/core/arena.c",
+        "csrc/core/backends.c",
+        "csrc/core/clock.c",
+        "csrc/core/error.c",
+        "csrc/core/json.c",
+        "csrc/core/message.c",
+        "csrc/core/migrate.c",
+        "csrc/core/names.c",
+        "csrc/core/request.c",
+        "csrc/core/store.c",
+        "csrc/core/text.c",
+        "csrc/core/time.c",
+        "csrc/core/uuid.c",
+        "csrc/core/wait.c",
+        "csrc/sqlite/sqlite_append.c",
+        "csrc/sqlite/sqlite_backend.c",
+        "csrc/sqlite/sqlite_connection.c",
+        "csrc/sqlite/sqlite_conversations.c",
+        "csrc/sqlite/sqlite_messages.c",
+        "csrc/sqlite/sqlite_statements.c",
+      },
+      defines = { "_POSIX_C_SOURCE=200809L" }, -- as in the Makefile
+      incdirs = { "$(SQLITE_INCDIR)", "$(JANSSON_INCDIR)" },
+      libdirs = { "$(SQLITE_LIBDIR)", "$(JANSSON_LIBDIR)" },
+      libraries = { "sqlite3", "jansson" },
+    },
+  },
+}
