@@ -156,9 +156,10 @@ int convstore__open_backend(convstore **out, const struct convstore_backend *bac
                             const convstore_options *options, convstore_error *err)
 {
   convstore_error ignored;
-  convstore_request request = {.operation = (convstore_operation)CONVSTORE_OPEN};
+  convstore_request request = CONVSTORE_REQUEST_INIT;
   convstore_result result = {0};
   if (err == NULL) err = &ignored;
+  request.operation = (convstore_operation)CONVSTORE_OPEN;
   convstore *store = calloc(1, sizeof *store);
   if (store == NULL) return convstore_fail(err, CONVSTORE_E_MEMORY, "no memory for a store");
   if (options != NULL) store->options = *options;
