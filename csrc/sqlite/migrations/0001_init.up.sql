@@ -3,8 +3,7 @@
 -- {{user_id_type}} and {{user_id_references}} are filled in when the schema is first created (option "users").
 -- Tables have a rowid: WITHOUT ROWID was slower on append (3,088 against 4,074 a second) and made larger files.
 
--- How this schema was made: one row.
-CREATE TABLE convstore_settings (
+CREATE TABLE convstore_settings ( -- how this schema was made: one row
   id INTEGER NOT NULL,
   users TEXT,                     -- "TABLE(COLUMN)" that user_id refers to, or NULL
   user_id_type TEXT NOT NULL,     -- 'text', 'uuid' or 'bigint'
@@ -13,7 +12,7 @@ CREATE TABLE convstore_settings (
   CONSTRAINT convstore_settings_user_id_type_check CHECK (user_id_type IN ('text', 'uuid', 'bigint'))
 ) STRICT;
 
-CREATE TABLE convstore_conversations (
+CREATE TABLE convstore_conversations ( -- one row each; messages refer to it
   user_id {{user_id_type}} NOT NULL{{user_id_references}},
   id TEXT NOT NULL,               -- UUID, unique per user: nobody can probe for another's
   key TEXT,                       -- the bot's own name for it, unique per user among those not deleted
@@ -36,7 +35,7 @@ CREATE TABLE convstore_conversations (
   CONSTRAINT convstore_conversations_title_check CHECK (length(CAST(title AS BLOB)) <= 2048),
   CONSTRAINT convstore_conversations_status_check CHECK (status IN ('active', 'archived', 'closed')),
   CONSTRAINT convstore_conversations_metadata_check CHECK (
-    json_valid(metadata) AND length(CAST(metadata AS BLOB)) <= 16777216),
+    metadata IS NULL OR (json_valid(metadata) AND length(CAST(metadata AS BLOB)) <= 16777216)),
   CONSTRAINT convstore_conversations_last_seq_check CHECK (last_seq >= 0),
   CONSTRAINT convstore_conversations_token_count_check CHECK (
     token_count >= pinned_token_count AND pinned_token_count >= 0),
@@ -57,8 +56,7 @@ CREATE INDEX convstore_conversations_deleted_at_idx
 CREATE INDEX convstore_conversations_updated_at_idx
   ON convstore_conversations (updated_at);
 
--- The composite foreign key makes a message in somebody else's conversation impossible.
-CREATE TABLE convstore_messages (
+CREATE TABLE convstore_messages ( -- the composite foreign key makes one in another user's conversation impossible
   user_id {{user_id_type}} NOT NULL,
   conversation_id TEXT NOT NULL,
   seq INTEGER NOT NULL,           -- 1, 2, 3 ... in the conversation
@@ -86,16 +84,16 @@ CREATE TABLE convstore_messages (
   CONSTRAINT convstore_messages_content_check CHECK (
     (content IS NULL OR parts IS NULL) AND length(CAST(content AS BLOB)) <= 16777216),
   CONSTRAINT convstore_messages_parts_check CHECK (
-    json_valid(parts) AND length(CAST(parts AS BLOB)) <= 16777216),
+    parts IS NULL OR (json_valid(parts) AND length(CAST(parts AS BLOB)) <= 16777216)),
   CONSTRAINT convstore_messages_name_check CHECK (length(CAST(name AS BLOB)) <= 2048),
   CONSTRAINT convstore_messages_tool_calls_check CHECK (
-    json_valid(tool_calls) AND length(CAST(tool_calls AS BLOB)) <= 16777216),
+    tool_calls IS NULL OR (json_valid(tool_calls) AND length(CAST(tool_calls AS BLOB)) <= 16777216)),
   CONSTRAINT convstore_messages_tool_call_id_check CHECK (
     (role <> 'tool' OR tool_call_id IS NOT NULL) AND length(CAST(tool_call_id AS BLOB)) <= 65536),
   CONSTRAINT convstore_messages_attachments_check CHECK (
-    json_valid(attachments) AND length(CAST(attachments AS BLOB)) <= 16777216),
+    attachments IS NULL OR (json_valid(attachments) AND length(CAST(attachments AS BLOB)) <= 16777216)),
   CONSTRAINT convstore_messages_metadata_check CHECK (
-    json_valid(metadata) AND length(CAST(metadata AS BLOB)) <= 16777216),
+    metadata IS NULL OR (json_valid(metadata) AND length(CAST(metadata AS BLOB)) <= 16777216)),
   CONSTRAINT convstore_messages_something_check CHECK (
     coalesce(content, parts, tool_calls, attachments, redacted_at) IS NOT NULL),
   CONSTRAINT convstore_messages_token_count_check CHECK (token_count BETWEEN 0 AND 2147483647),
@@ -109,8 +107,8 @@ CREATE INDEX convstore_messages_user_id_created_at_idx
 CREATE INDEX convstore_messages_pinned_idx
   ON convstore_messages (user_id, conversation_id, seq) WHERE role IN ('system', 'developer');
 
--- The same table for conversations that lie idle; see convstore_conversations.archived_at.
-CREATE TABLE convstore_messages_archive (
+-- Rows come here whole from convstore_messages, whose CHECKs they have passed.
+CREATE TABLE convstore_messages_archive ( -- the same, of conversations with an archived_at
   user_id {{user_id_type}} NOT NULL,
   conversation_id TEXT NOT NULL,
   seq INTEGER NOT NULL,
@@ -139,8 +137,7 @@ CREATE INDEX convstore_messages_archive_user_id_created_at_idx
 CREATE INDEX convstore_messages_archive_pinned_idx
   ON convstore_messages_archive (user_id, conversation_id, seq) WHERE role IN ('system', 'developer');
 
--- What stands in a context for messages 1 ... through. No message of the history, so it takes no seq.
-CREATE TABLE convstore_summaries (
+CREATE TABLE convstore_summaries ( -- stands in a context for messages 1 ... through; takes no seq of the history
   user_id {{user_id_type}} NOT NULL,
   conversation_id TEXT NOT NULL,
   ordinal INTEGER NOT NULL,       -- 1, 2, 3 ... in the conversation; the highest is the latest
@@ -156,6 +153,6 @@ CREATE TABLE convstore_summaries (
   CONSTRAINT convstore_summaries_through_check CHECK (through >= 1),
   CONSTRAINT convstore_summaries_content_check CHECK (length(CAST(content AS BLOB)) <= 16777216),
   CONSTRAINT convstore_summaries_metadata_check CHECK (
-    json_valid(metadata) AND length(CAST(metadata AS BLOB)) <= 16777216),
+    metadata IS NULL OR (json_valid(metadata) AND length(CAST(metadata AS BLOB)) <= 16777216)),
   CONSTRAINT convstore_summaries_token_count_check CHECK (token_count BETWEEN 0 AND 2147483647)
 ) STRICT;
