@@ -145,7 +145,7 @@ for _, backend in ipairs(backends) do
       local n = 0
       for _ in chat:each() do
         n = n + 1
-        if n > 1000 then break end
+        assert(n <= 300, "there is no end")
         assert(chat:append("assistant", "more"))
       end
       assert.is_true(n >= 3)
