@@ -1,0 +1,368 @@
+/*
+ * Lua tables to JSON text; see json.h.
+ *
+ * Whatever allocates may run a finalizer, and a finalizer may change the table being walked. So nothing read from a table is
+ * trusted to stay there: a key's bytes are used only while the key is anchored, and an array's length only as a hope.
+ */
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+
+#define FEW_KEYS 16
+
+/*
+ * The text so far. It starts in `local`, and moves into userdata of doubling size at stack index `box`; luaL_Buffer would
+ * not do, since it wants the top of the stack for itself.
+ */
+struct encoder {
+  lua_State *L;
+  const char *field;
+  convstore_error *err;
+  int box;
+  char *data;
+  size_t size;
+  size_t capacity;
+  size_t limit;
+  char local[1024];
+};
+
+static int encode_value(struct encoder *e, int depth);
+
+static int refuse(struct encoder *e, const char *why) {
+  return convstore_fail(e->err, CONVSTORE_E_INVALID, "%s cannot be JSON: %s", e->field, why);
+}
+
+static int refuse_size(struct encoder *e) {
+  return convstore_fail(e->err, CONVSTORE_E_TOO_LARGE,
+                        "%s is longer than %zu bytes as JSON: shorten it or raise max_content_bytes", e->field,
+                        e->limit);
+}
+
+/* Makes room for `n` more bytes. Raises when out of memory. */
+static int reserve(struct encoder *e, size_t n) {
+  size_t capacity = e->capacity;
+  char *data;
+  if (n <= e->capacity - e->size) {
+    return CONVSTORE_OK;
+  }
+  if (n > e->limit || e->size > e->limit - n) {
+    return refuse_size(e);
+  }
+  while (capacity - e->size < n) {
+    capacity *= 2;
+  }
+  data = lua_newuserdatauv(e->L, capacity, 0);
+  memcpy(data, e->data, e->size);
+  lua_replace(e->L, e->box);
+  e->data = data;
+  e->capacity = capacity;
+  return CONVSTORE_OK;
+}
+
+static int put(struct encoder *e, const char *bytes, size_t n) {
+  int status = reserve(e, n);
+  if (status == CONVSTORE_OK) {
+    memcpy(e->data + e->size, bytes, n);
+    e->size += n;
+  }
+  return status;
+}
+
+static int put_byte(struct encoder *e, char byte) {
+  return put(e, &byte, 1);
+}
+
+/* NUL is no control character here: it goes through as it is, for the core to judge with the rest of the bytes. */
+static bool needs_escape(unsigned char c) {
+  return (c < 0x20 && c != 0) || c == '"' || c == '\\';
+}
+
+static int put_escape(struct encoder *e, unsigned char c) {
+  static const char shorts[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\'};
+  char escape[8];
+  int n = shorts[c] != '\0' ? snprintf(escape, sizeof escape, "\\%c", shorts[c])
+                            : snprintf(escape, sizeof escape, "\\u%04x", (unsigned)c);
+  return put(e, escape, (size_t)n);
+}
+
+static int put_string(struct encoder *e, const char *data, size_t size) {
+  const char *end = data + size;
+  int status = put_byte(e, '"');
+  while (status == CONVSTORE_OK && data < end) {
+    const char *run = data;
+    while (data < end && !needs_escape((unsigned char)*data)) {
+      data++;
+    }
+    status = put(e, run, (size_t)(data - run));
+    if (status == CONVSTORE_OK && data < end) {
+      status = put_escape(e, (unsigned char)*data++);
+    }
+  }
+  return status == CONVSTORE_OK ? put_byte(e, '"') : status;
+}
+
+static int put_integer(struct encoder *e, lua_Integer value) {
+  char digits[24];
+  return put(e, digits, (size_t)snprintf(digits, sizeof digits, LUA_INTEGER_FMT, value));
+}
+
+/* The fewest decimal digits that give `value` again: "d.ddd" times ten to *exponent, without the point. Returns how many. */
+static int shortest_digits(char digits[24], int *exponent, lua_Number value) {
+  char text[48];
+  const char *from = text;
+  int n = 0;
+  /* Of a normal number 15 digits show any shorter form, padded by zeros; a subnormal one may have fewer good digits. */
+  for (int after_point = value < DBL_MIN ? 0 : 14; after_point <= 16; after_point++) {
+    snprintf(text, sizeof text, "%.*e", after_point, value);
+    if (strtod(text, NULL) == value) {
+      break;
+    }
+  }
+  for (; *from != 'e'; from++) {
+    if (*from >= '0' && *from <= '9') { /* not the point, which the locale may change */
+      digits[n++] = *from;
+    }
+  }
+  *exponent = (int)strtol(from + 1, NULL, 10);
+  while (n > 1 && digits[n - 1] == '0') {
+    n--;
+  }
+  return n;
+}
+
+/*
+ * No exponent, and always a point: PostgreSQL's jsonb rewrites 1e300 as an integer of 301 digits, and a float must come
+ * back as a float.
+ */
+static int put_float(struct encoder *e, lua_Number value) {
+  char plain[400]; /* at most 17 digits behind "-0." and 323 zeros */
+  char digits[24];
+  size_t size = 0;
+  int exponent;
+  int n;
+  if (!isfinite(value)) {
+    return refuse(e, isnan(value) ? "it holds NaN" : "it holds an infinite number");
+  }
+  n = shortest_digits(digits, &exponent, fabs(value));
+  if (signbit(value)) {
+    plain[size++] = '-';
+  }
+  /* One digit for each power of ten, from the first that matters or 1 down to the last that matters or 1/10. */
+  for (int power = exponent > 0 ? exponent : 0; power >= exponent - n + 1 || power >= -1; power--) {
+    int i = exponent - power;
+    if (power == -1) {
+      plain[size++] = '.';
+    }
+    plain[size++] = i >= 0 && i < n ? digits[i] : '0';
+  }
+  return put(e, plain, size);
+}
+
+static int encode_array(struct encoder *e, lua_Integer n, int depth) {
+  lua_State *L = e->L;
+  int status = put_byte(e, '[');
+  for (lua_Integer i = 1; status == CONVSTORE_OK && i <= n; i++) {
+    if (i > 1) {
+      status = put_byte(e, ',');
+    }
+    if (status == CONVSTORE_OK) {
+      lua_rawgeti(L, -1, i);
+      status = encode_value(e, depth);
+      lua_pop(L, 1);
+    }
+  }
+  return status == CONVSTORE_OK ? put_byte(e, ']') : status;
+}
+
+static int compare_keys(const void *a, const void *b) {
+  const convstore_text *left = a;
+  const convstore_text *right = b;
+  size_t n = left->size < right->size ? left->size : right->size;
+  int order = memcmp(left->data, right->data, n);
+  if (order != 0) {
+    return order;
+  }
+  return (left->size > right->size) - (left->size < right->size);
+}
+
+/*
+ * Collects the `n` keys of the table at the top of the stack, sorted, in `few` if they fit there, else in new userdata.
+ * They are anchored above it on the stack, or where they are many, in a table there: a stack holds a million values.
+ */
+static convstore_text *sorted_keys(lua_State *L, size_t n, convstore_text few[FEW_KEYS]) {
+  int table = lua_gettop(L);
+  int anchor = 0;
+  size_t i = 0;
+  convstore_text *keys = few;
+  if (n > FEW_KEYS) {
+    keys = lua_newuserdatauv(L, n * sizeof *keys, 0);
+    lua_createtable(L, (int)n, 0);
+    anchor = lua_gettop(L);
+  }
+  luaL_checkstack(L, FEW_KEYS + LUA_MINSTACK, "JSON object");
+  lua_pushnil(L);
+  while (lua_next(L, table) != 0) {
+    lua_pop(L, 1);
+    if (i == n || lua_type(L, -1) != LUA_TSTRING) {
+      luaL_error(L, "a table was changed while it was being encoded");
+    }
+    keys[i].data = lua_tolstring(L, -1, &keys[i].size);
+    i++;
+    lua_pushvalue(L, -1);
+    if (anchor != 0) {
+      lua_rawseti(L, anchor, (lua_Integer)i);
+    }
+  }
+  if (i < n) {
+    luaL_error(L, "a table was changed while it was being encoded");
+  }
+  qsort(keys, n, sizeof *keys, compare_keys);
+  return keys;
+}
+
+static int encode_object(struct encoder *e, size_t n, int depth) {
+  lua_State *L = e->L;
+  int table = lua_gettop(L);
+  convstore_text few[FEW_KEYS];
+  const convstore_text *keys = sorted_keys(L, n, few);
+  int status = put_byte(e, '{');
+  for (size_t i = 0; status == CONVSTORE_OK && i < n; i++) {
+    if (i > 0) {
+      status = put_byte(e, ',');
+    }
+    if (status == CONVSTORE_OK) {
+      status = put_string(e, keys[i].data, keys[i].size);
+    }
+    if (status == CONVSTORE_OK) {
+      status = put_byte(e, ':');
+    }
+    if (status == CONVSTORE_OK) {
+      lua_pushlstring(L, keys[i].data, keys[i].size);
+      lua_rawget(L, table);
+      status = encode_value(e, depth);
+      lua_pop(L, 1);
+    }
+  }
+  lua_settop(L, table);
+  return status == CONVSTORE_OK ? put_byte(e, '}') : status;
+}
+
+/* Whether the table at the top is marked as an array, by this library or by another that uses the same mark. */
+static bool is_marked(lua_State *L) {
+  bool marked = false;
+  if (luaL_getmetafield(L, -1, "__jsontype") != LUA_TNIL) {
+    size_t size;
+    const char *mark = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &size) : NULL;
+    marked = mark != NULL && size == 5 && memcmp(mark, "array", 5) == 0;
+    lua_pop(L, 1);
+  }
+  return marked;
+}
+
+/* Counts the keys of the table at the top, and sees that they are those of an array or of an object. */
+static int survey(struct encoder *e, size_t *n_strings, lua_Integer *n_integers) {
+  lua_State *L = e->L;
+  lua_Integer highest = 0;
+  *n_strings = 0;
+  *n_integers = 0;
+  lua_pushnil(L);
+  while (lua_next(L, -2) != 0) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) == LUA_TSTRING) {
+      ++*n_strings;
+    } else if (lua_isinteger(L, -1) && lua_tointeger(L, -1) >= 1) {
+      ++*n_integers;
+      highest = lua_tointeger(L, -1) > highest ? lua_tointeger(L, -1) : highest;
+    } else {
+      lua_pop(L, 1);
+      return refuse(e, "a table in it has a key that is neither a string nor a place in an array");
+    }
+  }
+  if (*n_strings > 0 && *n_integers > 0) {
+    return refuse(e, "a table in it has both string keys and array items");
+  }
+  if (highest != *n_integers) {
+    return refuse(e, "an array in it has gaps");
+  }
+  return CONVSTORE_OK;
+}
+
+/* The table at the top, the depth-th one on the way in. */
+static int encode_table(struct encoder *e, bool is_array, int depth) {
+  size_t n_strings;
+  lua_Integer n_integers;
+  int status;
+  if (depth > CONVSTORE_MAX_JSON_DEPTH) {
+    return refuse(e, "it has a cycle or more than 64 levels");
+  }
+  luaL_checkstack(e->L, LUA_MINSTACK, "JSON value");
+  status = survey(e, &n_strings, &n_integers);
+  if (status != CONVSTORE_OK) {
+    return status;
+  }
+  if (n_strings > e->limit || (size_t)n_integers > e->limit) {
+    return refuse_size(e); /* before the keys are collected: each takes more than a byte */
+  }
+  is_array = is_array || n_integers > 0 || is_marked(e->L);
+  if (is_array && n_strings > 0) {
+    return refuse(e, depth == 1 ? "an array is expected, it is an object" : "a table marked as an array has string keys");
+  }
+  return is_array ? encode_array(e, n_integers, depth) : encode_object(e, n_strings, depth);
+}
+
+/* The value at the top, which stays there; `depth` tables are around it. */
+static int encode_value(struct encoder *e, int depth) {
+  lua_State *L = e->L;
+  convstore_text text;
+  char why[64];
+  switch (lua_type(L, -1)) {
+    case LUA_TBOOLEAN:
+      return lua_toboolean(L, -1) ? put(e, "true", 4) : put(e, "false", 5);
+    case LUA_TNUMBER:
+      return lua_isinteger(L, -1) ? put_integer(e, lua_tointeger(L, -1)) : put_float(e, lua_tonumber(L, -1));
+    case LUA_TSTRING:
+      text.data = lua_tolstring(L, -1, &text.size);
+      return put_string(e, text.data, text.size);
+    case LUA_TTABLE:
+      return encode_table(e, false, depth + 1);
+    case LUA_TLIGHTUSERDATA:
+      if (lua_touserdata(L, -1) == NULL) {
+        return put(e, "null", 4);
+      }
+      break;
+    default:
+      break;
+  }
+  snprintf(why, sizeof why, "it holds a %s", luaL_typename(L, -1));
+  return refuse(e, why);
+}
+
+int convstore__lua_json_encode(lua_State *L, enum json_shape shape, const char *field, size_t limit,
+                               convstore_error *err) {
+  struct encoder e;
+  int status;
+  e.L = L;
+  e.field = field;
+  e.err = err;
+  e.data = e.local;
+  e.size = 0;
+  e.capacity = sizeof e.local;
+  e.limit = limit;
+  lua_pushnil(L);
+  lua_insert(L, -2);
+  e.box = lua_gettop(L) - 1;
+  status = encode_table(&e, shape == SHAPE_ARRAY, 1);
+  if (status == CONVSTORE_OK && e.size > limit) {
+    status = refuse_size(&e); /* it fits into `local` or the last doubling */
+  }
+  if (status == CONVSTORE_OK) {
+    lua_pushlstring(L, e.data, e.size);
+    lua_replace(L, e.box);
+  }
+  lua_settop(L, e.box);
+  return status;
+}

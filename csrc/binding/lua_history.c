@@ -1,0 +1,179 @@
+/*
+ * History: a conversation's messages, at once or page by page. A scan is the internal value behind conv:each: it keeps the
+ * options as they were given and where it has got to, but no message.
+ */
+#include "arguments.h"
+#include "call.h"
+#include "push.h"
+
+#define SCAN_TYPE "convstore.scan"
+
+/* A page of a scan ends with the message that brings it to one of these. */
+enum { PAGE_ROWS = 256, PAGE_BYTES = 262144 };
+
+struct scan {
+  struct conversation *conversation; /* kept alive by a user value */
+  convstore_request request;         /* of the next page; its texts are the conversation's */
+  bool started;                      /* the request's bounds are fixed */
+  bool finished;
+};
+enum { SCAN_CONVERSATION = 1, SCAN_USER_VALUES = 1 };
+
+/* The name of a role at the top, as its bit. */
+static void add_role(struct arguments *args, unsigned *roles) {
+  convstore_role role;
+  if (convstore_role_parse(&role, convstore__lua_text(args->L, -1), convstore__lua_report(args)) == CONVSTORE_OK) {
+    *roles |= 1u << role;
+  }
+}
+
+static void take_roles(struct arguments *args, const struct field *field, void *slot) {
+  lua_State *L = args->L;
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    add_role(args, slot);
+    return;
+  }
+  if (!lua_istable(L, -1)) {
+    convstore__lua_type_error(args, field, "string or array of strings");
+  }
+  if (lua_rawlen(L, -1) == 0) {
+    convstore_fail(convstore__lua_report(args), CONVSTORE_E_INVALID, "%s names no role", field->name);
+  }
+  lua_pushnil(L);
+  while (lua_next(L, -2) != 0) {
+    if (!lua_isinteger(L, -2) || lua_type(L, -1) != LUA_TSTRING) {
+      lua_pop(L, 2);
+      convstore__lua_type_error(args, field, "string or array of strings");
+    }
+    add_role(args, slot);
+    lua_pop(L, 1);
+  }
+}
+
+static void take_order(struct arguments *args, const struct field *field, void *slot) {
+  convstore_text order = {NULL, 0};
+  convstore__lua_take_text(args, field, &order);
+  *(bool *)slot = convstore__lua_same(order, "desc");
+  if (!*(bool *)slot && !convstore__lua_same(order, "asc")) {
+    convstore_fail(convstore__lua_report(args), CONVSTORE_E_INVALID, "%s must be \"asc\" or \"desc\"", field->name);
+  }
+}
+
+static const struct field history_options[] = {
+    FIELD("after", convstore__lua_take_integer, convstore_request, after),
+    FIELD("before", convstore__lua_take_integer, convstore_request, before),
+    FIELD("limit", convstore__lua_take_integer, convstore_request, limit),
+    FIELD("role", take_roles, convstore_request, roles),
+    FIELD("order", take_order, convstore_request, descending),
+    FIELDS_END,
+};
+
+/* Reads the options at 2. A limit counts forwards from `after`, else backwards from the end. */
+static int read_options(lua_State *L, convstore_request *request, convstore_error *err) {
+  struct arguments args = {.L = L, .arg = 2, .noun = "option"};
+  convstore__lua_read_optional(&args, history_options, request);
+  if (args.err.status != CONVSTORE_OK) {
+    *err = args.err;
+    return args.err.status;
+  }
+  request->from_end = request->limit != CONVSTORE_ABSENT && request->after == CONVSTORE_ABSENT;
+  return CONVSTORE_OK;
+}
+
+/* conv:history([options]) -> array of messages. */
+static int l_history(lua_State *L) {
+  const struct conversation *conversation = convstore__lua_conversation(L, 1);
+  convstore_request request = convstore__lua_request(conversation, CONVSTORE_HISTORY);
+  convstore_error err;
+  if (read_options(L, &request, &err) != CONVSTORE_OK ||
+      convstore__lua_run(L, conversation->store, &request, &err) == NULL) {
+    return convstore__lua_fail(L, &err);
+  }
+  return convstore__lua_push_messages(L, lua_gettop(L), conversation->id);
+}
+
+/* scan(conv [, options]) -> a scan. No I/O. */
+static int l_scan(lua_State *L) {
+  struct conversation *conversation = convstore__lua_conversation(L, 1);
+  convstore_request request = convstore__lua_request(conversation, CONVSTORE_HISTORY);
+  convstore_error err;
+  struct scan *scan;
+  if (read_options(L, &request, &err) != CONVSTORE_OK) {
+    return convstore__lua_fail(L, &err);
+  }
+  scan = lua_newuserdatauv(L, sizeof *scan, SCAN_USER_VALUES);
+  *scan = (struct scan){.conversation = conversation, .request = request};
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, SCAN_CONVERSATION);
+  luaL_setmetatable(L, SCAN_TYPE);
+  return 1;
+}
+
+/*
+ * Turns the options into fixed bounds, after which pages can be counted in rows and bytes. Without a limit a scan backwards
+ * needs none; one forwards does, or a loop that appends in its body would never end. That end need not heed the roles.
+ */
+static int start_scan(lua_State *L, struct scan *scan, convstore_error *err) {
+  bool limited = scan->request.limit != CONVSTORE_ABSENT;
+  if (limited || !scan->request.descending) {
+    convstore_request request = scan->request;
+    const struct answer *answer;
+    request.operation = CONVSTORE_BOUNDS;
+    if (!limited) {
+      request.roles = 0;
+    }
+    answer = convstore__lua_run(L, scan->conversation->store, &request, err);
+    if (answer == NULL) {
+      return err->status;
+    }
+    scan->request.after = answer->result.first_seq - 1;
+    scan->request.before = answer->result.last_seq + 1;
+    scan->finished = answer->result.last_seq == 0;
+    convstore__lua_answer_done(L, -1);
+    lua_pop(L, 1);
+  }
+  scan->request.limit = PAGE_ROWS;
+  scan->request.max_bytes = PAGE_BYTES;
+  scan->request.from_end = scan->request.descending;
+  scan->started = true;
+  return CONVSTORE_OK;
+}
+
+/* page(scan) -> the next messages, or nothing at the end; nil, message, code. */
+static int l_page(lua_State *L) {
+  struct scan *scan = luaL_checkudata(L, 1, SCAN_TYPE);
+  convstore_error err;
+  const convstore_result *result;
+  struct answer *answer;
+  lua_settop(L, 1);
+  lua_getiuservalue(L, 1, SCAN_CONVERSATION);
+  convstore__lua_conversation(L, 2);
+  if (!scan->started && start_scan(L, scan, &err) != CONVSTORE_OK) {
+    return convstore__lua_fail(L, &err);
+  }
+  if (scan->finished) {
+    return 0;
+  }
+  answer = convstore__lua_run(L, scan->conversation->store, &scan->request, &err);
+  if (answer == NULL) {
+    return convstore__lua_fail(L, &err);
+  }
+  result = &answer->result;
+  scan->finished = result->n_messages < PAGE_ROWS && !result->more;
+  if (result->n_messages == 0) {
+    convstore__lua_answer_done(L, -1);
+    return 0;
+  }
+  *(scan->request.descending ? &scan->request.before : &scan->request.after) =
+      result->messages[result->n_messages - 1].seq;
+  return convstore__lua_push_messages(L, lua_gettop(L), scan->conversation->id);
+}
+
+const luaL_Reg convstore__lua_history_methods[] = {{"history", l_history}, {NULL, NULL}};
+
+void convstore__lua_open_history(lua_State *L) {
+  static const luaL_Reg functions[] = {{"scan", l_scan}, {"page", l_page}, {NULL, NULL}};
+  luaL_newmetatable(L, SCAN_TYPE);
+  lua_pop(L, 1);
+  luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,18 @@
+/* Results as plain Lua tables. It knows the shapes that the contract names, and no operation. */
+#ifndef CONVSTORE_BINDING_PUSH_H
+#define CONVSTORE_BINDING_PUSH_H
+
+#include "call.h"
+
+/*
+ * Pushes an array of the answer's messages, or with `single` the first of them alone, and finishes the answer at index
+ * `answer`. `conversation_id` is theirs. Returns 1, or what convstore__lua_fail returned where stored JSON is corrupt.
+ */
+int convstore__lua_push_messages(lua_State *L, int answer, const char *conversation_id);
+int convstore__lua_push_message(lua_State *L, int answer, const char *conversation_id);
+
+/* Sets t[name] of the table at the top; an absent value sets nothing. */
+void convstore__lua_set_text(lua_State *L, const char *name, convstore_text text);
+void convstore__lua_set_time(lua_State *L, const char *name, int64_t time_ms);
+
+#endif

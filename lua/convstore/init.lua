@@ -1,0 +1,109 @@
+--- convstore: conversations of chat bots, kept in SQLite or PostgreSQL.
+-- The public face of the C module convstore.core, and what reads better in Lua than in C: transactions and iterators,
+-- which call the program's own functions and must let them yield. No SQL, no pointers.
+
+local core = require "convstore.core"
+
+local begin, commit, rollback = core.begin, core.commit, core.rollback
+local scan, page = core.scan, core.page
+
+--- Ends a transaction with what its function returned.
+---@param transaction userdata
+---@return any ...
+local function finish(transaction, ...)
+  local first, second = ...
+  if first == nil and second ~= nil then
+    rollback(transaction)
+    return ...
+  end
+  local committed, message, code = commit(transaction)
+  if not committed then
+    return nil, message, code
+  end
+  return ...
+end
+
+--- Calls `fn(...)` inside one transaction; inside another one, in a savepoint.
+-- Commits and returns what `fn` returns. Rolls back where `fn` raises, and the error goes on its way untouched,
+-- traceback included; where it returns `nil, message, ...`, which is returned; and where its coroutine is closed or
+-- dropped. Until then calls through other coroutines give "busy".
+---@param fn function
+---@param ... any arguments of `fn`
+---@return any ... results of `fn`; nil, message, code where the transaction could not begin or commit
+function core.store.transaction(store, fn, ...)
+  if type(fn) ~= "function" then
+    error(("bad argument #1 to 'transaction' (function expected, got %s)"):format(type(fn)), 2)
+  end
+  local transaction <close>, message, code = begin(store)
+  if not transaction then
+    return nil, message, code
+  end
+  return finish(transaction, fn(...))
+end
+
+--- Iterates over a conversation's messages as `history` would list them, a page at a time.
+-- Failures raise, since a loop has no other way to tell. Messages that are appended meanwhile are not seen.
+---@param options? convstore.HistoryOptions
+---@return fun(): convstore.Message?
+function core.conversation.each(conversation, options)
+  local position, failure = scan(conversation, options)
+  if not position then
+    error(failure, 0)
+  end
+  local messages, i = {}, 0
+  return function()
+    local message = messages[i + 1]
+    if message == nil then
+      messages, failure = page(position)
+      if not messages then
+        messages = {}
+        if failure then
+          error(failure, 0)
+        end
+        return nil
+      end
+      message, i = messages[1], 0
+    end
+    i = i + 1
+    messages[i] = nil -- the loop alone decides how long it lives
+    return message
+  end
+end
+
+---@class convstore
+---@field _VERSION string "convstore X.Y.Z"
+---@field null lightuserdata JSON null, the NULL pointer
+local convstore = {
+  _VERSION = core._VERSION,
+  null = core.null,
+}
+
+--- Opens a store.
+---@param dsn? string a path, ":memory:", "sqlite:PATH"; default: the environment's CONVSTORE_DSN, else "convstore.db"
+---@param options? convstore.OpenOptions
+---@return convstore.Store? store
+---@return string? message
+---@return string? code
+---@nodiscard
+convstore.open = core.open
+
+--- A new UUID, version 7: ordered by time.
+---@return string
+---@nodiscard
+convstore.uuid = core.uuid
+
+--- A time as text: "2026-01-31T23:59:59.123Z".
+---@param ms integer milliseconds since 1970-01-01 UTC
+---@return string? text
+---@return string? message
+---@return string? code
+---@nodiscard
+convstore.iso8601 = core.iso8601
+
+--- Marks a table as a JSON array, so that it is one even when it is empty.
+---@generic T: table
+---@param t T
+---@return T t the same table
+convstore.array = core.array
+
+return convstore
