@@ -6,37 +6,42 @@
 
 local passed, failed, complaints = 0, 0, {}
 
-local function complain(command, ...)
+local function complain(name, ...)
   failed = failed + 1
-  complaints[#complaints + 1] = command .. ": " .. string.format(...)
+  complaints[#complaints + 1] = name .. ": " .. string.format(...)
+end
+
+-- What a command is called in the output: the program's name, or "specs" for busted.
+local function title(command)
+  return command:match("tests/([%w_]+)$") or command:find("busted", 1, true) and "specs" or command
 end
 
 local function run(command)
+  local name = title(command)
+  io.write("== ", name, "\n")
+  io.flush()
   local program <close> = assert(io.popen("{ " .. command .. "\n} 2>&1"))
-  local last = ""
+  local last, said, p, f
   for line in program:lines("L") do
     io.write(line)
     io.flush()
     if line:find("%S") then last = line end
+    local n_passed, n_failed = line:match("^(%d+) passed, (%d+) failed%s*$")
+    if n_passed then said, p, f = line, math.tointeger(n_passed), math.tointeger(n_failed) end
   end
   local ok, how, code = program:close()
-  local p, f = last:match("^(%d+) passed, (%d+) failed%s*$")
-  p, f = math.tointeger(p), math.tointeger(f)
-  if not p then
-    complain(command, "ended by %s %d without saying what passed", how, code)
+  if not said then
+    complain(name, "it ended by %s %d and did not say what passed", how, code)
     return
   end
   passed, failed = passed + p, failed + f
-  if not ok and f == 0 then complain(command, "nothing failed, yet it ended by %s %d", how, code) end
-  if ok and f > 0 then complain(command, "it ended with exit 0 in spite of failures") end
-  if p + f == 0 then complain(command, "no test ran") end
+  if not ok and f == 0 then complain(name, "nothing failed in it, yet it ended by %s %d", how, code) end
+  if ok and f > 0 then complain(name, "it ended well in spite of failures") end
+  if ok and last ~= said then complain(name, "its last line does not say what passed") end
+  if p + f == 0 then complain(name, "no test ran") end
 end
 
-for _, command in ipairs(arg) do
-  io.write("== ", command:match("csrc/tests/%S+") or command:match("tests/(%S+)") or command, "\n")
-  io.flush()
-  run(command)
-end
+for _, command in ipairs(arg) do run(command) end
 if #arg == 0 then complain("run_tests", "there is nothing to run") end
 
 for _, complaint in ipairs(complaints) do io.write("FAILED ", complaint, "\n") end
