@@ -24,6 +24,7 @@ static const char *const type_names[] = {
     [CONVSTORE_USER_ID_UUID] = "uuid",
     [CONVSTORE_USER_ID_BIGINT] = "bigint",
 };
+static const size_t n_types = sizeof type_names / sizeof *type_names;
 
 /* What the schema is made with, or was. */
 struct settings {
@@ -124,12 +125,12 @@ static int read_settings(struct settings *out, struct sqlite_connection *connect
     const char *users = (const char *)sqlite3_column_text(statement, 0);
     const char *type = (const char *)sqlite3_column_text(statement, 1);
     (void)sqlite3_snprintf(sizeof out->users, out->users, "%s", users != NULL ? users : "");
-    status = convstore_fail(err, CONVSTORE_E_CORRUPT, "convstore_settings has an unknown type; restore a backup");
-    for (size_t i = 0; type != NULL && i < sizeof type_names / sizeof *type_names; i++) {
-      if (strcmp(type, type_names[i]) != 0) continue;
+    size_t i = 0;
+    while (i < n_types && (type == NULL || strcmp(type, type_names[i]) != 0)) i++;
+    if (i < n_types)
       out->user_id_type = (convstore_user_id_type)i;
-      status = CONVSTORE_OK;
-    }
+    else
+      status = convstore_fail(err, CONVSTORE_E_CORRUPT, "convstore_settings has an unknown type; restore a backup");
   } else if (code == SQLITE_DONE) {
     status = convstore_fail(err, CONVSTORE_E_CORRUPT, "convstore_settings has lost its row; restore a backup");
   } else {
