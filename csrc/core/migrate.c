@@ -35,7 +35,7 @@ int convstore__migrate_plan(struct convstore_migration_plan *out,
                             const struct convstore_migration_step *steps, size_t n_steps,
                             const struct convstore_migration_applied *applied, size_t n_applied,
                             int64_t target, convstore_error *err) {
-  int current;
+  int current = 0;
   int status = convstore__migrate_check(&current, steps, n_steps, applied, n_applied, err);
   if (status != CONVSTORE_OK) return status;
   int newest = (int)n_steps;

@@ -32,7 +32,8 @@ struct convstore_migration_plan {
 };
 
 /*
- * Checks the applied steps, in ascending order, against the known ones: the same versions from 1 on, names and checksums as embedded.
+ * Checks the applied steps, in ascending order, against the known ones: the same versions from 1 on, names and
+ * checksums as embedded.
  * *version is the highest applied one, which may be newer than any known (no error here).
  * E_SCHEMA: a gap, or an edited or foreign step.
  */

@@ -58,6 +58,7 @@ size_t convstore__utf8_check(const char *data, size_t size) {
 
 int convstore__utf8_replace(convstore_text *text, struct convstore_arena *arena) {
   static const char replacement[] = {'\xEF', '\xBF', '\xBD'};
+  if (!text->data) return CONVSTORE_OK;
   size_t n_bad = 0;
   for (size_t i = 0; (i += convstore__utf8_check(text->data + i, text->size - i)) < text->size; i++) n_bad++;
   if (n_bad == 0) return CONVSTORE_OK;
