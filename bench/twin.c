@@ -1,0 +1,239 @@
+/*
+ * The twin: what a C programmer would write by hand for one bot's own file, as the measure for convstore.
+ *
+ * It runs the statements of the SQLite backend, from the same table, with the same pragmas on a copy of the same file,
+ * and gets its ids from the same generator. It does without the rest: no checks, no arguments but the text, no stored
+ * message coming back from an append, user and conversation bound once. Its histories go from sqlite3_step straight into
+ * Lua tables, nothing in between. Lua sees it as a module, so that both sides are timed by one clock in one process.
+ */
+#include <lauxlib.h>
+#include <lua.h>
+#include <sqlite3.h>
+#include <string.h>
+#include <time.h>
+
+#include "../csrc/convstore.h"
+#include "../csrc/sqlite/sqlite_statements.h"
+
+#define TWIN "twin"
+
+int luaopen_twin(lua_State *L);
+
+struct twin {
+  sqlite3 *db;
+  sqlite3_stmt *begin, *commit, *live, *reserve, *insert, *newest;
+};
+
+static int fail(lua_State *L, const struct twin *twin) {
+  return luaL_error(L, "twin: %s", sqlite3_errmsg(twin->db));
+}
+
+static int64_t wall_ms(void) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_REALTIME, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Steps a statement to its end, and resets it. */
+static void run(lua_State *L, const struct twin *twin, sqlite3_stmt *statement) {
+  int code;
+  do code = sqlite3_step(statement);
+  while (code == SQLITE_ROW);
+  if (sqlite3_reset(statement) != SQLITE_OK) (void)fail(L, twin);
+}
+
+static void bind_text(sqlite3_stmt *statement, int index, const char *text, size_t size) {
+  (void)sqlite3_bind_text64(statement, index, text, size, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+static sqlite3_stmt *prepare(lua_State *L, const struct twin *twin, int id) {
+  sqlite3_stmt *statement;
+  if (sqlite3_prepare_v3(twin->db, sqlite_stmt_texts[id].sql, -1, SQLITE_PREPARE_PERSISTENT, &statement,
+                         NULL) != SQLITE_OK)
+    (void)fail(L, twin);
+  if (sqlite3_bind_parameter_count(statement) >= 2) { /* user and conversation, the same for good */
+    bind_text(statement, 1, lua_tostring(L, 2), lua_rawlen(L, 2));
+    bind_text(statement, 2, lua_tostring(L, 3), lua_rawlen(L, 3));
+  }
+  return statement;
+}
+
+/* twin.open(path, user_id, conversation_id, "full" or "normal" [, sql]); sql is run first */
+static int twin_open(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  luaL_checkstring(L, 2);
+  luaL_checkstring(L, 3);
+  bool full = strcmp(luaL_checkstring(L, 4), "full") == 0;
+  const char *sql = luaL_optstring(L, 5, "");
+  struct twin *twin = lua_newuserdatauv(L, sizeof *twin, 2);
+  memset(twin, 0, sizeof *twin);
+  luaL_setmetatable(L, TWIN);
+  lua_pushvalue(L, 2); /* keeps the bound strings alive */
+  lua_setiuservalue(L, -2, 1);
+  lua_pushvalue(L, 3);
+  lua_setiuservalue(L, -2, 2);
+  if (sqlite3_open_v2(path, &twin->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
+                      NULL) != SQLITE_OK ||
+      sqlite3_exec(twin->db, "PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;", NULL, NULL, NULL) !=
+          SQLITE_OK ||
+      sqlite3_exec(twin->db, full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", NULL, NULL,
+                   NULL) != SQLITE_OK ||
+      sqlite3_exec(twin->db, sql, NULL, NULL, NULL) != SQLITE_OK)
+    return fail(L, twin);
+  twin->begin = prepare(L, twin, SQLITE_STMT_BEGIN);
+  twin->commit = prepare(L, twin, SQLITE_STMT_COMMIT);
+  twin->live = prepare(L, twin, SQLITE_STMT_LIVE_CONVERSATION);
+  twin->reserve = prepare(L, twin, SQLITE_STMT_RESERVE_SEQ);
+  twin->insert = prepare(L, twin, SQLITE_STMT_INSERT_MESSAGE);
+  twin->newest = prepare(L, twin, SQLITE_STMT_HISTORY + SQLITE_STMT_DESCENDING);
+  return 1;
+}
+
+static int twin_close(lua_State *L) {
+  struct twin *twin = luaL_checkudata(L, 1, TWIN);
+  sqlite3_stmt *statements[] = {twin->begin,   twin->commit, twin->live,
+                                twin->reserve, twin->insert, twin->newest};
+  for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) (void)sqlite3_finalize(statements[i]);
+  (void)sqlite3_close(twin->db);
+  memset(twin, 0, sizeof *twin);
+  return 0;
+}
+
+/* Appends texts[first] ... texts[last] in one transaction; every other one is an answer. */
+static void append(lua_State *L, const struct twin *twin, lua_Integer first, lua_Integer last) {
+  lua_Integer n = last - first + 1;
+  int64_t now_ms = wall_ms();
+  int64_t tokens = 0;
+  for (lua_Integer i = first; i <= last; i++) {
+    (void)lua_rawgeti(L, 2, i);
+    tokens += (int64_t)(lua_rawlen(L, -1) + 3) / 4;
+    lua_pop(L, 1);
+  }
+  run(L, twin, twin->begin);
+  (void)sqlite3_bind_int64(twin->reserve, 3, n);
+  (void)sqlite3_bind_int64(twin->reserve, 4, tokens);
+  (void)sqlite3_bind_int64(twin->reserve, 5, 0);
+  (void)sqlite3_bind_int64(twin->reserve, 6, now_ms);
+  if (sqlite3_step(twin->reserve) != SQLITE_ROW) (void)fail(L, twin);
+  int64_t seq = sqlite3_column_int64(twin->reserve, 0) - n;
+  int64_t total = sqlite3_column_int64(twin->reserve, 1) - sqlite3_column_int64(twin->reserve, 2) - tokens;
+  run(L, twin, twin->reserve);
+
+  (void)sqlite3_bind_int64(twin->insert, 14, now_ms);
+  for (lua_Integer i = first; i <= last; i++) {
+    char id[CONVSTORE_ID_SIZE];
+    size_t size;
+    (void)lua_rawgeti(L, 2, i);
+    const char *text = lua_tolstring(L, -1, &size);
+    int64_t count = (int64_t)(size + 3) / 4;
+    total += count;
+    (void)convstore_uuid(id, NULL);
+    (void)sqlite3_bind_int64(twin->insert, 3, ++seq);
+    bind_text(twin->insert, 4, id, CONVSTORE_ID_SIZE - 1);
+    if (i % 2 == 1)
+      bind_text(twin->insert, 5, "user", 4);
+    else
+      bind_text(twin->insert, 5, "assistant", 9);
+    bind_text(twin->insert, 6, text, size);
+    (void)sqlite3_bind_int64(twin->insert, 13, count);
+    (void)sqlite3_bind_int64(twin->insert, 15, total);
+    run(L, twin, twin->insert);
+    lua_pop(L, 1);
+  }
+  run(L, twin, twin->commit);
+}
+
+/* twin:append(texts): each in a transaction of its own */
+static int twin_append(lua_State *L) {
+  const struct twin *twin = luaL_checkudata(L, 1, TWIN);
+  lua_Integer n = luaL_len(L, 2);
+  for (lua_Integer i = 1; i <= n; i++) append(L, twin, i, i);
+  return 0;
+}
+
+/* twin:append_many(texts): all in one */
+static int twin_append_many(lua_State *L) {
+  const struct twin *twin = luaL_checkudata(L, 1, TWIN);
+  append(L, twin, 1, luaL_len(L, 2));
+  return 0;
+}
+
+static void set_text(lua_State *L, sqlite3_stmt *statement, int column, const char *field) {
+  const char *text = (const char *)sqlite3_column_text(statement, column);
+  (void)lua_pushlstring(L, text, (size_t)sqlite3_column_bytes(statement, column));
+  lua_setfield(L, -2, field);
+}
+
+static void set_integer(lua_State *L, sqlite3_stmt *statement, int column, const char *field) {
+  lua_pushinteger(L, sqlite3_column_int64(statement, column));
+  lua_setfield(L, -2, field);
+}
+
+/* A message as convstore gives it, on top of the stack; the conversation's id is at index 3. Columns are those of
+ * MESSAGE_COLUMNS; the optional ones are looked at as they must be, though the benchmark's messages have only content. */
+static void push_message(lua_State *L, sqlite3_stmt *row) {
+  lua_createtable(L, 0, 7);
+  set_integer(L, row, 0, "seq");
+  set_text(L, row, 1, "id");
+  lua_pushvalue(L, 3);
+  lua_setfield(L, -2, "conversation_id");
+  set_text(L, row, 2, "role");
+  if (sqlite3_column_type(row, 3) != SQLITE_NULL) set_text(L, row, 3, "content");
+  if (sqlite3_column_type(row, 4) != SQLITE_NULL) set_text(L, row, 4, "content");
+  if (sqlite3_column_type(row, 5) != SQLITE_NULL) set_text(L, row, 5, "name");
+  if (sqlite3_column_type(row, 6) != SQLITE_NULL) set_text(L, row, 6, "tool_calls");
+  if (sqlite3_column_type(row, 7) != SQLITE_NULL) set_text(L, row, 7, "tool_call_id");
+  if (sqlite3_column_type(row, 8) != SQLITE_NULL) set_text(L, row, 8, "attachments");
+  if (sqlite3_column_type(row, 9) != SQLITE_NULL) set_text(L, row, 9, "metadata");
+  set_integer(L, row, 10, "token_count");
+  set_integer(L, row, 11, "created_at");
+  if (sqlite3_column_type(row, 12) != SQLITE_NULL) set_integer(L, row, 12, "updated_at");
+  if (sqlite3_column_type(row, 13) != SQLITE_NULL) set_integer(L, row, 13, "redacted_at");
+}
+
+/* twin:newest(limit): the last messages, oldest first; the conversation must have that many */
+static int twin_newest(lua_State *L) {
+  const struct twin *twin = luaL_checkudata(L, 1, TWIN);
+  lua_Integer limit = luaL_checkinteger(L, 2);
+  lua_settop(L, 2);
+  (void)lua_getiuservalue(L, 1, 2); /* the conversation's id, at index 3 */
+  if (sqlite3_step(twin->live) != SQLITE_ROW)
+    return fail(L, twin); /* open until the end: one state of the file */
+  (void)sqlite3_bind_int64(twin->newest, 3, 0);
+  (void)sqlite3_bind_int64(twin->newest, 4, INT64_MAX);
+  (void)sqlite3_bind_int64(twin->newest, 5, limit);
+  lua_createtable(L, (int)limit, 0);
+  lua_Integer i = limit;
+  while (sqlite3_step(twin->newest) == SQLITE_ROW) {
+    push_message(L, twin->newest);
+    lua_rawseti(L, 4, i--);
+  }
+  if (sqlite3_reset(twin->newest) != SQLITE_OK) return fail(L, twin);
+  (void)sqlite3_reset(twin->live);
+  return i == 0 ? 1 : luaL_error(L, "twin: the conversation is shorter than that");
+}
+
+/* twin.clock(): seconds of a clock that never goes back */
+static int twin_clock(lua_State *L) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
+  return 1;
+}
+
+__attribute__((visibility("default"))) int luaopen_twin(lua_State *L) {
+  static const luaL_Reg methods[] = {{"append", twin_append}, {"append_many", twin_append_many},
+                                     {"newest", twin_newest}, {"close", twin_close},
+                                     {"__gc", twin_close},    {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"open", twin_open}, {"clock", twin_clock}, {NULL, NULL}};
+  (void)luaL_newmetatable(L, TWIN);
+  luaL_setfuncs(L, methods, 0);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "__index");
+  luaL_newlib(L, functions);
+  lua_pushstring(L, sqlite3_libversion());
+  lua_setfield(L, -2, "sqlite_version");
+  lua_pushstring(L, __VERSION__);
+  lua_setfield(L, -2, "compiler");
+  return 1;
+}
