@@ -1,0 +1,148 @@
+-- The schema's way up and down, as every backend keeps it.
+local backends = require "spec.support.backends"
+local check = require "spec.support.check"
+
+for _, backend in ipairs(backends) do
+  describe("migrations " .. backend.tags, function()
+    after_each(backends.clean)
+
+    -- All calls that need the schema give `schema`; `chat` is a handle from when it was there, or nil.
+    local function needs_schema(store, chat)
+      local alice = store:user("alice")
+      check.fails("schema", "migrat", alice:create())
+      check.fails("schema", "migrat", alice:conversation("k"))
+      check.fails("schema", "migrat", alice:get("00000000-0000-7000-8000-000000000000"))
+      check.fails("schema", "migrat", store:transaction(function() error("never called") end))
+      if chat then
+        check.fails("schema", "migrat", chat:append("user", "x"))
+        check.fails("schema", "migrat", chat:append_many({ { role = "user", content = "x" } }))
+        check.fails("schema", "migrat", chat:history())
+        check.fails("schema", "migrat", chat:message(1))
+        check.fails("schema", "migrat", chat:update({ title = "x" }))
+        check.fails("schema", "migrat", chat:annotate(1, {}))
+        check.fails("schema", "migrat", chat:redact(1))
+        check.fails("schema", "migrat", chat:delete())
+        check.fails("schema", "migrat", chat:restore())
+        check.fails("schema", "migrat", chat:purge())
+        check.fails("schema", "migrat", chat:refresh())
+        check.raises("^schema: ", function() for _ in chat:each() do break end end)
+      end
+    end
+
+    it("are all applied to a fresh database", function()
+      for _, migrate in ipairs({ "default", true }) do
+        local store = backend.fresh({ migrate = migrate ~= "default" and migrate or nil })
+        local version, newest = store:schema_version()
+        assert.equal("integer", math.type(version))
+        assert.equal(newest, version)
+        local list = assert(store:migrations())
+        assert.equal(newest, #list)
+        for i, migration in ipairs(list) do
+          assert.equal(i, migration.version)
+          assert.equal("string", type(migration.name))
+          check.just_now(migration.applied_at)
+          assert.equal("string", type(migration.up))
+          assert.equal("string", type(migration.down))
+        end
+        assert.equal("init", list[1].name)
+        assert.truthy(list[1].up:find("CREATE TABLE .*messages"))
+        assert.truthy(list[1].down:find("DROP TABLE .*messages"))
+      end
+    end)
+
+    it("are left alone with migrate = false, and can be run by hand", function()
+      local store = backend.fresh({ migrate = false })
+      local version, newest = store:schema_version()
+      assert.equal(0, version)
+      assert.is_true(newest >= 1)
+      local list = assert(store:migrations())
+      assert.equal(newest, #list)
+      for _, migration in ipairs(list) do
+        assert.is_nil(migration.applied_at)
+      end
+      needs_schema(store)
+      assert.equal(newest, assert(store:migrate()))
+      assert.equal(newest, (store:schema_version()))
+      assert.equal(1, assert(assert(store:user("alice"):create()):append("user", "x")).seq)
+    end)
+
+    it("go down to nothing and up again", function()
+      local store = backend.fresh()
+      local _, newest = store:schema_version()
+      local chat = assert(store:user("alice"):conversation("k"))
+      assert(chat:append("user", "x"))
+      assert.equal(0, assert(store:migrate(0)))
+      assert.equal(0, (store:schema_version()))
+      needs_schema(store, chat)
+      assert.equal(0, assert(store:migrate(0)))
+      for _, migration in ipairs(assert(store:migrations())) do
+        assert.is_nil(migration.applied_at)
+      end
+      assert.equal(newest, assert(store:migrate(newest)))
+      check.fails("not_found", nil, chat:history())
+      assert.equal(0, assert(store:user("alice"):conversation("k")).last_seq)
+      assert.equal(newest, assert(store:migrate()))
+      assert.equal(newest, assert(store:migrate(newest + 0.0)))
+    end)
+
+    it("go to no version that does not exist", function()
+      local store = backend.fresh()
+      local version, newest = store:schema_version()
+      assert.equal(version, newest)
+      for _, target in ipairs({ -1, newest + 1, math.maxinteger, math.mininteger }) do
+        check.fails("invalid", nil, store:migrate(target))
+      end
+      for _, wrong in ipairs({ "1", true, {}, 0.5 }) do
+        check.argument("#1", store.migrate, store, wrong)
+      end
+      assert.equal(version, (store:schema_version()))
+    end)
+
+    if backend.shared then
+      it("are seen by other connections", function()
+        local store, database = backend.fresh()
+        local other = database:open()
+        local chat = assert(other:user("alice"):conversation("k"))
+        assert.equal(0, assert(store:migrate(0)))
+        needs_schema(other, chat)
+        assert.equal(0, (other:schema_version()))
+        assert(store:migrate())
+        assert.equal(0, assert(other:user("alice"):conversation("k")).last_seq)
+      end)
+
+      it("bring down what is open with migrate = false only until they are up", function()
+        local store, database = backend.fresh()
+        local careful = database:open({ migrate = false })
+        local version, newest = careful:schema_version()
+        assert.equal(newest, version)
+        local chat = assert(careful:user("alice"):conversation("k"))
+        assert(chat:append("user", "x"))
+        assert(store:migrate(0))
+        assert.is_nil((database:try_open({ migrate = false }):user("alice"):create()))
+        needs_schema(careful, chat)
+      end)
+
+      it("end well when eight processes open an empty database at once", function()
+        local database = backend.place()
+        local workers = {}
+        for i = 1, 8 do
+          workers[i] = database:start("open")
+        end
+        for _, worker in ipairs(workers) do
+          assert.equal("ready", worker:line())
+        end
+        for _, worker in ipairs(workers) do
+          worker:tell("go")
+        end
+        for _, worker in ipairs(workers) do
+          local output, ok, errors = worker:finish()
+          assert.is_true(ok, errors)
+          assert.truthy(output:find("^%d+\t%d+\n$") or output:find("^%d+\n$"), output)
+        end
+        local store = database:open()
+        local version, newest = store:schema_version()
+        assert.equal(newest, version)
+      end)
+    end
+  end)
+end
