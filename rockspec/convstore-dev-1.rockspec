@@ -26,8 +26,8 @@ dependencies = {
 external_dependencies = {
   SQLITE = { header = "sqlite3.h", library = "sqlite3" },
   JANSSON = { header = "jansson.h", library = "jansson" },
-  -- Not linked yet: the PostgreSQL backend will need it, and installing should not change then. Its header is not looked
-  -- for, because luarocks knows one place for a header and Debian has this one in a folder of its own.
+  -- Not linked yet: the PostgreSQL backend will need it, and installing should not change then. Its header is not
+  -- looked for, because luarocks knows one place for a header and Debian has this one in a folder of its own.
   PQ = { library = "pq" },
 }
 
@@ -40,8 +40,17 @@ build = {
       sources = {
         "csrc/binding/arguments.c",
         "csrc/binding/call.c",
+        "csrc/binding/handles.c",
         "csrc/binding/json_decode.c",
         "csrc/binding/json_encode.c",
+        "csrc/binding/lua_conversation.c",
+        "csrc/binding/lua_convstore.c",
+        "csrc/binding/lua_history.c",
+        "csrc/binding/lua_messages.c",
+        "csrc/binding/lua_store.c",
+        "csrc/binding/lua_transaction.c",
+        "csrc/binding/lua_user.c",
+        "csrc/binding/push.c",
         "csrc/core/arena.c",
         "csrc/core/backends.c",
         "csrc/core/clock.c",
@@ -50,10 +59,12 @@ build = {
         "csrc/core/message.c",
         "csrc/core/migrate.c",
         "csrc/core/names.c",
+        "csrc/core/render.c",
         "csrc/core/request.c",
         "csrc/core/store.c",
         "csrc/core/text.c",
         "csrc/core/time.c",
+        "csrc/core/users.c",
         "csrc/core/uuid.c",
         "csrc/core/wait.c",
         "csrc/sqlite/sqlite_append.c",
@@ -61,7 +72,9 @@ build = {
         "csrc/sqlite/sqlite_connection.c",
         "csrc/sqlite/sqlite_conversations.c",
         "csrc/sqlite/sqlite_messages.c",
+        "csrc/sqlite/sqlite_schema.c",
         "csrc/sqlite/sqlite_statements.c",
+        "csrc/sqlite/sqlite_users.c",
       },
       defines = { "_POSIX_C_SOURCE=200809L" }, -- as in the Makefile
       incdirs = { "$(SQLITE_INCDIR)", "$(JANSSON_INCDIR)" },
