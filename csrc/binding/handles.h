@@ -88,7 +88,6 @@ void convstore__lua_open_store(lua_State *L);
 void convstore__lua_open_transaction(lua_State *L);
 void convstore__lua_open_user(lua_State *L);
 void convstore__lua_open_conversation(lua_State *L);
-void convstore__lua_open_history(lua_State *L);
 
 /* Methods of conversations that stand in other files than lua_conversation.c. */
 extern const luaL_Reg convstore__lua_message_methods[];

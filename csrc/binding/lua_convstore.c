@@ -63,7 +63,6 @@ int luaopen_convstore_core(lua_State *L) {
   convstore__lua_open_transaction(L);
   convstore__lua_open_user(L);
   convstore__lua_open_conversation(L);
-  convstore__lua_open_history(L);
   add_methods(L);
   return 1;
 }

@@ -1,23 +1,19 @@
-/*
- * History: a conversation's messages, at once or page by page. A scan is the internal value behind conv:each: it keeps the
- * options as they were given and where it has got to, but no message.
- */
+/* History: a conversation's messages, at once or one after the other in constant memory. */
 #include "arguments.h"
 #include "call.h"
 #include "push.h"
 
-#define SCAN_TYPE "convstore.scan"
-
-/* A page of a scan ends with the message that brings it to one of these. */
+/* A page ends with the message that brings it to one of these. */
 enum { PAGE_ROWS = 256, PAGE_BYTES = 262144 };
 
+/* Where an iterator has got to. It keeps the options as they were given, whatever becomes of their table. */
 struct scan {
-  struct conversation *conversation; /* kept alive by a user value */
-  convstore_request request;         /* of the next page; its texts are the conversation's */
-  bool started;                      /* the request's bounds are fixed */
-  bool finished;
+  struct store *store;
+  convstore_request request; /* of the next page; its texts are the conversation's */
+  bool started;              /* the request has its bounds */
+  bool finished;             /* the page at hand is the last */
+  lua_Integer i;             /* the message in the page that was given last */
 };
-enum { SCAN_CONVERSATION = 1, SCAN_USER_VALUES = 1 };
 
 /* The name of a role at the top, as its bit. */
 static void add_role(struct arguments *args, unsigned *roles) {
@@ -92,23 +88,6 @@ static int l_history(lua_State *L) {
   return convstore__lua_push_messages(L, lua_gettop(L), conversation->id);
 }
 
-/* scan(conv [, options]) -> a scan. No I/O. */
-static int l_scan(lua_State *L) {
-  struct conversation *conversation = convstore__lua_conversation(L, 1);
-  convstore_request request = convstore__lua_request(conversation, CONVSTORE_HISTORY);
-  convstore_error err;
-  struct scan *scan;
-  if (read_options(L, &request, &err) != CONVSTORE_OK) {
-    return convstore__lua_fail(L, &err);
-  }
-  scan = lua_newuserdatauv(L, sizeof *scan, SCAN_USER_VALUES);
-  *scan = (struct scan){.conversation = conversation, .request = request};
-  lua_pushvalue(L, 1);
-  lua_setiuservalue(L, -2, SCAN_CONVERSATION);
-  luaL_setmetatable(L, SCAN_TYPE);
-  return 1;
-}
-
 /*
  * Turns the options into fixed bounds, after which pages can be counted in rows and bytes. Without a limit a scan backwards
  * needs none; one forwards does, or a loop that appends in its body would never end. That end need not heed the roles.
@@ -122,7 +101,7 @@ static int start_scan(lua_State *L, struct scan *scan, convstore_error *err) {
     if (!limited) {
       request.roles = 0;
     }
-    answer = convstore__lua_run(L, scan->conversation->store, &request, err);
+    answer = convstore__lua_run(L, scan->store, &request, err);
     if (answer == NULL) {
       return err->status;
     }
@@ -139,41 +118,76 @@ static int start_scan(lua_State *L, struct scan *scan, convstore_error *err) {
   return CONVSTORE_OK;
 }
 
-/* page(scan) -> the next messages, or nothing at the end; nil, message, code. */
-static int l_page(lua_State *L) {
-  struct scan *scan = luaL_checkudata(L, 1, SCAN_TYPE);
+/* Pushes the next page, an array that is empty at the end; nil, message, code. Returns how many values. */
+static int push_page(lua_State *L, struct scan *scan) {
   convstore_error err;
   const convstore_result *result;
-  struct answer *answer;
-  lua_settop(L, 1);
-  lua_getiuservalue(L, 1, SCAN_CONVERSATION);
-  convstore__lua_conversation(L, 2);
+  const struct answer *answer;
   if (!scan->started && start_scan(L, scan, &err) != CONVSTORE_OK) {
     return convstore__lua_fail(L, &err);
   }
   if (scan->finished) {
-    return 0;
+    lua_newtable(L);
+    return 1;
   }
-  answer = convstore__lua_run(L, scan->conversation->store, &scan->request, &err);
+  answer = convstore__lua_run(L, scan->store, &scan->request, &err);
   if (answer == NULL) {
     return convstore__lua_fail(L, &err);
   }
   result = &answer->result;
   scan->finished = result->n_messages < PAGE_ROWS && !result->more;
-  if (result->n_messages == 0) {
-    convstore__lua_answer_done(L, -1);
-    return 0;
+  if (result->n_messages > 0) {
+    *(scan->request.descending ? &scan->request.before : &scan->request.after) =
+        result->messages[result->n_messages - 1].seq;
   }
-  *(scan->request.descending ? &scan->request.before : &scan->request.after) =
-      result->messages[result->n_messages - 1].seq;
-  return convstore__lua_push_messages(L, lua_gettop(L), scan->conversation->id);
+  scan->i = 0;
+  return convstore__lua_push_messages(L, lua_gettop(L), scan->request.conversation_id);
 }
 
-const luaL_Reg convstore__lua_history_methods[] = {{"history", l_history}, {NULL, NULL}};
-
-void convstore__lua_open_history(lua_State *L) {
-  static const luaL_Reg functions[] = {{"scan", l_scan}, {"page", l_page}, {NULL, NULL}};
-  luaL_newmetatable(L, SCAN_TYPE);
-  lua_pop(L, 1);
-  luaL_setfuncs(L, functions, 0);
+/*
+ * The iterator of each: the next message, or nil. A failure raises its message, since a loop has no other way to tell.
+ * Upvalues: the conversation, the scan, the page.
+ */
+static int l_next(lua_State *L) {
+  const int page = lua_upvalueindex(3);
+  struct scan *scan = lua_touserdata(L, lua_upvalueindex(2));
+  lua_settop(L, 0);
+  if (lua_rawgeti(L, page, ++scan->i) == LUA_TNIL) {
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_replace(L, 1);
+    convstore__lua_conversation(L, 1);
+    if (push_page(L, scan) > 1) {
+      lua_pushvalue(L, -2);
+      return lua_error(L);
+    }
+    lua_copy(L, -1, page);
+    lua_rawgeti(L, page, ++scan->i);
+  }
+  lua_pushnil(L);
+  lua_rawseti(L, page, scan->i); /* the loop alone decides how long a message lives */
+  return 1;
 }
+
+/*
+ * conv:each([options]) -> an iterator over what history would give, in pages. No I/O before the first step. Messages that are
+ * appended meanwhile are not seen.
+ */
+static int l_each(lua_State *L) {
+  const struct conversation *conversation = convstore__lua_conversation(L, 1);
+  convstore_request request = convstore__lua_request(conversation, CONVSTORE_HISTORY);
+  convstore_error err;
+  struct scan *scan;
+  if (read_options(L, &request, &err) != CONVSTORE_OK) {
+    convstore__lua_fail(L, &err);
+    lua_pushvalue(L, -2);
+    return lua_error(L);
+  }
+  lua_pushvalue(L, 1);
+  scan = lua_newuserdatauv(L, sizeof *scan, 0);
+  *scan = (struct scan){.store = conversation->store, .request = request};
+  lua_newtable(L);
+  lua_pushcclosure(L, l_next, 3);
+  return 1;
+}
+
+const luaL_Reg convstore__lua_history_methods[] = {{"each", l_each}, {"history", l_history}, {NULL, NULL}};

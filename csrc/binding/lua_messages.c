@@ -137,8 +137,9 @@ static int64_t count_tokens(lua_State *L) {
   lua_getiuservalue(L, -1, STORE_COUNT_TOKENS);
   lua_rotate(L, -3, 2); /* store, function, message */
   lua_call(L, 1, 1);
-  if (!convstore__lua_integer(L, -1, &count) || count < 0) {
-    luaL_error(L, "count_tokens must return an integer of 0 or more, it returned %s", luaL_tolstring(L, -1, NULL));
+  if (!convstore__lua_integer(L, -1, &count) || count < 0 || count > INT32_MAX) {
+    luaL_error(L, "count_tokens must return an integer of 0 to 2147483647, it returned %s",
+               luaL_tolstring(L, -1, NULL));
   }
   lua_pop(L, 2);
   return count;
@@ -210,12 +211,7 @@ static size_t check_messages(lua_State *L) {
 
 /* Says in the error which message of the array it is about. */
 static void name_message(convstore_error *err, int item) {
-  char text[sizeof err->message];
-  const char *sentence = strstr(err->message, ": ");
-  if (sentence != NULL) {
-    memcpy(text, sentence + 2, strlen(sentence + 2) + 1);
-    convstore_fail(err, err->status, "message %d: %s", item, text);
-  }
+  convstore_fail(err, err->status, "message %d: %s", item, strstr(err->message, ": ") + 2);
 }
 
 /*

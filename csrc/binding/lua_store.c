@@ -114,10 +114,8 @@ int convstore__lua_open(lua_State *L) {
   luaL_setmetatable(L, STORE_TYPE);
   convstore__lua_read_optional(&args, open_options, &opening);
   check_opening(&args, &opening, dsn);
-  if (args.err.status == CONVSTORE_OK) {
-    convstore_open(&store->handle, dsn.data != NULL ? dsn.data : default_dsn(), &opening.options, &args.err);
-  }
-  if (args.err.status != CONVSTORE_OK) {
+  if (args.err.status != CONVSTORE_OK || convstore_open(&store->handle, dsn.data != NULL ? dsn.data : default_dsn(),
+                                                        &opening.options, &args.err) != CONVSTORE_OK) {
     return convstore__lua_fail(L, &args.err);
   }
   store->max_content_bytes = (size_t)opening.max_content_bytes;

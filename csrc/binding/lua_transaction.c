@@ -15,9 +15,22 @@ struct transaction {
 };
 enum { TRANSACTION_STORE = 1, TRANSACTION_USER_VALUES = 1 };
 
+/* The gate, as store:transaction's caller should see it: two levels up from here. */
+static struct store *check_store(lua_State *L) {
+  struct store *store = luaL_testudata(L, 1, STORE_TYPE);
+  if (store == NULL || store->handle == NULL) {
+    luaL_where(L, 2);
+    lua_pushfstring(L, "calling 'transaction' on bad self (%s)",
+                    store == NULL ? STORE_TYPE " expected" : "store is closed");
+    lua_concat(L, 2);
+    lua_error(L);
+  }
+  return store;
+}
+
 /* begin(store) -> a transaction; inside another of the same coroutine, a savepoint. */
 static int l_begin(lua_State *L) {
-  struct store *store = convstore__lua_store(L, 1);
+  struct store *store = check_store(L);
   convstore_request request = CONVSTORE_REQUEST_INIT;
   convstore_error err;
   struct transaction *transaction = lua_newuserdatauv(L, sizeof *transaction, TRANSACTION_USER_VALUES);

@@ -1,11 +1,10 @@
 --- convstore: conversations of chat bots, kept in SQLite or PostgreSQL.
--- The public face of the C module convstore.core, and what reads better in Lua than in C: transactions and iterators,
--- which call the program's own functions and must let them yield. No SQL, no pointers.
+-- The public face of the C module convstore.core, and what reads better in Lua than in C: a transaction, which calls a
+-- function of the program's and lets it yield. No SQL, no pointers.
 
 local core = require "convstore.core"
 
 local begin, commit, rollback = core.begin, core.commit, core.rollback
-local scan, page = core.scan, core.page
 
 --- Ends a transaction with what its function returned.
 ---@param transaction userdata
@@ -39,35 +38,6 @@ function core.store.transaction(store, fn, ...)
     return nil, message, code
   end
   return finish(transaction, fn(...))
-end
-
---- Iterates over a conversation's messages as `history` would list them, a page at a time.
--- Failures raise, since a loop has no other way to tell. Messages that are appended meanwhile are not seen.
----@param options? convstore.HistoryOptions
----@return fun(): convstore.Message?
-function core.conversation.each(conversation, options)
-  local position, failure = scan(conversation, options)
-  if not position then
-    error(failure, 0)
-  end
-  local messages, i = {}, 0
-  return function()
-    local message = messages[i + 1]
-    if message == nil then
-      messages, failure = page(position)
-      if not messages then
-        messages = {}
-        if failure then
-          error(failure, 0)
-        end
-        return nil
-      end
-      message, i = messages[1], 0
-    end
-    i = i + 1
-    messages[i] = nil -- the loop alone decides how long it lives
-    return message
-  end
 end
 
 ---@class convstore
