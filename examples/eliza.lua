@@ -7,23 +7,23 @@ local store <close> = assert(convstore.open(arg[1] or "eliza.db", { text = "repl
 local user = store:user(name)
 local chat = assert(user:conversation("eliza", { metadata = {} })) -- the same one after a restart
 
--- The first rule whose words occur answers. "*" is the words up to a stop; they return with I and you swapped.
+-- The first rule whose words occur answers; "*" is the words up to a stop, which come back with I and you swapped.
 local rules = {
+  { "hello", "Hello! What brings you here today?", "Good to hear from you. What happened?" },
   { "i need *", "Suppose you had *. What would be different tomorrow?", "Who could help you get *?" },
   { "i want *", "What is the smallest step towards that: *?", "And if you never get *?" },
   { "i feel *", "At what time of day do you feel * the most?", "What would you do if you did not feel *?" },
   { "i am *", "What is it like to be *?", "Who knows that you are *?", "Were you * a year ago, too?" },
   { "you are *", "What have I done to seem *?", "Perhaps I am *. And you?" },
   { "my *", "Your *: since when?", "Your *. What comes to mind next?" },
-  { "yes", "That came quickly. Why so sure?", "Good. And then?" },
   { "no", "What speaks against it?", "Then what would be true instead?" },
 }
 local swap = { i = "you", me = "you", my = "your", am = "are", you = "I", your = "my", yourself = "myself" }
 
-local function find(words, text) -- what "*" stands for, swapped; "" without one; nil where the words do not occur
+local function find(words, text) -- what "*" stands for, swapped; "" without a "*"; nil if the words do not occur
   text = text:gsub("’", "'"):gsub("'(%a+)", { m = " am", re = " are", ve = " have", ll = " will" })
   local from, to = text:lower():match("%f[%w]" .. words:gsub("%*", "()[^.,;:!?]*[^.,;:!?%%s]()") .. "%f[%W]")
-  local rest = to and text:sub(from, to - 1):gsub("[^%s]+", function(word) return swap[word:lower()] end)
+  local rest = to and text:sub(from, to - 1):gsub("%S+", function(word) return swap[word:lower()] end)
   return from and (rest or ""):gsub("I are", "I am"):gsub("are I", "am I"):gsub(" I$", " me")
 end
 
@@ -42,7 +42,7 @@ local function reply(text)
 end
 
 local commands = {} -- each runs in a transaction: all of it happens, or nothing
-commands["/help"] = function() return "/history, /new (keeps what was said), /forget (erases it all), /quit" end
+commands["/help"] = function() return "/history, /new (keeps what was said), /forget (erases all), /quit" end
 commands["/history"] = function()
   for said in chat:each() do print((said.role == "user" and name or "Eliza") .. ": " .. said.content) end
   return ("(%d messages)"):format(chat.message_count)
@@ -63,18 +63,17 @@ commands["/forget"] = function()
 end
 
 local last = assert(chat:history{ role = "user", limit = 1 })[1]
-local greeting = last and "Welcome back, %s. Last time you said: “%s” How is that today?"
-  or "Hello %s, I am Eliza. What is on your mind? (/help tells what else I can do.)"
-print(greeting:format(name, last and last.content))
+print((last and "Welcome back, %s. Last time you said: “%s” How is that today?"
+  or "Hello %s, I am Eliza. What is on your mind? (/help helps, /quit ends.)"):format(name, last and last.content))
 local prompt = os.execute("test -t 0 && test -t 1") and "> " or ""
 for line in function() io.write(prompt):flush() return io.read() end do
   local text = line:match("^%s*(.-)%s*$")
   if text == "/quit" then break end
-  if commands[text] then
-    print(assert(store:transaction(commands[text])))
+  if text:find("^/") then
+    print(assert(store:transaction(commands[text] or commands["/help"])))
   elseif text ~= "" then
     local stored, problem = chat:append("user", text)
     print(stored and assert(chat:append("assistant", reply(text))).content or problem)
   end
 end
-print("Goodbye, " .. name .. ".")
+print("\nGoodbye, " .. name .. ".") -- the prompt is still there when Ctrl-D ended the input
