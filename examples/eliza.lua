@@ -16,7 +16,7 @@ local rules = {
   { "i am *", "What is it like to be *?", "Who knows that you are *?", "Were you * a year ago, too?" },
   { "you are *", "What have I done to seem *?", "Perhaps I am *. And you?" },
   { "my *", "Your *: since when?", "Your *. What comes to mind next?" },
-  { "no", "What speaks against it?", "Then what would be true instead?" },
+  { "because *", "Is that the whole reason?", "And would it matter if that were not so: *?" },
 }
 local swap = { i = "you", me = "you", my = "your", am = "are", you = "I", your = "my", yourself = "myself" }
 
@@ -33,7 +33,7 @@ local function reply(text)
     local rest = find(rule[1], text)
     if rest then return (rule[turn % (#rule - 1) + 2]:gsub("%*", { ["*"] = rest })) end
   end
-  local answers = { "I am listening.", "How did that leave you?" } -- or it comes back to what was said before
+  local answers = { "I am listening.", "Why do you say so?" } -- or it comes back to what was said before
   for _, earlier in ipairs(assert(chat:history{ role = "user", limit = 100 })) do
     local topic = find("my *", earlier.content)
     answers[#answers + 1] = topic and ("One thing stayed with me: your %s. Is this about that?"):format(topic)
@@ -64,7 +64,7 @@ end
 
 local last = assert(chat:history{ role = "user", limit = 1 })[1]
 print((last and "Welcome back, %s. Last time you said: “%s” How is that today?"
-  or "Hello %s, I am Eliza. What is on your mind? (/help helps, /quit ends.)"):format(name, last and last.content))
+  or "Hello %s, I am Eliza. What is on your mind? (Or /help.)"):format(name, last and last.content))
 local prompt = os.execute("test -t 0 && test -t 1") and "> " or ""
 for line in function() io.write(prompt):flush() return io.read() end do
   local text = line:match("^%s*(.-)%s*$")
