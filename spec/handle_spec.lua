@@ -258,7 +258,7 @@ for _, backend in ipairs(backends) do
         for _ = 1, 60 do
           assert(chat:append("user", ("x"):rep(1000000)))
         end
-        local output = database:run("small_memory", { "a" }, { prefix = "ulimit -v 60000;" })
+        local output = database:run("small_memory", { "a" }, { before = "ulimit -v 60000" })
         assert.equal("false\tnot enough memory\n1000000\n", output)
       end)
 

@@ -106,11 +106,17 @@ end
 
 local backends = { sqlite, memory, sqlite = sqlite }
 
-function backends.clean()
+function backends.close()
   for _, self in ipairs(opened) do
     for _, store in ipairs(self.stores) do
       store:close()
     end
+  end
+end
+
+function backends.clean()
+  backends.close()
+  for _, self in ipairs(opened) do
     shell.remove(self.folder)
   end
   opened = {}

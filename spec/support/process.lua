@@ -8,30 +8,50 @@ process.__index = process
 local LUA = os.getenv("CONVSTORE_TEST_LUA") or "lua5.4"
 local started = 0
 
--- A worker for `job`; `folder` takes its pipe and its standard error. Options: `prefix`, a command that the worker
--- is run by (such as "ulimit -v 100000;" or "exec setpriv …"), `directory` to run in, and `env`, a table of variables
--- (false: unset).
-function process.start(folder, job, arguments, options)
+-- Starts a shell command whose standard input is a named pipe in `folder`. Options: `before`, a shell command to run
+-- first in the same process (such as "ulimit -v 100000"), and `directory` to run in.
+function process.command(folder, command, options)
   options = options or {}
   started = started + 1
   local self = setmetatable({}, process)
-  self.fifo = ("%s/worker%d.in"):format(folder, started)
-  self.errors = ("%s/worker%d.err"):format(folder, started)
-  assert(shell.run("mkfifo -m 666 " .. shell.quote(self.fifo)))
-  local root = require("lfs").currentdir()
-  local function absolute(path)
-    return (path:gsub("[^;]+", function(entry)
-      return entry:sub(1, 2) == "./" and root .. entry:sub(2) or entry
-    end))
+  self.fifo = ("%s/process%d.in"):format(folder, started)
+  self.errors = ("%s/process%d.err"):format(folder, started)
+  assert(shell.run("mkfifo " .. shell.quote(self.fifo)))
+  local steps = { "echo $$" }
+  if options.directory then
+    steps[#steps + 1] = "cd " .. shell.quote(options.directory)
   end
-  local words = { "env" }
+  steps[#steps + 1] = options.before
+  steps[#steps + 1] = "exec " .. command
+  self.pipe = assert(io.popen(("{ %s; } <%s 2>%s"):format(table.concat(steps, " && "), shell.quote(self.fifo),
+    shell.quote(self.errors)), "r"))
+  -- Opening the pipe waits for the other process to open its end.
+  self.input = assert(io.open(self.fifo, "w"))
+  self.input:setvbuf("line")
+  self.pid = assert(tonumber(self.pipe:read("l")))
+  return self
+end
+
+-- Every "./" of a search path made absolute, for processes that run elsewhere.
+local function absolute(path, root)
+  return (path:gsub("[^;]+", function(entry)
+    return entry:sub(1, 2) == "./" and root .. entry:sub(2) or entry
+  end))
+end
+
+-- A worker for `job`. Further options: `as`, a command that runs it (such as "setpriv --reuid=…"), and `env`, a table
+-- of variables (false: unset).
+function process.start(folder, job, arguments, options)
+  options = options or {}
+  local root = require("lfs").currentdir()
+  local words = { options.as or "", "env" }
   for name, value in pairs(options.env or {}) do
     if not value then
       words[#words + 1] = "-u " .. name
     end
   end
-  words[#words + 1] = "LUA_PATH=" .. shell.quote(absolute(package.path))
-  words[#words + 1] = "LUA_CPATH=" .. shell.quote(absolute(package.cpath))
+  words[#words + 1] = "LUA_PATH=" .. shell.quote(absolute(package.path, root))
+  words[#words + 1] = "LUA_CPATH=" .. shell.quote(absolute(package.cpath, root))
   for name, value in pairs(options.env or {}) do
     if value then
       words[#words + 1] = name .. "=" .. shell.quote(value)
@@ -43,15 +63,7 @@ function process.start(folder, job, arguments, options)
   for _, argument in ipairs(arguments or {}) do
     words[#words + 1] = shell.quote(tostring(argument))
   end
-  local enter = options.directory and "cd " .. shell.quote(options.directory) .. " && " or ""
-  local command = ("%s{ echo $$; %s exec %s; } <%s 2>%s"):format(enter, options.prefix or "", table.concat(words, " "),
-    shell.quote(self.fifo), shell.quote(self.errors))
-  self.pipe = assert(io.popen(command, "r"))
-  -- Opening the pipe waits for the worker to open its end.
-  self.input = assert(io.open(self.fifo, "w"))
-  self.input:setvbuf("line")
-  self.pid = assert(tonumber(self.pipe:read("l")))
-  return self
+  return process.command(folder, table.concat(words, " "), options)
 end
 
 -- The next line that the worker prints; where it has died, an error with its last words.
