@@ -22,19 +22,16 @@ bool convstore__lua_is_null(lua_State *L, int index) {
 }
 
 bool convstore__lua_integer(lua_State *L, int index, int64_t *out) {
-  static const lua_Number exact = 9007199254740992.0; /* 2^53: from here on a float may stand for its neighbour */
+  static const lua_Number exact =
+      9007199254740992.0; /* 2^53: from here on a float may stand for its neighbour */
   lua_Number number;
   if (lua_isinteger(L, index)) {
     *out = lua_tointeger(L, index);
     return true;
   }
-  if (lua_type(L, index) != LUA_TNUMBER) {
-    return false;
-  }
+  if (lua_type(L, index) != LUA_TNUMBER) return false;
   number = lua_tonumber(L, index);
-  if (!(fabs(number) < exact) || floor(number) != number) {
-    return false;
-  }
+  if (!(fabs(number) < exact) || floor(number) != number) return false;
   *out = (int64_t)number;
   return true;
 }
@@ -75,27 +72,28 @@ void convstore__lua_type_error(struct arguments *args, const struct field *field
   } else if (luaL_getmetafield(L, -1, "__name") == LUA_TSTRING) {
     got = lua_tostring(L, -1);
   }
-  luaL_argerror(L, args->arg, lua_pushfstring(L, "%s%s \"%s\": %s expected, got %s", push_place(args), args->noun,
-                                              field->name, expected, got));
+  luaL_argerror(L, args->arg,
+                lua_pushfstring(L, "%s%s \"%s\": %s expected, got %s", push_place(args), args->noun,
+                                field->name, expected, got));
 }
 
 static void unknown_key(struct arguments *args, int key) {
   lua_State *L = args->L;
-  luaL_argerror(L, args->arg, lua_pushfstring(L, "%sunknown %s \"%s\"", push_place(args), args->noun,
-                                              luaL_tolstring(L, key, NULL)));
+  luaL_argerror(
+      L, args->arg,
+      lua_pushfstring(L, "%sunknown %s \"%s\"", push_place(args), args->noun, luaL_tolstring(L, key, NULL)));
 }
 
 static const struct field *find_field(const struct field *fields, lua_State *L, int key) {
   size_t size;
   const char *name;
-  if (lua_type(L, key) != LUA_TSTRING) { /* before lua_tolstring, which would turn a number into a string in place */
+  if (lua_type(L, key) !=
+      LUA_TSTRING) { /* before lua_tolstring, which would turn a number into a string in place */
     return NULL;
   }
   name = lua_tolstring(L, key, &size);
   for (; fields->name != NULL; fields++) {
-    if (fields->n_name == size && memcmp(fields->name, name, size) == 0) {
-      return fields;
-    }
+    if (fields->n_name == size && memcmp(fields->name, name, size) == 0) return fields;
   }
   return NULL;
 }
@@ -121,9 +119,7 @@ void convstore__lua_read(struct arguments *args, int index, const struct field *
 }
 
 void convstore__lua_read_optional(struct arguments *args, const struct field *fields, void *target) {
-  if (lua_isnoneornil(args->L, args->arg)) {
-    return;
-  }
+  if (lua_isnoneornil(args->L, args->arg)) return;
   luaL_checktype(args->L, args->arg, LUA_TTABLE);
   convstore__lua_read(args, args->arg, fields, target);
 }
@@ -172,14 +168,12 @@ void convstore__lua_take_mark(struct arguments *args, const struct field *field,
 }
 
 void convstore__lua_take_json(struct arguments *args, const struct field *field, void *slot) {
-  if (convstore__lua_is_null(args->L, -1)) {
-    return;
-  }
+  if (convstore__lua_is_null(args->L, -1)) return;
   if (!lua_istable(args->L, -1)) {
     convstore__lua_type_error(args, field, "table");
   }
-  if (convstore__lua_json_encode(args->L, SHAPE_ANY, field->name, args->max_json, convstore__lua_report(args)) ==
-      CONVSTORE_OK) {
+  if (convstore__lua_json_encode(args->L, SHAPE_ANY, field->name, args->max_json,
+                                 convstore__lua_report(args)) == CONVSTORE_OK) {
     *(convstore_text *)slot = convstore__lua_text(args->L, -1);
   }
 }

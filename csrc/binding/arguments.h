@@ -1,10 +1,10 @@
 /*
- * Reading tables of options and fields. A table is read once, by raw lua_next, and each key looked up in a list of
- * known ones: so no unknown name is ever ignored, and no metamethod runs.
+ * Reading tables of options and fields. A table is read once, by raw lua_next, and each key looked up in a
+ * list of known ones: so no unknown name is ever ignored, and no metamethod runs.
  *
- * Two kinds of mistakes are told apart. A wrong type or an unknown name is the program's: it raises. A value of the right
- * type that breaks a rule is the data's: the first one is kept in `err` while reading goes on, so that what raises does so
- * whatever the order of the keys.
+ * Two kinds of mistakes are told apart. A wrong type or an unknown name is the program's: it raises. A value
+ * of the right type that breaks a rule is the data's: the first one is kept in `err` while reading goes on,
+ * so that what raises does so whatever the order of the keys.
  */
 #ifndef CONVSTORE_BINDING_ARGUMENTS_H
 #define CONVSTORE_BINDING_ARGUMENTS_H
@@ -23,7 +23,10 @@ struct arguments {
   convstore_error err; /* of the first value that breaks a rule; status 0: none did */
 };
 
-/* A known key. `take` finds the value at the top of the stack and leaves one value there: its own string, or the text made of it. */
+/*
+ * A known key. `take` finds the value at the top of the stack and leaves one value there: its own string, or
+ * the text made of it.
+ */
 struct field {
   const char *name;
   size_t n_name;
@@ -31,17 +34,18 @@ struct field {
   size_t offset; /* of the slot in the struct being filled */
 };
 
-#define FIELD(name, take, type, member)                                                                 \
+#define FIELD(name, take, type, member)                                                                      \
   { name, sizeof name - 1, take, offsetof(type, member) }
 /* For a key that concerns more than one member. */
-#define FIELD_OF(name, take)                                                                            \
+#define FIELD_OF(name, take)                                                                                 \
   { name, sizeof name - 1, take, 0 }
-#define FIELDS_END                                                                                      \
+#define FIELDS_END                                                                                           \
   { NULL, 0, NULL, 0 }
 
 /*
- * Reads the table at `index` into `target`. Every string that the target borrows is left on the stack, so that neither a
- * hook nor a finalizer that changes the caller's table can take it away: up to one slot for each known field.
+ * Reads the table at `index` into `target`. Every string that the target borrows is left on the stack, so
+ * that neither a hook nor a finalizer that changes the caller's table can take it away: up to one slot for
+ * each known field.
  */
 void convstore__lua_read(struct arguments *args, int index, const struct field *fields, void *target);
 
@@ -55,11 +59,13 @@ convstore_error *convstore__lua_report(struct arguments *args);
 void convstore__lua_type_error(struct arguments *args, const struct field *field, const char *expected);
 
 /* Takers for the common types; the comment names the slot. */
-void convstore__lua_take_text(struct arguments *args, const struct field *field, void *slot);    /* convstore_text */
+void convstore__lua_take_text(struct arguments *args, const struct field *field,
+                              void *slot); /* convstore_text */
 void convstore__lua_take_integer(struct arguments *args, const struct field *field, void *slot); /* int64_t */
 void convstore__lua_take_boolean(struct arguments *args, const struct field *field, void *slot); /* bool */
-void convstore__lua_take_id(struct arguments *args, const struct field *field, void *slot);      /* char[37] */
-void convstore__lua_take_mark(struct arguments *args, const struct field *field, void *slot);    /* convstore_mark */
+void convstore__lua_take_id(struct arguments *args, const struct field *field, void *slot); /* char[37] */
+void convstore__lua_take_mark(struct arguments *args, const struct field *field,
+                              void *slot); /* convstore_mark */
 /* convstore_text: a table as JSON, or absent for convstore.null. */
 void convstore__lua_take_json(struct arguments *args, const struct field *field, void *slot);
 
@@ -72,12 +78,15 @@ bool convstore__lua_is_null(lua_State *L, int index);
 /* True where `text` is exactly `literal`. */
 bool convstore__lua_same(convstore_text text, const char *literal);
 
-/* The integer at `index`: an integer, or a float of integer value below 2^53. False: anything else, numeric strings included. */
+/*
+ * The integer at `index`: an integer, or a float of integer value below 2^53. False: anything else, numeric
+ * strings included.
+ */
 bool convstore__lua_integer(lua_State *L, int index, int64_t *out);
 
 /*
- * An integer argument; raises for anything else. It and take_integer turn the one value that means "absent" in C into its
- * neighbour, which is out of every range as well.
+ * An integer argument; raises for anything else. It and take_integer turn the one value that means "absent"
+ * in C into its neighbour, which is out of every range as well.
  */
 int64_t convstore__lua_check_integer(lua_State *L, int arg);
 

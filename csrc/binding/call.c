@@ -1,7 +1,8 @@
 /*
- * See call.h. The decision that shaped it: an answer with a finalizer costs more to collect than to use, so one idle answer
- * lies in the registry and serves call after call. A call that is raised out of keeps its answer from going back, and
- * a call inside a call (from a finalizer, while tables are made) finds none idle and makes its own.
+ * See call.h. The decision that shaped it: an answer with a finalizer costs more to collect than to use, so
+ * one idle answer lies in the registry and serves call after call. A call that is raised out of keeps its
+ * answer from going back, and a call inside a call (from a finalizer, while tables are made) finds none idle
+ * and makes its own.
  */
 #include "call.h"
 
@@ -45,15 +46,13 @@ void convstore__lua_answer_done(lua_State *L, int index) {
 }
 
 /*
- * Whether the running coroutine may call: no transaction is open, or it is its own. The owner is held weakly: a coroutine
- * that was dropped in mid-transaction must be collected for the transaction to end. An address would not do: a new
- * coroutine may lie where a collected one was.
+ * Whether the running coroutine may call: no transaction is open, or it is its own. The owner is held weakly:
+ * a coroutine that was dropped in mid-transaction must be collected for the transaction to end. An address
+ * would not do: a new coroutine may lie where a collected one was.
  */
 static bool may_call(lua_State *L, const struct store *store) {
   lua_State *owner;
-  if (convstore_depth(store->handle) == 0) {
-    return true;
-  }
+  if (convstore_depth(store->handle) == 0) return true;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &owners);
   lua_rawgetp(L, -1, store);
   owner = lua_tothread(L, -1);
@@ -68,7 +67,8 @@ void convstore__lua_own(lua_State *L, const struct store *store) {
   lua_pop(L, 1);
 }
 
-convstore_request convstore__lua_request(const struct conversation *conversation, convstore_operation operation) {
+convstore_request convstore__lua_request(const struct conversation *conversation,
+                                         convstore_operation operation) {
   convstore_request request = CONVSTORE_REQUEST_INIT;
   request.operation = operation;
   request.user_id = (convstore_text){conversation->user_id, conversation->n_user_id};
@@ -86,12 +86,11 @@ struct answer *convstore__lua_run(lua_State *L, struct store *store, convstore_r
   if (may_call(L, store)) {
     status = convstore_run(&answer->result, store->handle, request, err);
   } else {
-    status = convstore_fail(err, CONVSTORE_E_BUSY,
-                            "another coroutine has a transaction open on this store: call again when it has ended");
+    status = convstore_fail(
+        err, CONVSTORE_E_BUSY,
+        "another coroutine has a transaction open on this store: call again when it has ended");
   }
-  if (status == CONVSTORE_OK) {
-    return answer;
-  }
+  if (status == CONVSTORE_OK) return answer;
   convstore__lua_answer_done(L, -1);
   lua_pop(L, 1);
   return NULL;
@@ -110,9 +109,7 @@ int convstore__lua_fail(lua_State *L, const convstore_error *err) {
 
 int convstore__lua_fail_with_id(lua_State *L, const convstore_error *err, char id[CONVSTORE_ID_SIZE]) {
   int n = convstore__lua_fail(L, err);
-  if (id[0] == '\0' && convstore_uuid(id, NULL) != CONVSTORE_OK) {
-    return n;
-  }
+  if (id[0] == '\0' && convstore_uuid(id, NULL) != CONVSTORE_OK) return n;
   lua_pushstring(L, id);
   return n + 1;
 }

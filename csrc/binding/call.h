@@ -1,6 +1,6 @@
 /*
- * Running a request from Lua: who owns its result, which coroutine may, and how failure comes back.
- * The only part of the binding that calls convstore_run.
+ * Running a request from Lua: who owns its result, which coroutine may, and how failure comes back. The only
+ * part of the binding that calls convstore_run.
  */
 #ifndef CONVSTORE_BINDING_CALL_H
 #define CONVSTORE_BINDING_CALL_H
@@ -10,8 +10,9 @@
 #include "handles.h"
 
 /*
- * What a call brought from the core, in a userdata, so that an error raised while Lua tables are made of it leaks
- * nothing. Everything is freed as soon as the tables are there; the collector is only for what went wrong.
+ * What a call brought from the core, in a userdata, so that an error raised while Lua tables are made of it
+ * leaks nothing. Everything is freed as soon as the tables are there; the collector is only for what went
+ * wrong.
  */
 struct answer {
   convstore_result result; /* owned */
@@ -25,12 +26,14 @@ struct answer *convstore__lua_answer(lua_State *L);
 void convstore__lua_answer_done(lua_State *L, int index);
 
 /* A request about a conversation, whose handle must outlive it. */
-convstore_request convstore__lua_request(const struct conversation *conversation, convstore_operation operation);
+convstore_request convstore__lua_request(const struct conversation *conversation,
+                                         convstore_operation operation);
 
 /*
- * Runs a request that is complete and whose texts are anchored. Blocks up to the store's timeout.
- * Success: the answer, pushed. Failure: NULL, err filled, nothing pushed. Raises where the store was closed meanwhile (by
- * a finalizer or a hook), and when out of memory. E_BUSY at once: another coroutine has a transaction open.
+ * Runs a request that is complete and whose texts are anchored. Blocks up to the store's timeout. Success:
+ * the answer, pushed. Failure: NULL, err filled, nothing pushed. Raises where the store was closed meanwhile
+ * (by a finalizer or a hook), and when out of memory. E_BUSY at once: another coroutine has a transaction
+ * open.
  */
 struct answer *convstore__lua_run(lua_State *L, struct store *store, convstore_request *request,
                                   convstore_error *err);

@@ -1,10 +1,10 @@
 /*
- * The userdata behind the handles: stores, users, conversations. What they hold, what keeps what alive, and the gate
- * that every method passes. It knows no operation.
+ * The userdata behind the handles: stores, users, conversations. What they hold, what keeps what alive, and
+ * the gate that every method passes. It knows no operation.
  *
- * A child has a plain pointer to its store, and a user value that keeps the store's userdata alive. Lua frees no
- * memory of finalized objects before all their finalizers have run, so the pointer is good even when the order of
- * collection is not; whether the store still is open, its `handle` tells.
+ * A child has a plain pointer to its store, and a user value that keeps the store's userdata alive. Lua frees
+ * no memory of finalized objects before all their finalizers have run, so the pointer is good even when the
+ * order of collection is not; whether the store still is open, its `handle` tells.
  */
 #ifndef CONVSTORE_BINDING_HANDLES_H
 #define CONVSTORE_BINDING_HANDLES_H
@@ -22,7 +22,7 @@ struct store {
   convstore *handle;        /* owned; NULL: closed */
   size_t max_content_bytes; /* of one content or JSON value: an encoder need not go on beyond it */
   bool counts_tokens;       /* there is a function at STORE_COUNT_TOKENS */
-  lua_Integer transactions; /* outermost ones begun so far, so that a transaction can tell whether it is the one open */
+  lua_Integer transactions; /* outermost ones begun so far: tells whether one is the one that is open */
 };
 
 struct user {
@@ -50,9 +50,20 @@ struct conversation {
 };
 
 /* User values. The store comes first in both kinds of children. */
-enum { STORE_COUNT_TOKENS = 1, STORE_USER_VALUES = 1 };
-enum { CHILD_STORE = 1, USER_USER_VALUES = 1 };
-enum { CONVERSATION_KEY = 2, CONVERSATION_TITLE, CONVERSATION_METADATA, CONVERSATION_USER_VALUES = 4 };
+enum {
+  STORE_COUNT_TOKENS = 1,
+  STORE_USER_VALUES = 1
+};
+enum {
+  CHILD_STORE = 1,
+  USER_USER_VALUES = 1
+};
+enum {
+  CONVERSATION_KEY = 2,
+  CONVERSATION_TITLE,
+  CONVERSATION_METADATA,
+  CONVERSATION_USER_VALUES = 4
+};
 
 /* The handle at `arg`. Raises where it is of another type, closed, or a child of a closed store. */
 struct store *convstore__lua_store(lua_State *L, int arg);
@@ -60,8 +71,8 @@ struct user *convstore__lua_user(lua_State *L, int arg);
 struct conversation *convstore__lua_conversation(lua_State *L, int arg);
 
 /*
- * Pushes a new conversation handle with the values of `row`, which is not kept. `child` is the stack index of a user
- * or conversation handle of the same store. `user_id` is copied. Allocates; raises when out of memory.
+ * Pushes a new conversation handle with the values of `row`, which is not kept. `child` is the stack index of
+ * a user or conversation handle of the same store. `user_id` is copied. Allocates; raises when out of memory.
  */
 void convstore__lua_push_conversation(lua_State *L, int child, struct store *store, convstore_text user_id,
                                       const convstore_conversation *row);
@@ -73,9 +84,9 @@ void convstore__lua_renew_conversation(lua_State *L, int index, const convstore_
 void convstore__lua_renew_counters(struct conversation *conversation, const convstore_conversation *row);
 
 /*
- * Makes the metatable `type` from its metamethods and methods, leaves nothing on the stack, and adds the table of methods
- * as `name` to the table at the top. __index finds methods by itself where `index` is NULL; else it is a C function that
- * has the table of methods as upvalue 1.
+ * Makes the metatable `type` from its metamethods and methods, leaves nothing on the stack, and adds the
+ * table of methods as `name` to the table at the top. __index finds methods by itself where `index` is NULL;
+ * else it is a C function that has the table of methods as upvalue 1.
  */
 void convstore__lua_new_type(lua_State *L, const char *type, const char *name, const luaL_Reg *metamethods,
                              const luaL_Reg *methods, lua_CFunction index);
@@ -83,7 +94,9 @@ void convstore__lua_new_type(lua_State *L, const char *type, const char *name, c
 /* open([dsn [, options]]): a store, or nil, message, code. */
 int convstore__lua_open(lua_State *L);
 
-/* Each adds its metatables to the registry, and its functions and tables of methods to the module at the top. */
+/*
+ * Each adds its metatables to the registry, and its functions and tables of methods to the module at the top.
+ */
 void convstore__lua_open_store(lua_State *L);
 void convstore__lua_open_transaction(lua_State *L);
 void convstore__lua_open_user(lua_State *L);

@@ -28,39 +28,38 @@ static void push_object(lua_State *L, json_t *object, int array_mark) {
 static void push_value(lua_State *L, json_t *value, int array_mark) {
   luaL_checkstack(L, 4, "JSON value");
   switch (json_typeof(value)) {
-    case JSON_OBJECT:
-      push_object(L, value, array_mark);
-      break;
-    case JSON_ARRAY:
-      push_array(L, value, array_mark);
-      break;
-    case JSON_STRING:
-      lua_pushlstring(L, json_string_value(value), json_string_length(value));
-      break;
-    case JSON_INTEGER:
-      lua_pushinteger(L, json_integer_value(value));
-      break;
-    case JSON_REAL:
-      lua_pushnumber(L, json_real_value(value));
-      break;
-    case JSON_TRUE:
-    case JSON_FALSE:
-      lua_pushboolean(L, json_is_true(value));
-      break;
-    case JSON_NULL:
-      lua_pushlightuserdata(L, NULL);
-      break;
+  case JSON_OBJECT:
+    push_object(L, value, array_mark);
+    break;
+  case JSON_ARRAY:
+    push_array(L, value, array_mark);
+    break;
+  case JSON_STRING:
+    lua_pushlstring(L, json_string_value(value), json_string_length(value));
+    break;
+  case JSON_INTEGER:
+    lua_pushinteger(L, json_integer_value(value));
+    break;
+  case JSON_REAL:
+    lua_pushnumber(L, json_real_value(value));
+    break;
+  case JSON_TRUE:
+  case JSON_FALSE:
+    lua_pushboolean(L, json_is_true(value));
+    break;
+  case JSON_NULL:
+    lua_pushlightuserdata(L, NULL);
+    break;
   }
 }
 
 int convstore__lua_json_push(lua_State *L, struct answer *answer, convstore_text text, const char *field,
                              convstore_error *err) {
   int status = convstore__json_parse(&answer->json, text, field, err);
-  if (status == CONVSTORE_E_MEMORY) {
-    return convstore__lua_fail(L, err);
-  }
+  if (status == CONVSTORE_E_MEMORY) return convstore__lua_fail(L, err);
   if (status != CONVSTORE_OK) {
-    return convstore_fail(err, CONVSTORE_E_CORRUPT, "the stored %s is no JSON: restore it from a backup", field);
+    return convstore_fail(err, CONVSTORE_E_CORRUPT, "the stored %s is no JSON: restore it from a backup",
+                          field);
   }
   luaL_getmetatable(L, ARRAY_TYPE);
   push_value(L, answer->json, lua_gettop(L));

@@ -1,8 +1,9 @@
 /*
  * Lua tables to JSON text; see json.h.
  *
- * Whatever allocates may run a finalizer, and a finalizer may change the table being walked. So nothing read from a table is
- * trusted to stay there: a key's bytes are used only while the key is anchored, and an array's length only as a hope.
+ * Whatever allocates may run a finalizer, and a finalizer may change the table being walked. So nothing read
+ * from a table is trusted to stay there: a key's bytes are used only while the key is anchored, and an
+ * array's length only as a hope.
  */
 #include <float.h>
 #include <math.h>
@@ -15,8 +16,8 @@
 #define FEW_KEYS 16
 
 /*
- * The text so far. It starts in `local`, and moves into userdata of doubling size at stack index `box`; luaL_Buffer would
- * not do, since it wants the top of the stack for itself.
+ * The text so far. It starts in `local`, and moves into userdata of doubling size at stack index `box`;
+ * luaL_Buffer would not do, since it wants the top of the stack for itself.
  */
 struct encoder {
   lua_State *L;
@@ -38,20 +39,16 @@ static int refuse(struct encoder *e, const char *why) {
 
 static int refuse_size(struct encoder *e) {
   return convstore_fail(e->err, CONVSTORE_E_TOO_LARGE,
-                        "%s is longer than %zu bytes as JSON: shorten it or raise max_content_bytes", e->field,
-                        e->limit);
+                        "%s is longer than %zu bytes as JSON: shorten it or raise max_content_bytes",
+                        e->field, e->limit);
 }
 
 /* Makes room for `n` more bytes. Raises when out of memory. */
 static int reserve(struct encoder *e, size_t n) {
   size_t capacity = e->capacity;
   char *data;
-  if (n <= e->capacity - e->size) {
-    return CONVSTORE_OK;
-  }
-  if (n > e->limit || e->size > e->limit - n) {
-    return refuse_size(e);
-  }
+  if (n <= e->capacity - e->size) return CONVSTORE_OK;
+  if (n > e->limit || e->size > e->limit - n) return refuse_size(e);
   while (capacity - e->size < n) {
     capacity *= 2;
   }
@@ -76,13 +73,17 @@ static int put_byte(struct encoder *e, char byte) {
   return put(e, &byte, 1);
 }
 
-/* NUL is no control character here: it goes through as it is, for the core to judge with the rest of the bytes. */
+/*
+ * NUL is no control character here: it goes through as it is, for the core to judge with the rest of the
+ * bytes.
+ */
 static bool needs_escape(unsigned char c) {
   return (c < 0x20 && c != 0) || c == '"' || c == '\\';
 }
 
 static int put_escape(struct encoder *e, unsigned char c) {
-  static const char shorts[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\'};
+  static const char shorts[] = {
+      ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\'};
   char escape[8];
   int n = shorts[c] != '\0' ? snprintf(escape, sizeof escape, "\\%c", shorts[c])
                             : snprintf(escape, sizeof escape, "\\u%04x", (unsigned)c);
@@ -110,17 +111,21 @@ static int put_integer(struct encoder *e, lua_Integer value) {
   return put(e, digits, (size_t)snprintf(digits, sizeof digits, LUA_INTEGER_FMT, value));
 }
 
-/* The fewest decimal digits that give `value` again: "d.ddd" times ten to *exponent, without the point. Returns how many. */
+/*
+ * The fewest decimal digits that give `value` again: "d.ddd" times ten to *exponent, without the point.
+ * Returns how many.
+ */
 static int shortest_digits(char digits[24], int *exponent, lua_Number value) {
   char text[48];
   const char *from = text;
   int n = 0;
-  /* Of a normal number 15 digits show any shorter form, padded by zeros; a subnormal one may have fewer good digits. */
+  /*
+   * Of a normal number 15 digits show any shorter form, padded by zeros; a subnormal one may have fewer good
+   * digits.
+   */
   for (int after_point = value < DBL_MIN ? 0 : 14; after_point <= 16; after_point++) {
     snprintf(text, sizeof text, "%.*e", after_point, value);
-    if (strtod(text, NULL) == value) {
-      break;
-    }
+    if (strtod(text, NULL) == value) break;
   }
   for (; *from != 'e'; from++) {
     if (*from >= '0' && *from <= '9') { /* not the point, which the locale may change */
@@ -135,8 +140,8 @@ static int shortest_digits(char digits[24], int *exponent, lua_Number value) {
 }
 
 /*
- * No exponent, and always a point: PostgreSQL's jsonb rewrites 1e300 as an integer of 301 digits, and a float must come
- * back as a float.
+ * No exponent, and always a point: PostgreSQL's jsonb rewrites 1e300 as an integer of 301 digits, and a float
+ * must come back as a float.
  */
 static int put_float(struct encoder *e, lua_Number value) {
   char plain[400]; /* at most 17 digits behind "-0." and 323 zeros */
@@ -144,14 +149,14 @@ static int put_float(struct encoder *e, lua_Number value) {
   size_t size = 0;
   int exponent;
   int n;
-  if (!isfinite(value)) {
-    return refuse(e, isnan(value) ? "it holds NaN" : "it holds an infinite number");
-  }
+  if (!isfinite(value)) return refuse(e, isnan(value) ? "it holds NaN" : "it holds an infinite number");
   n = shortest_digits(digits, &exponent, fabs(value));
   if (signbit(value)) {
     plain[size++] = '-';
   }
-  /* One digit for each power of ten, from the first that matters or 1 down to the last that matters or 1/10. */
+  /*
+   * One digit for each power of ten, from the first that matters or 1 down to the last that matters or 1/10.
+   */
   for (int power = exponent > 0 ? exponent : 0; power >= exponent - n + 1 || power >= -1; power--) {
     int i = exponent - power;
     if (power == -1) {
@@ -183,15 +188,14 @@ static int compare_keys(const void *a, const void *b) {
   const convstore_text *right = b;
   size_t n = left->size < right->size ? left->size : right->size;
   int order = memcmp(left->data, right->data, n);
-  if (order != 0) {
-    return order;
-  }
+  if (order != 0) return order;
   return (left->size > right->size) - (left->size < right->size);
 }
 
 /*
- * Collects the `n` keys of the table at the top of the stack, sorted, in `few` if they fit there, else in new userdata.
- * They are anchored above it on the stack, or where they are many, in a table there: a stack holds a million values.
+ * Collects the `n` keys of the table at the top of the stack, sorted, in `few` if they fit there, else in new
+ * userdata. They are anchored above it on the stack, or where they are many, in a table there: a stack holds
+ * a million values.
  */
 static convstore_text *sorted_keys(lua_State *L, size_t n, convstore_text few[FEW_KEYS]) {
   int table = lua_gettop(L);
@@ -251,7 +255,9 @@ static int encode_object(struct encoder *e, size_t n, int depth) {
   return status == CONVSTORE_OK ? put_byte(e, '}') : status;
 }
 
-/* Whether the table at the top is marked as an array, by this library or by another that uses the same mark. */
+/*
+ * Whether the table at the top is marked as an array, by this library or by another that uses the same mark.
+ */
 static bool is_marked(lua_State *L) {
   bool marked = false;
   if (luaL_getmetafield(L, -1, "__jsontype") != LUA_TNIL) {
@@ -285,9 +291,7 @@ static int survey(struct encoder *e, size_t *n_strings, lua_Integer *n_integers)
   if (*n_strings > 0 && *n_integers > 0) {
     return refuse(e, "a table in it has both string keys and array items");
   }
-  if (highest != *n_integers) {
-    return refuse(e, "an array in it has gaps");
-  }
+  if (highest != *n_integers) return refuse(e, "an array in it has gaps");
   return CONVSTORE_OK;
 }
 
@@ -296,20 +300,17 @@ static int encode_table(struct encoder *e, bool is_array, int depth) {
   size_t n_strings;
   lua_Integer n_integers;
   int status;
-  if (depth > CONVSTORE_MAX_JSON_DEPTH) {
-    return refuse(e, "it has a cycle or more than 64 levels");
-  }
+  if (depth > CONVSTORE_MAX_JSON_DEPTH) return refuse(e, "it has a cycle or more than 64 levels");
   luaL_checkstack(e->L, LUA_MINSTACK, "JSON value");
   status = survey(e, &n_strings, &n_integers);
-  if (status != CONVSTORE_OK) {
-    return status;
-  }
+  if (status != CONVSTORE_OK) return status;
   if (n_strings > e->limit || (size_t)n_integers > e->limit) {
     return refuse_size(e); /* before the keys are collected: each takes more than a byte */
   }
   is_array = is_array || n_integers > 0 || is_marked(e->L);
   if (is_array && n_strings > 0) {
-    return refuse(e, depth == 1 ? "an array is expected, it is an object" : "a table marked as an array has string keys");
+    return refuse(e, depth == 1 ? "an array is expected, it is an object"
+                                : "a table marked as an array has string keys");
   }
   return is_array ? encode_array(e, n_integers, depth) : encode_object(e, n_strings, depth);
 }
@@ -320,22 +321,20 @@ static int encode_value(struct encoder *e, int depth) {
   convstore_text text;
   char why[64];
   switch (lua_type(L, -1)) {
-    case LUA_TBOOLEAN:
-      return lua_toboolean(L, -1) ? put(e, "true", 4) : put(e, "false", 5);
-    case LUA_TNUMBER:
-      return lua_isinteger(L, -1) ? put_integer(e, lua_tointeger(L, -1)) : put_float(e, lua_tonumber(L, -1));
-    case LUA_TSTRING:
-      text.data = lua_tolstring(L, -1, &text.size);
-      return put_string(e, text.data, text.size);
-    case LUA_TTABLE:
-      return encode_table(e, false, depth + 1);
-    case LUA_TLIGHTUSERDATA:
-      if (lua_touserdata(L, -1) == NULL) {
-        return put(e, "null", 4);
-      }
-      break;
-    default:
-      break;
+  case LUA_TBOOLEAN:
+    return lua_toboolean(L, -1) ? put(e, "true", 4) : put(e, "false", 5);
+  case LUA_TNUMBER:
+    return lua_isinteger(L, -1) ? put_integer(e, lua_tointeger(L, -1)) : put_float(e, lua_tonumber(L, -1));
+  case LUA_TSTRING:
+    text.data = lua_tolstring(L, -1, &text.size);
+    return put_string(e, text.data, text.size);
+  case LUA_TTABLE:
+    return encode_table(e, false, depth + 1);
+  case LUA_TLIGHTUSERDATA:
+    if (lua_touserdata(L, -1) == NULL) return put(e, "null", 4);
+    break;
+  default:
+    break;
   }
   snprintf(why, sizeof why, "it holds a %s", luaL_typename(L, -1));
   return refuse(e, why);

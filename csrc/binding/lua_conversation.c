@@ -1,9 +1,15 @@
-/* Conversations: their fields, and what is done to one as a whole. Messages are for lua_messages.c and lua_history.c. */
+/*
+ * Conversations: their fields, and what is done to one as a whole. Messages are for lua_messages.c and
+ * lua_history.c.
+ */
 #include "arguments.h"
 #include "call.h"
 #include "json.h"
 
-/* The slot of a field of `update` is the request: a change is a value and a bit that says so, and null is no value. */
+/*
+ * The slot of a field of `update` is the request: a change is a value and a bit that says so, and null is no
+ * value.
+ */
 static void change_text(struct arguments *args, const struct field *field, convstore_request *request,
                         convstore_text *text, unsigned change) {
   request->changes |= change;
@@ -47,9 +53,7 @@ static const struct field update_fields[] = {
 static int run_for_renewal(lua_State *L, struct conversation *conversation, convstore_request *request) {
   convstore_error err;
   struct answer *answer = convstore__lua_run(L, conversation->store, request, &err);
-  if (answer == NULL) {
-    return convstore__lua_fail(L, &err);
-  }
+  if (answer == NULL) return convstore__lua_fail(L, &err);
   convstore__lua_renew_conversation(L, 1, &answer->result.conversation);
   convstore__lua_answer_done(L, -1);
   lua_pushvalue(L, 1);
@@ -66,14 +70,13 @@ static int l_refresh(lua_State *L) {
 /* conv:update{ title=, status=, metadata=, key=, merge= } -> the handle, renewed. */
 static int l_update(lua_State *L) {
   struct conversation *conversation = convstore__lua_conversation(L, 1);
-  struct arguments args = {.L = L, .arg = 2, .noun = "field", .max_json = conversation->store->max_content_bytes};
+  struct arguments args = {
+      .L = L, .arg = 2, .noun = "field", .max_json = conversation->store->max_content_bytes};
   convstore_request request = convstore__lua_request(conversation, CONVSTORE_UPDATE);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
   convstore__lua_read(&args, 2, update_fields, &request);
-  if (args.err.status != CONVSTORE_OK) {
-    return convstore__lua_fail(L, &args.err);
-  }
+  if (args.err.status != CONVSTORE_OK) return convstore__lua_fail(L, &args.err);
   return run_for_renewal(L, conversation, &request);
 }
 
@@ -88,9 +91,7 @@ static int run_for_true(lua_State *L, convstore_operation operation) {
   struct conversation *conversation = convstore__lua_conversation(L, 1);
   convstore_request request = convstore__lua_request(conversation, operation);
   convstore_error err;
-  if (convstore__lua_run(L, conversation->store, &request, &err) == NULL) {
-    return convstore__lua_fail(L, &err);
-  }
+  if (convstore__lua_run(L, conversation->store, &request, &err) == NULL) return convstore__lua_fail(L, &err);
   convstore__lua_answer_done(L, -1);
   lua_pushboolean(L, 1);
   return 1;
@@ -122,13 +123,14 @@ static void push_time(lua_State *L, int64_t time_ms) {
   }
 }
 
-/* Decoded anew at each read, so that changing the copy changes nothing. Raises where the stored text is corrupt. */
+/*
+ * Decoded anew at each read, so that changing the copy changes nothing. Raises where the stored text is
+ * corrupt.
+ */
 static void push_metadata(lua_State *L) {
   convstore_error err;
   struct answer *answer;
-  if (lua_getiuservalue(L, 1, CONVERSATION_METADATA) != LUA_TSTRING) {
-    return;
-  }
+  if (lua_getiuservalue(L, 1, CONVERSATION_METADATA) != LUA_TSTRING) return;
   answer = convstore__lua_answer(L);
   if (convstore__lua_json_push(L, answer, convstore__lua_text(L, -2), "metadata", &err) != CONVSTORE_OK) {
     luaL_error(L, "%s", err.message);
@@ -178,7 +180,10 @@ static void push_field(lua_State *L, const struct conversation *conversation, co
   }
 }
 
-/* A method or a field; fields on a closed handle too. Upvalue 1: the methods, tried first since they are called most. */
+/*
+ * A method or a field; fields on a closed handle too. Upvalue 1: the methods, tried first since they are
+ * called most.
+ */
 static int l_index(lua_State *L) {
   const struct conversation *conversation = luaL_checkudata(L, 1, CONVERSATION_TYPE);
   lua_settop(L, 2);
@@ -202,10 +207,13 @@ static int l_tostring(lua_State *L) {
 }
 
 void convstore__lua_open_conversation(lua_State *L) {
-  static const luaL_Reg metamethods[] = {
-      {"__close", l_close}, {"__gc", l_close}, {"__newindex", l_newindex}, {"__tostring", l_tostring}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"close", l_close},     {"delete", l_delete},   {"purge", l_purge},
-                                     {"refresh", l_refresh}, {"restore", l_restore}, {"update", l_update},
-                                     {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__close", l_close},
+                                         {"__gc", l_close},
+                                         {"__newindex", l_newindex},
+                                         {"__tostring", l_tostring},
+                                         {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"close", l_close},     {"delete", l_delete}, {"purge", l_purge}, {"refresh", l_refresh},
+      {"restore", l_restore}, {"update", l_update}, {NULL, NULL}};
   convstore__lua_new_type(L, CONVERSATION_TYPE, "conversation", metamethods, methods, l_index);
 }

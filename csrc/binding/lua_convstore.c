@@ -1,6 +1,6 @@
 /*
- * The module convstore.core, which lua/convstore/init.lua completes: nobody else requires it. This folder is the only
- * place that includes <lua.h>; it knows no SQL and no database.
+ * The module convstore.core, which lua/convstore/init.lua completes: nobody else requires it. This folder is
+ * the only place that includes <lua.h>; it knows no SQL and no database.
  *
  * Caveat: a store, with everything that comes from it, belongs to one Lua state.
  */
@@ -14,9 +14,7 @@ CONVSTORE_API int luaopen_convstore_core(lua_State *L);
 static int l_uuid(lua_State *L) {
   char id[CONVSTORE_ID_SIZE];
   convstore_error err;
-  if (convstore_uuid(id, &err) != CONVSTORE_OK) {
-    return convstore__lua_fail(L, &err);
-  }
+  if (convstore_uuid(id, &err) != CONVSTORE_OK) return convstore__lua_fail(L, &err);
   lua_pushstring(L, id);
   return 1;
 }
@@ -49,8 +47,11 @@ static void add_methods(lua_State *L) {
 }
 
 int luaopen_convstore_core(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"array", l_array}, {"iso8601", l_iso8601}, {"open", convstore__lua_open}, {"uuid", l_uuid}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"array", l_array},
+                                       {"iso8601", l_iso8601},
+                                       {"open", convstore__lua_open},
+                                       {"uuid", l_uuid},
+                                       {NULL, NULL}};
   luaL_checkversion(L);
   luaL_newlib(L, functions);
   lua_pushliteral(L, "convstore " CONVSTORE_VERSION);

@@ -4,7 +4,10 @@
 #include "push.h"
 
 /* A page ends with the message that brings it to one of these. */
-enum { PAGE_ROWS = 256, PAGE_BYTES = 262144 };
+enum {
+  PAGE_ROWS = 256,
+  PAGE_BYTES = 262144
+};
 
 /* Where an iterator has got to. It keeps the options as they were given, whatever becomes of their table. */
 struct scan {
@@ -18,7 +21,8 @@ struct scan {
 /* The name of a role at the top, as its bit. */
 static void add_role(struct arguments *args, unsigned *roles) {
   convstore_role role;
-  if (convstore_role_parse(&role, convstore__lua_text(args->L, -1), convstore__lua_report(args)) == CONVSTORE_OK) {
+  if (convstore_role_parse(&role, convstore__lua_text(args->L, -1), convstore__lua_report(args)) ==
+      CONVSTORE_OK) {
     *roles |= 1u << role;
   }
 }
@@ -51,7 +55,8 @@ static void take_order(struct arguments *args, const struct field *field, void *
   convstore__lua_take_text(args, field, &order);
   *(bool *)slot = convstore__lua_same(order, "desc");
   if (!*(bool *)slot && !convstore__lua_same(order, "asc")) {
-    convstore_fail(convstore__lua_report(args), CONVSTORE_E_INVALID, "%s must be \"asc\" or \"desc\"", field->name);
+    convstore_fail(convstore__lua_report(args), CONVSTORE_E_INVALID, "%s must be \"asc\" or \"desc\"",
+                   field->name);
   }
 }
 
@@ -89,8 +94,9 @@ static int l_history(lua_State *L) {
 }
 
 /*
- * Turns the options into fixed bounds, after which pages can be counted in rows and bytes. Without a limit a scan backwards
- * needs none; one forwards does, or a loop that appends in its body would never end. That end need not heed the roles.
+ * Turns the options into fixed bounds, after which pages can be counted in rows and bytes. Without a limit a
+ * scan backwards needs none; one forwards does, or a loop that appends in its body would never end. That end
+ * need not heed the roles.
  */
 static int start_scan(lua_State *L, struct scan *scan, convstore_error *err) {
   bool limited = scan->request.limit != CONVSTORE_ABSENT;
@@ -102,9 +108,7 @@ static int start_scan(lua_State *L, struct scan *scan, convstore_error *err) {
       request.roles = 0;
     }
     answer = convstore__lua_run(L, scan->store, &request, err);
-    if (answer == NULL) {
-      return err->status;
-    }
+    if (answer == NULL) return err->status;
     scan->request.after = answer->result.first_seq - 1;
     scan->request.before = answer->result.last_seq + 1;
     scan->finished = answer->result.last_seq == 0;
@@ -123,17 +127,13 @@ static int push_page(lua_State *L, struct scan *scan) {
   convstore_error err;
   const convstore_result *result;
   const struct answer *answer;
-  if (!scan->started && start_scan(L, scan, &err) != CONVSTORE_OK) {
-    return convstore__lua_fail(L, &err);
-  }
+  if (!scan->started && start_scan(L, scan, &err) != CONVSTORE_OK) return convstore__lua_fail(L, &err);
   if (scan->finished) {
     lua_newtable(L);
     return 1;
   }
   answer = convstore__lua_run(L, scan->store, &scan->request, &err);
-  if (answer == NULL) {
-    return convstore__lua_fail(L, &err);
-  }
+  if (answer == NULL) return convstore__lua_fail(L, &err);
   result = &answer->result;
   scan->finished = result->n_messages < PAGE_ROWS && !result->more;
   if (result->n_messages > 0) {
@@ -145,8 +145,8 @@ static int push_page(lua_State *L, struct scan *scan) {
 }
 
 /*
- * The iterator of each: the next message, or nil. A failure raises its message, since a loop has no other way to tell.
- * Upvalues: the conversation, the scan, the page.
+ * The iterator of each: the next message, or nil. A failure raises its message, since a loop has no other way
+ * to tell. Upvalues: the conversation, the scan, the page.
  */
 static int l_next(lua_State *L) {
   const int page = lua_upvalueindex(3);
@@ -169,8 +169,8 @@ static int l_next(lua_State *L) {
 }
 
 /*
- * conv:each([options]) -> an iterator over what history would give, in pages. No I/O before the first step. Messages that are
- * appended meanwhile are not seen.
+ * conv:each([options]) -> an iterator over what history would give, in pages. No I/O before the first step.
+ * Messages that are appended meanwhile are not seen.
  */
 static int l_each(lua_State *L) {
   const struct conversation *conversation = convstore__lua_conversation(L, 1);

@@ -1,8 +1,9 @@
 /*
  * Messages: appending, annotating, redacting, and reading a single one.
  *
- * An append reads its tables into drafts, and only then calls what may be the program's own code (count_tokens): from then
- * on nothing is taken from those tables any more, so a function that changes them changes nothing that is stored.
+ * An append reads its tables into drafts, and only then calls what may be the program's own code
+ * (count_tokens): from then on nothing is taken from those tables any more, so a function that changes them
+ * changes nothing that is stored.
  */
 #include <string.h>
 
@@ -47,14 +48,14 @@ static void set_array(struct arguments *args, const char *name, convstore_text *
 static bool set_content(struct arguments *args, struct draft *draft) {
   lua_State *L = args->L;
   switch (lua_type(L, -1)) {
-    case LUA_TSTRING:
-      draft->message.content = convstore__lua_text(L, -1);
-      return true;
-    case LUA_TTABLE:
-      set_array(args, "content", &draft->message.parts, false);
-      return true;
-    default:
-      return convstore__lua_is_null(L, -1) || lua_isnil(L, -1);
+  case LUA_TSTRING:
+    draft->message.content = convstore__lua_text(L, -1);
+    return true;
+  case LUA_TTABLE:
+    set_array(args, "content", &draft->message.parts, false);
+    return true;
+  default:
+    return convstore__lua_is_null(L, -1) || lua_isnil(L, -1);
   }
 }
 
@@ -130,7 +131,10 @@ static void push_arguments(lua_State *L) {
   lua_setfield(L, -2, "content");
 }
 
-/* Calls the store's count_tokens with the message at the top, which it pops. What it raises, or a wrong answer, raises. */
+/*
+ * Calls the store's count_tokens with the message at the top, which it pops. What it raises, or a wrong
+ * answer, raises.
+ */
 static int64_t count_tokens(lua_State *L) {
   int64_t count = 0;
   lua_getiuservalue(L, 1, CHILD_STORE);
@@ -152,7 +156,8 @@ static bool must_count(const struct conversation *conversation, const convstore_
 /* conv:append(role, content [, fields]), conv:append(message) -> the stored message. */
 static int l_append(lua_State *L) {
   struct conversation *conversation = convstore__lua_conversation(L, 1);
-  struct arguments args = {.L = L, .arg = 2, .noun = "field", .max_json = conversation->store->max_content_bytes};
+  struct arguments args = {
+      .L = L, .arg = 2, .noun = "field", .max_json = conversation->store->max_content_bytes};
   convstore_request request = convstore__lua_request(conversation, CONVSTORE_APPEND);
   struct draft draft = empty_draft;
   struct answer *answer;
@@ -163,9 +168,7 @@ static int l_append(lua_State *L) {
   } else {
     read_arguments(&args, &draft);
   }
-  if (args.err.status != CONVSTORE_OK) {
-    return convstore__lua_fail(L, &args.err);
-  }
+  if (args.err.status != CONVSTORE_OK) return convstore__lua_fail(L, &args.err);
   if (must_count(conversation, &draft.message)) {
     if (is_table) {
       lua_pushvalue(L, 2);
@@ -178,9 +181,7 @@ static int l_append(lua_State *L) {
   request.n_messages = 1;
   request.expect = draft.expect;
   answer = convstore__lua_run(L, conversation->store, &request, &args.err);
-  if (answer == NULL) {
-    return convstore__lua_fail_with_id(L, &args.err, draft.message.id);
-  }
+  if (answer == NULL) return convstore__lua_fail_with_id(L, &args.err, draft.message.id);
   convstore__lua_renew_counters(conversation, &answer->result.conversation);
   return convstore__lua_push_message(L, lua_gettop(L), conversation->id);
 }
@@ -197,8 +198,9 @@ static size_t check_messages(lua_State *L) {
       luaL_argerror(L, 2, "array of messages expected");
     }
     if (!lua_istable(L, -1)) {
-      luaL_argerror(L, 2, lua_pushfstring(L, "message %I: table expected, got %s",
-                                          (LUAI_UACINT)lua_tointeger(L, -2), luaL_typename(L, -1)));
+      luaL_argerror(L, 2,
+                    lua_pushfstring(L, "message %I: table expected, got %s",
+                                    (LUAI_UACINT)lua_tointeger(L, -2), luaL_typename(L, -1)));
     }
     lua_pop(L, 1);
     n++;
@@ -215,8 +217,8 @@ static void name_message(convstore_error *err, int item) {
 }
 
 /*
- * Reads the array of messages at 2 into messages[n], and anchors their strings in the table at `anchor`: there may be
- * more of them than a stack holds.
+ * Reads the array of messages at 2 into messages[n], and anchors their strings in the table at `anchor`:
+ * there may be more of them than a stack holds.
  */
 static void read_messages(struct arguments *args, convstore_message *messages, size_t n, int anchor,
                           int64_t *expect) {
@@ -266,7 +268,8 @@ static int fail_with_ids(lua_State *L, const convstore_error *err, convstore_mes
 /* conv:append_many(messages) -> array of the stored messages; all or none. */
 static int l_append_many(lua_State *L) {
   struct conversation *conversation = convstore__lua_conversation(L, 1);
-  struct arguments args = {.L = L, .arg = 2, .noun = "field", .max_json = conversation->store->max_content_bytes};
+  struct arguments args = {
+      .L = L, .arg = 2, .noun = "field", .max_json = conversation->store->max_content_bytes};
   convstore_request request = convstore__lua_request(conversation, CONVSTORE_APPEND);
   struct answer *answer;
   lua_settop(L, 2);
@@ -274,9 +277,7 @@ static int l_append_many(lua_State *L) {
   request.messages = lua_newuserdatauv(L, request.n_messages * sizeof *request.messages, 0);
   lua_createtable(L, (int)request.n_messages, 0);
   read_messages(&args, request.messages, request.n_messages, lua_gettop(L), &request.expect);
-  if (args.err.status != CONVSTORE_OK) {
-    return convstore__lua_fail(L, &args.err);
-  }
+  if (args.err.status != CONVSTORE_OK) return convstore__lua_fail(L, &args.err);
   for (size_t i = 0; i < request.n_messages; i++) {
     if (must_count(conversation, &request.messages[i])) {
       lua_rawgeti(L, 2, (lua_Integer)i + 1);
@@ -284,19 +285,16 @@ static int l_append_many(lua_State *L) {
     }
   }
   answer = convstore__lua_run(L, conversation->store, &request, &args.err);
-  if (answer == NULL) {
-    return fail_with_ids(L, &args.err, request.messages, request.n_messages);
-  }
+  if (answer == NULL) return fail_with_ids(L, &args.err, request.messages, request.n_messages);
   convstore__lua_renew_counters(conversation, &answer->result.conversation);
   return convstore__lua_push_messages(L, lua_gettop(L), conversation->id);
 }
 
 /* Runs a request that gives one message. */
-static int run_for_message(lua_State *L, const struct conversation *conversation, convstore_request *request) {
+static int run_for_message(lua_State *L, const struct conversation *conversation,
+                           convstore_request *request) {
   convstore_error err;
-  if (convstore__lua_run(L, conversation->store, request, &err) == NULL) {
-    return convstore__lua_fail(L, &err);
-  }
+  if (convstore__lua_run(L, conversation->store, request, &err) == NULL) return convstore__lua_fail(L, &err);
   return convstore__lua_push_message(L, lua_gettop(L), conversation->id);
 }
 
@@ -341,6 +339,6 @@ static int l_redact(lua_State *L) {
   return run_for_message(L, conversation, &request);
 }
 
-const luaL_Reg convstore__lua_message_methods[] = {
-    {"annotate", l_annotate}, {"append", l_append}, {"append_many", l_append_many},
-    {"message", l_message},   {"redact", l_redact}, {NULL, NULL}};
+const luaL_Reg convstore__lua_message_methods[] = {{"annotate", l_annotate},       {"append", l_append},
+                                                   {"append_many", l_append_many}, {"message", l_message},
+                                                   {"redact", l_redact},           {NULL, NULL}};

@@ -23,7 +23,8 @@ static void take_migrate(struct arguments *args, const struct field *field, void
 }
 
 /* One of two words: false for the first. */
-static void take_word(struct arguments *args, const struct field *field, bool *slot, const char *no, const char *yes) {
+static void take_word(struct arguments *args, const struct field *field, bool *slot, const char *no,
+                      const char *yes) {
   convstore_text word = {NULL, 0};
   convstore__lua_take_text(args, field, &word);
   *slot = convstore__lua_same(word, yes);
@@ -42,7 +43,8 @@ static void take_text_mode(struct arguments *args, const struct field *field, vo
 }
 
 static void take_timeout(struct arguments *args, const struct field *field, void *slot) {
-  static const lua_Number most = 2147483.0; /* seconds: as milliseconds they fit into an int everywhere below */
+  static const lua_Number most =
+      2147483.0; /* seconds: as milliseconds they fit into an int everywhere below */
   lua_Number seconds;
   if (lua_type(args->L, -1) != LUA_TNUMBER) {
     convstore__lua_type_error(args, field, "number");
@@ -93,7 +95,9 @@ static void check_opening(struct arguments *args, struct opening *opening, convs
   options->max_content_bytes = opening->max_content_bytes;
 }
 
-/* Without an argument the environment's CONVSTORE_DSN; a variable that is set to nothing counts as not set. */
+/*
+ * Without an argument the environment's CONVSTORE_DSN; a variable that is set to nothing counts as not set.
+ */
 static const char *default_dsn(void) {
   const char *dsn = getenv("CONVSTORE_DSN");
   return dsn != NULL && *dsn != '\0' ? dsn : "convstore.db";
@@ -114,8 +118,9 @@ int convstore__lua_open(lua_State *L) {
   luaL_setmetatable(L, STORE_TYPE);
   convstore__lua_read_optional(&args, open_options, &opening);
   check_opening(&args, &opening, dsn);
-  if (args.err.status != CONVSTORE_OK || convstore_open(&store->handle, dsn.data != NULL ? dsn.data : default_dsn(),
-                                                        &opening.options, &args.err) != CONVSTORE_OK) {
+  if (args.err.status != CONVSTORE_OK ||
+      convstore_open(&store->handle, dsn.data != NULL ? dsn.data : default_dsn(), &opening.options,
+                     &args.err) != CONVSTORE_OK) {
     return convstore__lua_fail(L, &args.err);
   }
   store->max_content_bytes = (size_t)opening.max_content_bytes;
@@ -156,9 +161,7 @@ static int l_schema_version(lua_State *L) {
   struct answer *answer;
   request.operation = CONVSTORE_SCHEMA_VERSION;
   answer = convstore__lua_run(L, store, &request, &err);
-  if (answer == NULL) {
-    return convstore__lua_fail(L, &err);
-  }
+  if (answer == NULL) return convstore__lua_fail(L, &err);
   lua_pushinteger(L, answer->result.schema_version);
   lua_pushinteger(L, answer->result.newest_version);
   convstore__lua_answer_done(L, -3);
@@ -176,9 +179,7 @@ static int l_migrate(lua_State *L) {
     request.target = convstore__lua_check_integer(L, 2);
   }
   answer = convstore__lua_run(L, store, &request, &err);
-  if (answer == NULL) {
-    return convstore__lua_fail(L, &err);
-  }
+  if (answer == NULL) return convstore__lua_fail(L, &err);
   lua_pushinteger(L, answer->result.schema_version);
   convstore__lua_answer_done(L, -2);
   return 1;
@@ -192,9 +193,7 @@ static int l_migrations(lua_State *L) {
   struct answer *answer;
   request.operation = CONVSTORE_MIGRATIONS;
   answer = convstore__lua_run(L, store, &request, &err);
-  if (answer == NULL) {
-    return convstore__lua_fail(L, &err);
-  }
+  if (answer == NULL) return convstore__lua_fail(L, &err);
   lua_createtable(L, (int)answer->result.n_migrations, 0);
   for (size_t i = 0; i < answer->result.n_migrations; i++) {
     const convstore_migration *step = &answer->result.migrations[i];
@@ -249,8 +248,11 @@ static int l_user(lua_State *L) {
 }
 
 void convstore__lua_open_store(lua_State *L) {
-  static const luaL_Reg metamethods[] = {
-      {"__close", l_close}, {"__gc", l_close}, {"__newindex", l_newindex}, {"__tostring", l_tostring}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__close", l_close},
+                                         {"__gc", l_close},
+                                         {"__newindex", l_newindex},
+                                         {"__tostring", l_tostring},
+                                         {NULL, NULL}};
   static const luaL_Reg methods[] = {{"close", l_close},
                                      {"migrate", l_migrate},
                                      {"migrations", l_migrations},

@@ -1,7 +1,7 @@
 /*
- * Transactions, as the value that store:transaction (lua/convstore/init.lua) holds while its function runs. Closing or
- * collecting the value rolls back, unless it was committed: so an error, a coroutine that is closed, and one that is
- * dropped and never resumed all end their transaction.
+ * Transactions, as the value that store:transaction (lua/convstore/init.lua) holds while its function runs.
+ * Closing or collecting the value rolls back, unless it was committed: so an error, a coroutine that is
+ * closed, and one that is dropped and never resumed all end their transaction.
  */
 #include "call.h"
 
@@ -9,11 +9,14 @@
 
 /* It does nothing at all where another transaction is open by now: a dropped value may be collected late. */
 struct transaction {
-  struct store *store;  /* kept alive by a user value */
-  lua_Integer serial;   /* store->transactions as it was at the outermost begin */
-  int depth;            /* how many were open with this one; 0: over */
+  struct store *store; /* kept alive by a user value */
+  lua_Integer serial;  /* store->transactions as it was at the outermost begin */
+  int depth;           /* how many were open with this one; 0: over */
 };
-enum { TRANSACTION_STORE = 1, TRANSACTION_USER_VALUES = 1 };
+enum {
+  TRANSACTION_STORE = 1,
+  TRANSACTION_USER_VALUES = 1
+};
 
 /* The gate, as store:transaction's caller should see it: two levels up from here. */
 static struct store *check_store(lua_State *L) {
@@ -39,9 +42,7 @@ static int l_begin(lua_State *L) {
   lua_setiuservalue(L, -2, TRANSACTION_STORE);
   luaL_setmetatable(L, TRANSACTION_TYPE);
   request.operation = CONVSTORE_BEGIN;
-  if (convstore__lua_run(L, store, &request, &err) == NULL) {
-    return convstore__lua_fail(L, &err);
-  }
+  if (convstore__lua_run(L, store, &request, &err) == NULL) return convstore__lua_fail(L, &err);
   transaction->depth = convstore_depth(store->handle);
   transaction->serial = transaction->depth == 1 ? ++store->transactions : store->transactions;
   convstore__lua_own(L, store);
@@ -50,7 +51,10 @@ static int l_begin(lua_State *L) {
   return 1;
 }
 
-/* Rolls back, this transaction and what is open inside it. What cannot be rolled back the core has already given up. */
+/*
+ * Rolls back, this transaction and what is open inside it. What cannot be rolled back the core has already
+ * given up.
+ */
 static void end(struct transaction *transaction) {
   struct store *store = transaction->store;
   int depth = transaction->depth;
@@ -63,45 +67,34 @@ static void end(struct transaction *transaction) {
     request.operation = CONVSTORE_ROLLBACK;
     status = convstore_run(&result, store->handle, &request, NULL);
     convstore_result_free(&result);
-    if (status != CONVSTORE_OK) {
-      break;
-    }
+    if (status != CONVSTORE_OK) break;
   }
 }
 
-/* commit(transaction) -> true; nil, message, code: it is still to be rolled back. Raises where the store was closed. */
+/*
+ * commit(transaction) -> true; nil, message, code: it is still to be rolled back. Raises where the store was
+ * closed.
+ */
 static int l_commit(lua_State *L) {
   struct transaction *transaction = luaL_checkudata(L, 1, TRANSACTION_TYPE);
   convstore_request request = CONVSTORE_REQUEST_INIT;
   convstore_error err;
   request.operation = CONVSTORE_COMMIT;
-  if (convstore__lua_run(L, transaction->store, &request, &err) == NULL) {
-    return convstore__lua_fail(L, &err);
-  }
+  if (convstore__lua_run(L, transaction->store, &request, &err) == NULL) return convstore__lua_fail(L, &err);
   transaction->depth = 0;
   convstore__lua_answer_done(L, -1);
   lua_pushboolean(L, 1);
   return 1;
 }
 
-/* rollback(transaction). Raises where the store was closed, which has rolled back already. */
+/* rollback(transaction). Also __close and __gc. */
 static int l_rollback(lua_State *L) {
-  struct transaction *transaction = luaL_checkudata(L, 1, TRANSACTION_TYPE);
-  end(transaction);
-  if (transaction->store->handle == NULL) {
-    return luaL_error(L, "store is closed");
-  }
-  return 0;
-}
-
-/* __close and __gc. */
-static int l_end(lua_State *L) {
   end(luaL_checkudata(L, 1, TRANSACTION_TYPE));
   return 0;
 }
 
 void convstore__lua_open_transaction(lua_State *L) {
-  static const luaL_Reg metamethods[] = {{"__close", l_end}, {"__gc", l_end}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__close", l_rollback}, {"__gc", l_rollback}, {NULL, NULL}};
   static const luaL_Reg functions[] = {
       {"begin", l_begin}, {"commit", l_commit}, {"rollback", l_rollback}, {NULL, NULL}};
   luaL_newmetatable(L, TRANSACTION_TYPE);

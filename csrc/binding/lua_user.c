@@ -1,4 +1,7 @@
-/* Users: the conversations that belong to one of them, found or made. No other handle leads to a conversation. */
+/*
+ * Users: the conversations that belong to one of them, found or made. No other handle leads to a
+ * conversation.
+ */
 #include "arguments.h"
 #include "call.h"
 
@@ -20,8 +23,8 @@ static const struct field get_options[] = {
 };
 
 /*
- * Runs a request for one conversation of the user at 1. Pushes its handle; or nil, message, code and, where the request
- * was to make one, the id to try again with.
+ * Runs a request for one conversation of the user at 1. Pushes its handle; or nil, message, code and, where
+ * the request was to make one, the id to try again with.
  */
 static int run_for_handle(lua_State *L, struct user *user, convstore_request *request) {
   convstore_error err;
@@ -31,9 +34,7 @@ static int run_for_handle(lua_State *L, struct user *user, convstore_request *re
     convstore__lua_answer_done(L, -2);
     return 1;
   }
-  if (request->operation == CONVSTORE_GET) {
-    return convstore__lua_fail(L, &err);
-  }
+  if (request->operation == CONVSTORE_GET) return convstore__lua_fail(L, &err);
   return convstore__lua_fail_with_id(L, &err, request->conversation.id);
 }
 
@@ -47,9 +48,7 @@ static int l_conversation(lua_State *L) {
   request.user_id = (convstore_text){user->id, user->n_id};
   request.conversation.key = convstore__lua_check_text(L, 2);
   convstore__lua_read_optional(&args, conversation_fields, &request);
-  if (args.err.status != CONVSTORE_OK) {
-    return convstore__lua_fail(L, &args.err);
-  }
+  if (args.err.status != CONVSTORE_OK) return convstore__lua_fail(L, &args.err);
   return run_for_handle(L, user, &request);
 }
 
@@ -62,9 +61,7 @@ static int l_create(lua_State *L) {
   request.operation = CONVSTORE_CREATE;
   request.user_id = (convstore_text){user->id, user->n_id};
   convstore__lua_read_optional(&args, create_fields, &request);
-  if (args.err.status != CONVSTORE_OK) {
-    return convstore__lua_fail(L, &args.err);
-  }
+  if (args.err.status != CONVSTORE_OK) return convstore__lua_fail(L, &args.err);
   return run_for_handle(L, user, &request);
 }
 
@@ -78,9 +75,7 @@ static int l_get(lua_State *L) {
   request.user_id = (convstore_text){user->id, user->n_id};
   convstore_id_set(request.conversation_id, convstore__lua_check_text(L, 2), "id", &args.err);
   convstore__lua_read_optional(&args, get_options, &request);
-  if (args.err.status != CONVSTORE_OK) {
-    return convstore__lua_fail(L, &args.err);
-  }
+  if (args.err.status != CONVSTORE_OK) return convstore__lua_fail(L, &args.err);
   return run_for_handle(L, user, &request);
 }
 
@@ -118,9 +113,15 @@ static int l_tostring(lua_State *L) {
 }
 
 void convstore__lua_open_user(lua_State *L) {
-  static const luaL_Reg metamethods[] = {
-      {"__close", l_close}, {"__gc", l_close}, {"__newindex", l_newindex}, {"__tostring", l_tostring}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {
-      {"close", l_close}, {"conversation", l_conversation}, {"create", l_create}, {"get", l_get}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__close", l_close},
+                                         {"__gc", l_close},
+                                         {"__newindex", l_newindex},
+                                         {"__tostring", l_tostring},
+                                         {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"close", l_close},
+                                     {"conversation", l_conversation},
+                                     {"create", l_create},
+                                     {"get", l_get},
+                                     {NULL, NULL}};
   convstore__lua_new_type(L, USER_TYPE, "user", metamethods, methods, l_index);
 }

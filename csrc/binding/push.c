@@ -4,7 +4,9 @@
 #include "json.h"
 
 /* What every message has: id, seq, conversation_id, role, token_count, created_at. */
-enum { COMMON_FIELDS = 6 };
+enum {
+  COMMON_FIELDS = 6
+};
 
 void convstore__lua_set_text(lua_State *L, const char *name, convstore_text text) {
   if (text.data != NULL) {
@@ -34,9 +36,10 @@ static int set_json(lua_State *L, struct answer *answer, const char *name, convs
 
 static int count_fields(const convstore_message *message) {
   return COMMON_FIELDS + (message->content.data != NULL) + (message->parts.data != NULL) +
-         (message->name.data != NULL) + (message->tool_calls.data != NULL) + (message->tool_call_id.data != NULL) +
-         (message->attachments.data != NULL) + (message->metadata.data != NULL) +
-         (message->updated_at_ms != CONVSTORE_ABSENT) + (message->redacted_at_ms != CONVSTORE_ABSENT);
+         (message->name.data != NULL) + (message->tool_calls.data != NULL) +
+         (message->tool_call_id.data != NULL) + (message->attachments.data != NULL) +
+         (message->metadata.data != NULL) + (message->updated_at_ms != CONVSTORE_ABSENT) +
+         (message->redacted_at_ms != CONVSTORE_ABSENT);
 }
 
 /* The fields that few messages have. */
@@ -60,8 +63,8 @@ static int set_rare_fields(lua_State *L, struct answer *answer, const convstore_
 }
 
 /*
- * Pushes one message as a table of exactly its size, so that filling it never rehashes. `strings` is the stack index of the
- * conversation's id, followed by the names of the roles.
+ * Pushes one message as a table of exactly its size, so that filling it never rehashes. `strings` is the
+ * stack index of the conversation's id, followed by the names of the roles.
  */
 static int push_message(lua_State *L, struct answer *answer, const convstore_message *message, int strings,
                         convstore_error *err) {
@@ -80,9 +83,7 @@ static int push_message(lua_State *L, struct answer *answer, const convstore_mes
   lua_setfield(L, -2, "token_count");
   lua_pushinteger(L, message->created_at_ms);
   lua_setfield(L, -2, "created_at");
-  if (n == COMMON_FIELDS + (message->content.data != NULL)) {
-    return CONVSTORE_OK;
-  }
+  if (n == COMMON_FIELDS + (message->content.data != NULL)) return CONVSTORE_OK;
   return set_rare_fields(L, answer, message, err);
 }
 

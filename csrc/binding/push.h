@@ -5,8 +5,9 @@
 #include "call.h"
 
 /*
- * Pushes an array of the answer's messages, or with `single` the first of them alone, and finishes the answer at index
- * `answer`. `conversation_id` is theirs. Returns 1, or what convstore__lua_fail returned where stored JSON is corrupt.
+ * Pushes an array of the answer's messages, or with `single` the first of them alone, and finishes the answer
+ * at index `answer`. `conversation_id` is theirs. Returns 1, or what convstore__lua_fail returned where
+ * stored JSON is corrupt.
  */
 int convstore__lua_push_messages(lua_State *L, int answer, const char *conversation_id);
 int convstore__lua_push_message(lua_State *L, int answer, const char *conversation_id);

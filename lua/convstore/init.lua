@@ -1,16 +1,21 @@
 --- convstore: conversations of chat bots, kept in SQLite or PostgreSQL.
--- The public face of the C module convstore.core, and what reads better in Lua than in C: a transaction, which calls a
--- function of the program's and lets it yield. No SQL, no pointers.
+-- The public face of the C module convstore.core, and what reads better in Lua than in C: a transaction, which
+-- calls a function of the program's and lets it yield. No SQL, no pointers.
 
 local core = require "convstore.core"
 
 local begin, commit, rollback = core.begin, core.commit, core.rollback
 
---- Ends a transaction with what its function returned.
+--- Ends a transaction with what pcall returned of its function.
 ---@param transaction userdata
+---@param ok boolean
 ---@return any ...
-local function finish(transaction, ...)
+local function finish(transaction, ok, ...)
   local first, second = ...
+  if not ok then
+    rollback(transaction) -- now: nothing closes the variables of a coroutine that dies of an error
+    error(first, 0)
+  end
   if first == nil and second ~= nil then
     rollback(transaction)
     return ...
@@ -23,9 +28,9 @@ local function finish(transaction, ...)
 end
 
 --- Calls `fn(...)` inside one transaction; inside another one, in a savepoint.
--- Commits and returns what `fn` returns. Rolls back where `fn` raises, and the error goes on its way untouched,
--- traceback included; where it returns `nil, message, ...`, which is returned; and where its coroutine is closed or
--- dropped. Until then calls through other coroutines give "busy".
+-- Commits and returns what `fn` returns. Rolls back where `fn` raises, and raises the same again; where it
+-- returns `nil, message, ...`, and returns the same; and where its coroutine is closed or dropped. Until then
+-- calls through other coroutines give "busy".
 ---@param fn function
 ---@param ... any arguments of `fn`
 ---@return any ... results of `fn`; nil, message, code where the transaction could not begin or commit
@@ -37,7 +42,7 @@ function core.store.transaction(store, fn, ...)
   if not transaction then
     return nil, message, code
   end
-  return finish(transaction, fn(...))
+  return finish(transaction, pcall(fn, ...))
 end
 
 ---@class convstore
@@ -49,7 +54,7 @@ local convstore = {
 }
 
 --- Opens a store.
----@param dsn? string a path, ":memory:", "sqlite:PATH"; default: the environment's CONVSTORE_DSN, else "convstore.db"
+---@param dsn? string a path, ":memory:", "sqlite:PATH"; else the environment's CONVSTORE_DSN, else "convstore.db"
 ---@param options? convstore.OpenOptions
 ---@return convstore.Store? store
 ---@return string? message
