@@ -1,6 +1,6 @@
 --- convstore: conversations of chat bots, kept in SQLite or PostgreSQL.
--- The public face of the C module convstore.core, and what reads better in Lua than in C: a transaction, which
--- calls a function of the program's and lets it yield. No SQL, no pointers.
+-- The public face of the C module convstore.core, and what reads better in Lua than in C: a transaction,
+-- which calls a function of the program's and lets it yield. No SQL, no pointers.
 
 local core = require "convstore.core"
 
@@ -54,7 +54,7 @@ local convstore = {
 }
 
 --- Opens a store.
----@param dsn? string a path, ":memory:", "sqlite:PATH"; else the environment's CONVSTORE_DSN, else "convstore.db"
+---@param dsn? string a path, ":memory:", "sqlite:PATH"; default: the environment's CONVSTORE_DSN, "convstore.db"
 ---@param options? convstore.OpenOptions
 ---@return convstore.Store? store
 ---@return string? message
