@@ -1,68 +1,17 @@
 -- What convstore costs beside plain C on the same SQLite statements, and what it costs as a database grows.
 --
--- bench/run [SECTION...]; sections: append, history, growth, memory, indexes; without one all but the last.
+-- bench/run [SECTION...]. The sections append, history, growth and memory have goals and are run without an argument;
+-- indexes, tables and contention show what decisions rest on.
 -- BENCH_QUICK=1 takes seconds and shows that everything runs, not how fast it is.
 -- BENCH_DIR is the folder for the databases; by default build/bench/data.
-local convstore = require "convstore"
+local choices = require "choices"
 local data = require "data"
 local environment = require "environment"
+local files = require "files"
 local measure = require "measure"
-local twin = require "twin"
 
 local quick = os.getenv("BENCH_QUICK") == "1"
-local folder = os.getenv("BENCH_DIR") or "build/bench/data"
-local user_id, key = "bench", "bench"
 local rounds = quick and 5 or 200
-
-local function fresh(name)
-  local path = folder .. "/" .. name
-  for _, suffix in ipairs{ "", "-wal", "-shm" } do os.remove(path .. suffix) end
-  return path
-end
-
-local function open(path, durability)
-  local store = assert(convstore.open(path, { durability = durability }))
-  return store, assert(store:user(user_id):conversation(key))
-end
-
--- A file with n messages in one conversation, whose id is returned.
-local function fill(path, n)
-  local store, chat = open(path, "normal")
-  local batch = data.messages(data.texts(1000))
-  for _ = 1, n // 1000 do assert(chat:append_many(batch)) end
-  local id = chat.id
-  store:close() -- the last connection folds the write-ahead log into the file
-  return id
-end
-
-local function copy(from, to)
-  local source <close> = assert(io.open(from, "rb"))
-  local target <close> = assert(io.open(to, "wb"))
-  assert(target:write(source:read("a")))
-end
-
--- Both sides must give the same tables, or they did not do the same work.
-local function check_same(chat, c, n)
-  local mine, other = assert(chat:history{ limit = n }), c:newest(n)
-  assert(#mine == n and #other == n)
-  for i = 1, n do
-    for field, value in pairs(mine[i]) do assert(other[i][field] == value, field) end
-    for field in pairs(other[i]) do assert(mine[i][field] ~= nil, field) end
-  end
-end
-
--- Calls work(conversation, twin) on two files of the same bytes with n messages in one conversation.
-local function with_pair(name, n, durability, work)
-  local path, twin_path = fresh(name .. ".db"), fresh(name .. "-twin.db")
-  local id = fill(path, n)
-  copy(path, twin_path)
-  local c = twin.open(twin_path, user_id, id, durability)
-  local store, chat = open(path, durability)
-  check_same(chat, c, n)
-  work(chat, c)
-  store:close()
-  c:close()
-end
 
 local function appends(chat, texts)
   return function()
@@ -88,14 +37,14 @@ C side does not. %d rounds.
 ]], #few, #many, rounds)
   measure.header("convstore", "plain C")
   for _, durability in ipairs{ "full", "normal" } do
-    with_pair("append-" .. durability, 10000, durability, function(chat, c)
+    files.with_pair("append-" .. durability, 10000, durability, function(chat, c)
       local result = measure.compare(rounds, #few, appends(chat, few), function() c:append(few) end)
       measure.row("append, " .. durability, result, 1.10)
     end)
   end
   local messages = data.messages(many)
   for _, durability in ipairs{ "full", "normal" } do
-    with_pair("many-" .. durability, 10000, durability, function(chat, c)
+    files.with_pair("many-" .. durability, 10000, durability, function(chat, c)
       local result = measure.compare(rounds, 1, function() assert(chat:append_many(messages)) end,
         function() c:append_many(many) end)
       measure.row(("append_many of %d, %s"):format(#many, durability), result, 1.15)
@@ -112,7 +61,7 @@ The newest messages of a conversation of 10,000, as Lua tables of 7 fields. The 
 by hand, straight from `sqlite3_step`.
 ]]
   measure.header("convstore", "plain C")
-  with_pair("history", 10000, "full", function(chat, c)
+  files.with_pair("history", 10000, "full", function(chat, c)
     for _, n in ipairs{ 100, 1000, 10000 } do
       local calls = 10000 // n
       local result = measure.compare(rounds, calls, function()
@@ -135,11 +84,11 @@ The same call on a conversation of %d messages and on one of %d; %d rounds of %d
 with full, the disk's flush would hide a difference.
 ]], large, small, rounds, calls)
   measure.header("at " .. large, "at " .. small)
-  local large_path, small_path = fresh("growth-large.db"), fresh("growth-small.db")
-  fill(large_path, large)
-  fill(small_path, small)
-  local large_store, large_chat = open(large_path, "normal")
-  local small_store, small_chat = open(small_path, "normal")
+  local large_path, small_path = files.fresh("growth-large.db"), files.fresh("growth-small.db")
+  files.fill(large_path, large)
+  files.fill(small_path, small)
+  local large_store, large_chat = files.open(large_path, "normal")
+  local small_store, small_chat = files.open(small_path, "normal")
   local texts = data.texts(calls)
   local function newest(chat)
     return function()
@@ -155,10 +104,10 @@ end
 
 function sections.memory()
   local n, goal = quick and 10000 or 100000, 4
-  local path = fresh("memory.db")
-  fill(path, n)
+  local path = files.fresh("memory.db")
+  files.fill(path, n)
   -- In a process of its own, whose memory no other section has touched.
-  local child <close> = assert(io.popen(("%s bench/memory.lua %s %s %s"):format(arg[-1], path, user_id, key)))
+  local child <close> = assert(io.popen(table.concat({ arg[-1], "bench/memory.lua", path }, " ")))
   local count, kib = child:read("n", "n")
   assert(count == n, "bench/memory.lua did not read all messages")
   say([[
@@ -174,43 +123,14 @@ loop, in a fresh process. SQLite's page cache is in it.
     kib / 1024 < goal and "met" or "**missed**")
 end
 
--- The share of each index in an append, on plain C: the same file with it and without it.
-function sections.indexes()
-  local texts = data.texts(100)
-  local path = fresh("indexes.db")
-  local id = fill(path, 100000)
-  say([[
-
-## Indexes
-
-Plain C, durability normal, a conversation of 100,000 messages; %d rounds of %d appends to a file with all
-indexes and to a copy without this one.
-
-| index | with | without | ratio of medians | median of ratios |
-| --- | ---: | ---: | ---: | ---: |]], rounds, #texts)
-  for _, index in ipairs{
-    "convstore_conversations_user_id_key_key", "convstore_conversations_user_id_updated_at_idx",
-    "convstore_conversations_user_id_created_at_idx", "convstore_conversations_deleted_at_idx",
-    "convstore_conversations_updated_at_idx", "convstore_messages_user_id_created_at_idx",
-    "convstore_messages_pinned_idx",
-  } do
-    local sides = {}
-    for i, sql in ipairs{ "", "DROP INDEX " .. index } do
-      local copied = fresh(("indexes-%d.db"):format(i))
-      copy(path, copied)
-      sides[i] = twin.open(copied, user_id, id, "normal", sql)
-    end
-    local result = measure.compare(rounds, #texts, function() sides[1]:append(texts) end,
-      function() sides[2]:append(texts) end)
-    measure.plain_row(index, result)
-    for _, side in ipairs(sides) do side:close() end
-  end
+for name, section in pairs(choices) do
+  sections[name] = function() section(rounds) end
 end
 
 local chosen = #arg > 0 and arg or { "append", "history", "growth", "memory" }
 for _, name in ipairs(chosen) do
   if not sections[name] then
-    io.stderr:write("usage: bench/run [append] [history] [growth] [memory] [indexes]\n")
+    io.stderr:write("usage: bench/run [append] [history] [growth] [memory] [indexes] [tables] [contention]\n")
     os.exit(2)
   end
 end
@@ -224,5 +144,5 @@ them; *median of ratios* is taken over the rounds, one side divided by the other
 met if both keep it.
 ]]
 if quick then say("**A quick run, too short to judge by.**\n") end
-environment.print(folder)
+environment.print(files.folder)
 for _, name in ipairs(chosen) do sections[name]() end
