@@ -91,6 +91,22 @@ function jobs.try(dsn)
   store:close()
 end
 
+-- Opens when no more files can be opened, and again when they can.
+function jobs.starve(dsn)
+  local files = {}
+  repeat
+    files[#files + 1] = io.open("/dev/null")
+  until #files > 100000 or not io.open("/dev/null")
+  local _, message, code = convstore.open(dsn, { timeout = 1 })
+  print(code, message)
+  for _, file in ipairs(files) do
+    file:close()
+  end
+  collectgarbage()
+  assert(conversation(dsn, "starved"):append("user", "hello"))
+  print("appended")
+end
+
 -- Appends until the disk is full, then says what still works.
 function jobs.fill(dsn)
   local chat = conversation(dsn, "full")
