@@ -123,8 +123,6 @@ describe("a damaged database #sqlite", function()
     for _, edit in ipairs({
       "UPDATE convstore_messages SET role = 'robot' WHERE seq = 7",
       "UPDATE convstore_messages SET id = 'x' WHERE seq = 7",
-      "UPDATE convstore_messages SET content = CAST(x'ff' AS TEXT) WHERE seq = 7",
-      "UPDATE convstore_messages SET parts = '{}', content = NULL WHERE seq = 7",
       "UPDATE convstore_conversations SET status = 'odd'",
       "UPDATE convstore_conversations SET id = upper(id)",
       "UPDATE convstore_conversations SET metadata = 'x'",

@@ -94,9 +94,9 @@ end
 -- Opens when no more files can be opened, and again when they can.
 function jobs.starve(dsn)
   local files = {}
-  repeat
-    files[#files + 1] = io.open("/dev/null")
-  until #files > 100000 or not io.open("/dev/null")
+  for file in function() return (io.open("/dev/null")) end do
+    files[#files + 1] = file
+  end
   local _, message, code = convstore.open(dsn, { timeout = 1 })
   print(code, message)
   for _, file in ipairs(files) do
