@@ -54,7 +54,9 @@ end
 -- 50,000 messages in 20 conversations, written in turn as a bot's are, on one side of the comparison.
 local function fill_in_turn(path, ids, sql, batch)
   local twins = {}
-  for i, id in ipairs(ids) do twins[i] = twin.open(path, files.user_id, id, "normal", i == 1 and sql or "") end
+  for i, id in ipairs(ids) do
+    twins[i] = twin.open(path, files.user_id, id, "normal", i == 1 and sql or "")
+  end
   for _ = 1, 250 do
     for _, c in ipairs(twins) do c:append_many(batch) end
   end
