@@ -282,15 +282,5 @@ for _, backend in ipairs(backends) do
       keeps(wide)
       keeps({ text = ("é"):rep(200000) })
     end)
-
-    if backend.shared then
-      it("is stored as compact text with sorted keys, as a person would read it", function()
-        local own, _, database = fresh()
-        assert(own:append("user", "x", { metadata = { b = { 1, 2.0, -0.5 }, a = "é\n\"/", c = null,
-          d = array {}, e = {}, f = true } }))
-        assert.equal([[{"a":"é\n\"/","b":[1,2.0,-0.5],"c":null,"d":[],"e":{},"f":true}]] .. "\n",
-          database:sql("SELECT metadata FROM convstore_messages;"))
-      end)
-    end
   end)
 end

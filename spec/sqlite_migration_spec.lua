@@ -178,6 +178,19 @@ describe("migrations of a file #sqlite", function()
     end)
   end)
 
+  it("make user_id what the users option refers to, without a trigger", function()
+    for column, stored in pairs({ ["id INTEGER"] = "integer", ["id BIGINT"] = "integer", ["id TEXT"] = "text",
+      ["id VARCHAR(20)"] = "text" }) do
+      local database = sqlite.place()
+      database:sql("CREATE TABLE accounts (" .. column .. " PRIMARY KEY); INSERT INTO accounts VALUES ('7');")
+      assert(assert(database:open({ users = "accounts(id)" }):user(7):create()):append("user", "x"))
+      assert.equal(stored .. "\n", database:sql("SELECT typeof(user_id) FROM convstore_conversations;"))
+      assert.equal(stored .. "\n", database:sql("SELECT typeof(user_id) FROM convstore_messages;"))
+      assert.equal("0\n", database:sql("SELECT count(*) FROM sqlite_master WHERE type = 'trigger';"))
+      assert.equal("", database:sql("PRAGMA foreign_key_check;"))
+    end
+  end)
+
   it("are in the file with the time they were applied", function()
     local _, database = sqlite.fresh()
     local version, name, checksum, applied_at =
