@@ -199,8 +199,20 @@ static int replay(struct sqlite_connection *connection, struct convstore_call *c
   return CONVSTORE_OK;
 }
 
+/* Nothing to append is no write, but the conversation must be there. */
+static int append_nothing(struct sqlite_connection *connection, struct convstore_call *call)
+{
+  struct sqlite_live live;
+  sqlite3_stmt *found;
+  int status = sqlite_find_live(&live, &found, connection, call);
+  sqlite3_reset(found);
+  if (status == CONVSTORE_OK) report(call->result, &live);
+  return status;
+}
+
 int sqlite_append(struct sqlite_connection *connection, struct convstore_call *call)
 {
+  if (call->request->n_messages == 0) return append_nothing(connection, call);
   int status = sqlite_write(connection, call, append_body);
   if (status == CONVSTORE_OK) {
     call->result->messages = call->request->messages;
