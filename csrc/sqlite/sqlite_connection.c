@@ -57,7 +57,8 @@ static int fail_cantopen(struct sqlite_connection *connection, convstore_error *
 
 static int fail_io(struct sqlite_connection *connection, int extended, convstore_error *err)
 {
-  int reason = sqlite3_system_errno(connection->db);
+  /* A commit that fails leaves SQLite's own record of errno empty; errno itself is still that of the failed call. */
+  int reason = sqlite3_system_errno(connection->db) != 0 ? sqlite3_system_errno(connection->db) : errno;
   if (extended == SQLITE_IOERR_NOMEM) return sqlite_no_memory(err);
   if (extended == SQLITE_IOERR_CORRUPTFS)
     return convstore_fail(err, CONVSTORE_E_CORRUPT, "the file system under \"%s\" is damaged; restore a backup",
