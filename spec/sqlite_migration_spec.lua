@@ -122,10 +122,10 @@ describe("migrations of a file #sqlite", function()
     end)
 
     it("a file whose list of migrations was edited", function()
-      for _, edit in ipairs({ "SET checksum = '0000000000000000'", "SET name = 'other'",
-        "SET checksum = ''" }) do
+      for _, edit in ipairs({ "SET checksum = '0000000000000000'", "SET name = 'other'", "SET checksum = ''",
+        "SET version = 2", "SET version = 0", "SET version = -1" }) do
         local database = filled()
-        database:sql("UPDATE convstore_migrations " .. edit .. " WHERE version = 1;")
+        database:sql("UPDATE convstore_migrations " .. edit .. ";")
         refused(database)
         local store = database:open({ migrate = false })
         check.fails("schema", nil, store:user("alice"):conversation("k"))

@@ -143,7 +143,7 @@ for _, backend in ipairs(backends) do
           "accounts(id)x",
           "accounts(id)(id)", "accounts(id); DROP TABLE accounts; --", "accounts(id, name)",
           "accounts(id) --", "acc\0ounts(id)",
-          "accounts(\"id\"); --" }) do
+          ("a"):rep(1000) .. "(id)", "accounts(" .. ("a"):rep(1000) .. ")", "accounts(\"id\"); --" }) do
           check.fails("invalid", "users", database:try_open({ users = users }))
         end
         assert.equal(before, database:dump())
