@@ -221,8 +221,7 @@ for _, backend in ipairs(backends) do
       check.fails("invalid", "tool_call_id", chat:append("user", {
         { type = "text", text = "x" }, { type = "tool_result", tool_use_id = "1" } }))
       for _, parts in ipairs({ { "text" }, { {} }, { { text = "x" } }, { { type = 5 } }, { 5 },
-        { { { type = "text" } } },
-        { type = "text", text = "x" } }) do
+        { { { type = "text" } } }, { type = "text", text = "x" } }) do
         check.fails("invalid", "content", chat:append("user", parts))
       end
       assert.same({}, assert(chat:history()))
@@ -241,8 +240,8 @@ for _, backend in ipairs(backends) do
     it("refuses attachments that are none", function()
       local chat = fresh()
       for _, attachments in ipairs({ { "a.png" }, { { url = 5 } }, { { name = {} } },
-        { { mime_type = true } }, { { sha256 = 1 } },
-        { { size = "5" } }, { { size = 1.5 } }, { { size = -1 } }, { url = "x" }, { { url = "x" }, 5 } }) do
+        { { mime_type = true } }, { { sha256 = 1 } }, { { size = "5" } }, { { size = 1.5 } },
+        { { size = -1 } }, { url = "x" }, { { url = "x" }, 5 } }) do
         check.fails("invalid", "attachments", chat:append("user", "x", { attachments = attachments }))
       end
       assert.same({}, assert(chat:history()))
