@@ -162,8 +162,8 @@ local function add(name, parameter, kind, call)
 end
 
 for option, kind in pairs({
-  migrate = "boolean", readonly = "boolean", durability = "order", text = "order", max_content_bytes = "limit",
-  count_tokens = "fn",
+  migrate = "boolean", readonly = "boolean", durability = "order", text = "order",
+  max_content_bytes = "limit", count_tokens = "fn",
 }) do
   add("convstore.open", option, kind, function(_, v)
     return convstore.open(":memory:", { [option] = v })

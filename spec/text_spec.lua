@@ -111,6 +111,13 @@ for _, backend in ipairs(backends) do
       assert.is_nil(assert(chat:refresh()).title)
     end)
 
+    it("that is refused is shown where it is bad", function()
+      local chat = fresh()
+      check.fails("invalid", "byte 4 ", chat:append("user", "abc\255def"))
+      check.fails("invalid", "byte 1 ", chat:append("user", "\0"))
+      check.fails("invalid", "byte 100003 ", chat:append("user", ("x"):rep(100000) .. "é\xC3"))
+    end)
+
     it("is mended where the store was told to", function()
       local chat, alice = fresh({ text = "replace" })
       assert.equal("\u{FFFD}\u{FFFD}", replaced("\xE2\x82"))
