@@ -57,10 +57,10 @@ void convstore__lua_roll_back(struct store *store, int depth) {
 }
 
 /*
- * Whether the running coroutine may call: no transaction is open, or it is its own. The owner is held weakly: a
- * coroutine that was dropped in mid-transaction must be collected for the transaction to end. An address would
- * not do, since a new coroutine may lie where a collected one was. An owner that is gone leaves nobody to end the
- * transaction where its finalizer failed for want of memory: then it ends here.
+ * Whether the running coroutine may call: no transaction is open, or it is its own. The owner is held
+ * weakly: a coroutine that was dropped in mid-transaction must be collected for the transaction to end. An
+ * address would not do, since a new coroutine may lie where a collected one was. An owner that is gone
+ * leaves nobody to end the transaction where its finalizer failed for want of memory: then it ends here.
  */
 static bool may_call(lua_State *L, struct store *store) {
   lua_State *owner;
