@@ -76,7 +76,7 @@ static int insert_message(struct sqlite_connection *connection, struct convstore
     return sqlite_fail(connection, call->err);
   int status = CONVSTORE_OK;
   int code = sqlite3_step(statement);
-  if (code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY)
+  if (code == SQLITE_CONSTRAINT_UNIQUE) /* the id; a seq that is taken already is another matter: last_seq is wrong */
     status = APPEND_STORED;
   else if (code != SQLITE_DONE)
     status = sqlite_fail(connection, call->err);

@@ -2,6 +2,7 @@
  * The SQLite backend: the seam's five functions, and the table from operations to the functions that do them.
  * It blocks: a call runs to its end in `start`, on whatever thread that is.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,9 +20,10 @@ static int open_connection(struct sqlite_connection *connection, struct convstor
 
 static int begin(struct sqlite_connection *connection, struct convstore_call *call)
 {
-  if (call->depth > 0) return sqlite_run(connection, SQLITE_STMT_SAVEPOINT, call->err);
+  if (call->depth > 0) return sqlite_begin(connection, SQLITE_STMT_SAVEPOINT, true, call->err);
   /* With the write lock from the start, a transaction that read first cannot fail at its first write. */
-  return sqlite_run(connection, connection->options.readonly ? SQLITE_STMT_BEGIN_READ : SQLITE_STMT_BEGIN, call->err);
+  return sqlite_begin(connection, connection->options.readonly ? SQLITE_STMT_BEGIN_READ : SQLITE_STMT_BEGIN, false,
+                      call->err);
 }
 
 static int commit(struct sqlite_connection *connection, struct convstore_call *call)
@@ -67,6 +69,12 @@ static int start(struct convstore_connection *base, struct convstore_call *call)
 {
   struct sqlite_connection *connection = (struct sqlite_connection *)base;
   connection->deadline_ms = call->deadline_ms;
+  errno = 0; /* see fail_io() in sqlite_connection.c */
+  /* A rollback that failed, for want of memory, has left its transaction open: no later call may become part of it. */
+  if (call->depth == 0 && connection->db != NULL && !sqlite3_get_autocommit(connection->db)) {
+    sqlite_undo(connection, false);
+    if (!sqlite3_get_autocommit(connection->db)) return sqlite_no_memory(call->err);
+  }
   int status = operations[call->request->operation](connection, call);
   /* Disk full, an I/O error or no memory may have made SQLite undo the caller's whole transaction. */
   if (call->depth > 0 && sqlite3_get_autocommit(connection->db) && call->request->operation != CONVSTORE_COMMIT &&

@@ -57,8 +57,10 @@ static int fail_cantopen(struct sqlite_connection *connection, convstore_error *
 
 static int fail_io(struct sqlite_connection *connection, int extended, convstore_error *err)
 {
-  /* A commit that fails leaves SQLite's own record of errno empty; errno itself is still that of the failed call. */
-  int reason = sqlite3_system_errno(connection->db) != 0 ? sqlite3_system_errno(connection->db) : errno;
+  int reason = sqlite3_system_errno(connection->db);
+  /* A commit that fails leaves SQLite's own record of errno empty. Then errno itself is asked, but only for what says
+   * why a write fails: SQLite also looks for files that are not there, and need not be. */
+  if (reason == 0 && (errno == EDQUOT || errno == EFBIG || errno == ENOSPC || errno == EROFS)) reason = errno;
   if (extended == SQLITE_IOERR_NOMEM) return sqlite_no_memory(err);
   if (extended == SQLITE_IOERR_CORRUPTFS)
     return convstore_fail(err, CONVSTORE_E_CORRUPT, "the file system under \"%s\" is damaged; restore a backup",
@@ -72,6 +74,39 @@ static int fail_io(struct sqlite_connection *connection, int extended, convstore
                           strerror(reason));
   return convstore_fail(err, CONVSTORE_E_UNAVAILABLE, "reading or writing \"%s\" failed: %s (%s); check the disk",
                         connection->path, sqlite3_errmsg(connection->db), reason != 0 ? strerror(reason) : "no reason");
+}
+
+/*
+ * The core has checked what is written, so a rule that is broken is about rows that were there before: counters, mostly.
+ * But for JSON: without memory to parse it, SQLite 3.40 takes it for malformed.
+ */
+static int fail_constraint(struct sqlite_connection *connection, int extended, convstore_error *err)
+{
+  static const char *const json_checks[] = {"metadata_check", "parts_check", "tool_calls_check", "attachments_check"};
+  const char *why = sqlite3_errmsg(connection->db);
+  switch (extended) {
+    case SQLITE_CONSTRAINT_CHECK:
+      for (size_t i = 0; i < sizeof json_checks / sizeof *json_checks; i++)
+        if (strstr(why, json_checks[i]) != NULL) return sqlite_no_memory(err);
+      /* fall through */
+    case SQLITE_CONSTRAINT_DATATYPE:
+    case SQLITE_CONSTRAINT_NOTNULL:
+    case SQLITE_CONSTRAINT_PRIMARYKEY:
+      return convstore_fail(err, CONVSTORE_E_CORRUPT, "what \"%s\" holds breaks its own rules (%s); restore a backup",
+                            connection->path, why);
+    default: /* a trigger of the host's, perhaps */
+      return convstore_fail(err, CONVSTORE_E_INVALID, "a rule of the database refused this: %s", why);
+  }
+}
+
+/* Whether SQLite speaks of tables that are not as our migrations made them. */
+static bool is_lost_table(const char *why)
+{
+  static const char *const phrases[] = {"no such table", "no such column", "has no column named", "because it is a view",
+                                        "use DROP VIEW"};
+  for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++)
+    if (strstr(why, phrases[i]) != NULL) return true;
+  return false;
 }
 
 int sqlite_fail(struct sqlite_connection *connection, convstore_error *err)
@@ -119,10 +154,10 @@ int sqlite_fail(struct sqlite_connection *connection, convstore_error *err)
       status = convstore_fail(err, CONVSTORE_E_TOO_LARGE, "a value is larger than SQLite takes; shorten it");
       break;
     case SQLITE_CONSTRAINT:
-      status = convstore_fail(err, CONVSTORE_E_INVALID, "a rule of the database refused this: %s", sqlite3_errmsg(db));
+      status = fail_constraint(connection, extended, err);
       break;
     case SQLITE_ERROR:
-      if (strstr(sqlite3_errmsg(db), "no such table") != NULL || strstr(sqlite3_errmsg(db), "no such column") != NULL) {
+      if (is_lost_table(sqlite3_errmsg(db))) {
         status = convstore_fail(err, CONVSTORE_E_SCHEMA, "\"%s\" has lost its convstore tables (%s); call store:migrate()",
                                 path, sqlite3_errmsg(db));
         break;
@@ -308,10 +343,18 @@ void sqlite_undo(struct sqlite_connection *connection, bool nested)
   }
 }
 
+int sqlite_begin(struct sqlite_connection *connection, enum sqlite_stmt id, bool nested, convstore_error *err)
+{
+  static const enum sqlite_stmt undo[] = {SQLITE_STMT_ROLLBACK, SQLITE_STMT_ROLLBACK_TO, SQLITE_STMT_RELEASE};
+  for (size_t i = nested ? 1 : 0; i < (nested ? 3 : 1); i++)
+    if (sqlite_statement(connection, (int)undo[i], err) == NULL) return err->status;
+  return sqlite_run(connection, id, err);
+}
+
 int sqlite_write(struct sqlite_connection *connection, struct convstore_call *call, sqlite_body *body)
 {
   bool nested = call->depth > 0;
-  int status = sqlite_run(connection, nested ? SQLITE_STMT_SAVEPOINT : SQLITE_STMT_BEGIN, call->err);
+  int status = sqlite_begin(connection, nested ? SQLITE_STMT_SAVEPOINT : SQLITE_STMT_BEGIN, nested, call->err);
   if (status != CONVSTORE_OK) return status;
   status = body(connection, call);
   if (status == CONVSTORE_OK) {

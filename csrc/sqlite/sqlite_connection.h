@@ -60,6 +60,10 @@ int sqlite_read_text(convstore_text *out, sqlite3_stmt *statement, int column, s
 int sqlite_read_id(char out[CONVSTORE_ID_SIZE], sqlite3_stmt *statement, int column, struct convstore_call *call);
 int64_t sqlite_read_optional(sqlite3_stmt *statement, int column);
 
+/* Runs the statement that begins a transaction or, where it is nested, a savepoint, once what undoes it is prepared: that
+ * must need no memory when the time comes. */
+int sqlite_begin(struct sqlite_connection *connection, enum sqlite_stmt id, bool nested, convstore_error *err);
+
 /* Undoes a transaction, or, where it is nested, to its savepoint. Never fails: what cannot be undone alone takes the
  * caller's whole transaction with it, and the connection says `lost`. */
 void sqlite_undo(struct sqlite_connection *connection, bool nested);

@@ -225,8 +225,10 @@ static int update_body(struct sqlite_connection *connection, struct convstore_ca
   int status = step_conversation(&found, &constraint, connection, call, statement);
   if (status != CONVSTORE_OK) return status;
   if (constraint == SQLITE_CONSTRAINT_UNIQUE) return fail_key_taken(call);
-  if (constraint != 0) return sqlite_fail(connection, call->err);
+  if (constraint != 0)
+    return sqlite_fail_merge(connection, call, new->metadata, sqlite_fail(connection, call->err));
   if (!found) return sqlite_fail_no_conversation(call);
+  if (!request->merge || !(request->changes & CONVSTORE_CHANGE_METADATA)) return CONVSTORE_OK;
   return sqlite_check_merged(connection, call, call->result->conversation.metadata);
 }
 

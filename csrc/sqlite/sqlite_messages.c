@@ -3,6 +3,9 @@
 
 #include "sqlite_operations.h"
 
+/* Counters that no conversation reaches, and that leave room for every sum: a stored one beyond is damage. */
+#define MAX_COUNTER (INT64_C(1) << 53)
+
 int sqlite_find_live(struct sqlite_live *out, sqlite3_stmt **statement, struct sqlite_connection *connection,
                      struct convstore_call *call)
 {
@@ -17,9 +20,13 @@ int sqlite_find_live(struct sqlite_live *out, sqlite3_stmt **statement, struct s
   out->pinned_token_count = sqlite3_column_int64(*statement, 2);
   out->updated_at_ms = sqlite3_column_int64(*statement, 3);
   out->archived = sqlite3_column_type(*statement, 5) != SQLITE_NULL;
+  if (out->last_seq < 0 || out->last_seq > MAX_COUNTER || out->token_count > MAX_COUNTER ||
+      out->pinned_token_count < 0 || out->pinned_token_count > out->token_count)
+    return convstore_fail(call->err, CONVSTORE_E_CORRUPT, "conversation %s has impossible counters; restore a backup",
+                          call->request->conversation_id);
   convstore_text mark = {(const char *)sqlite3_column_text(*statement, 4), 0};
-  if (mark.data == NULL) return sqlite_no_memory(call->err);
-  mark.size = strlen(mark.data);
+  if (mark.data == NULL && sqlite3_column_type(*statement, 4) != SQLITE_NULL) return sqlite_no_memory(call->err);
+  mark.size = mark.data != NULL ? strlen(mark.data) : 0;
   if (convstore_mark_parse(&out->mark, mark, NULL) == CONVSTORE_OK) return CONVSTORE_OK;
   return convstore_fail(call->err, CONVSTORE_E_CORRUPT, "conversation %s has an unknown status; restore a backup",
                         call->request->conversation_id);
@@ -38,9 +45,12 @@ int sqlite_read_message(convstore_message *out, sqlite3_stmt *row, struct convst
   out->seq = sqlite3_column_int64(row, 0);
   int status = sqlite_read_id(out->id, row, 1, call);
   if (status != CONVSTORE_OK) return status;
+  if (out->id[0] == '\0')
+    return convstore_fail(call->err, CONVSTORE_E_CORRUPT, "message %lld has no id; restore a backup",
+                          (long long)out->seq);
 
   convstore_text role = {(const char *)sqlite3_column_text(row, 2), (size_t)sqlite3_column_bytes(row, 2)};
-  if (role.data == NULL) return sqlite_no_memory(call->err);
+  if (role.data == NULL && sqlite3_column_type(row, 2) != SQLITE_NULL) return sqlite_no_memory(call->err);
   if (convstore_role_parse(&out->role, role, NULL) != CONVSTORE_OK) return fail_role(call, out->seq);
 
   for (int i = 0; i < (int)(sizeof texts / sizeof *texts); i++) {
@@ -137,6 +147,9 @@ static sqlite3_stmt *bind_range(struct sqlite_connection *connection, const stru
   return NULL;
 }
 
+/* What is allocated at once for a range: about 200 MB, of which only what is used becomes real. */
+#define MAX_FIRST_ROWS 1000000
+
 /* Messages as they are read: an array in the result's arena that grows by doubling. */
 struct rows {
   convstore_message *messages;
@@ -199,12 +212,13 @@ static void reverse(convstore_message *messages, size_t n)
   }
 }
 
-/* How many rows the range can hold at most: seqs have no gaps. */
+/* How many rows the range can hold at most: seqs have no gaps. Longer ones grow: last_seq may be wrong. */
 static size_t most_rows(const convstore_request *request, int64_t last_seq)
 {
   int64_t last = request->before <= last_seq ? request->before - 1 : last_seq;
   int64_t n = last - request->after;
   if (request->limit != CONVSTORE_ABSENT && request->limit < n) n = request->limit;
+  if (n > MAX_FIRST_ROWS) n = MAX_FIRST_ROWS;
   return n > 0 ? (size_t)n : 0;
 }
 
@@ -273,6 +287,15 @@ int sqlite_check_merged(struct sqlite_connection *connection, struct convstore_c
                         metadata.size, (long long)connection->options.max_content_bytes);
 }
 
+int sqlite_fail_merge(struct sqlite_connection *connection, struct convstore_call *call, convstore_text metadata,
+                      int status)
+{
+  int64_t most = connection->options.max_content_bytes + (int64_t)metadata.size;
+  if (call->err->native != SQLITE_CONSTRAINT_CHECK || most <= CONVSTORE_MAX_CONTENT) return status;
+  return convstore_fail(call->err, CONVSTORE_E_TOO_LARGE, "metadata has more than %d bytes when merged",
+                        CONVSTORE_MAX_CONTENT);
+}
+
 /* Locks the conversation by writing its time, and says where its messages lie. */
 static int touch(bool *archived, struct sqlite_connection *connection, struct convstore_call *call)
 {
@@ -307,7 +330,8 @@ static int annotate_body(struct sqlite_connection *connection, struct convstore_
       sqlite3_bind_int64(statement, 5, call->now_ms) != SQLITE_OK)
     return sqlite_fail(connection, call->err);
   status = step_message(connection, call, statement);
-  return status != CONVSTORE_OK ? status : sqlite_check_merged(connection, call, call->result->messages->metadata);
+  if (status != CONVSTORE_OK) return sqlite_fail_merge(connection, call, call->request->metadata, status);
+  return sqlite_check_merged(connection, call, call->result->messages->metadata);
 }
 
 int sqlite_annotate(struct sqlite_connection *connection, struct convstore_call *call)

@@ -59,5 +59,9 @@ int sqlite_read_message(convstore_message *out, sqlite3_stmt *row, struct convst
 
 /* Metadata that the database merged may have grown over the limit. E_TOO_LARGE. */
 int sqlite_check_merged(struct sqlite_connection *connection, struct convstore_call *call, convstore_text metadata);
+/* The status of a merge of `metadata` that failed with `status`: E_TOO_LARGE where the column's own limit may have
+ * refused it. */
+int sqlite_fail_merge(struct sqlite_connection *connection, struct convstore_call *call, convstore_text metadata,
+                      int status);
 
 #endif

@@ -93,7 +93,8 @@ static int read_row(struct convstore_migration_applied *out, sqlite3_stmt *row,
   const char *name = (const char *)sqlite3_column_text(row, 1);
   const char *checksum = (const char *)sqlite3_column_text(row, 2);
   if (name == NULL || checksum == NULL) return sqlite_no_memory(err);
-  out->version = sqlite3_column_int(row, 0);
+  int64_t version = sqlite3_column_int64(row, 0);
+  out->version = version >= 0 && version <= INT32_MAX ? (int)version : -1; /* no version of ours */
   (void)sqlite3_snprintf(sizeof out->name, out->name, "%s", name);
   (void)sqlite3_snprintf(sizeof out->checksum, out->checksum, "%s", checksum);
   out->applied_at_ms = sqlite3_column_int64(row, 3);
