@@ -65,12 +65,13 @@ extern const struct convstore_backend fake_backend;
 /* Forgets everything; closes and makes the pipe. */
 void fake_reset(void);
 /* Adds an answer. */
-void fake_answer(struct fake_answer answer);
+void fake_answer(struct fake_answer given);
 /* Gives the pipe something to read. */
 void fake_make_ready(void);
 /* The last record, of whichever event. */
 const struct fake_record *fake_last(void);
-/* Opens a store on the fake, with a schema that is up to date, and forgets that. NULL after a failed check. */
+/* Opens a store on the fake, with a schema that is up to date, and forgets that. NULL after a failed check.
+ * */
 convstore *fake_open(const convstore_options *options);
 
 #endif
