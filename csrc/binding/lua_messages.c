@@ -168,7 +168,7 @@ static int l_append(lua_State *L) {
   } else {
     read_arguments(&args, &draft);
   }
-  if (args.err.status != CONVSTORE_OK) return convstore__lua_fail(L, &args.err);
+  if (args.err.status != CONVSTORE_OK) return convstore__lua_fail_with_id(L, &args.err, draft.message.id);
   if (must_count(conversation, &draft.message)) {
     if (is_table) {
       lua_pushvalue(L, 2);
@@ -277,7 +277,8 @@ static int l_append_many(lua_State *L) {
   request.messages = lua_newuserdatauv(L, request.n_messages * sizeof *request.messages, 0);
   lua_createtable(L, (int)request.n_messages, 0);
   read_messages(&args, request.messages, request.n_messages, lua_gettop(L), &request.expect);
-  if (args.err.status != CONVSTORE_OK) return convstore__lua_fail(L, &args.err);
+  if (args.err.status != CONVSTORE_OK)
+    return fail_with_ids(L, &args.err, request.messages, request.n_messages);
   for (size_t i = 0; i < request.n_messages; i++) {
     if (must_count(conversation, &request.messages[i])) {
       lua_rawgeti(L, 2, (lua_Integer)i + 1);

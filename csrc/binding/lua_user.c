@@ -48,7 +48,8 @@ static int l_conversation(lua_State *L) {
   request.user_id = (convstore_text){user->id, user->n_id};
   request.conversation.key = convstore__lua_check_text(L, 2);
   convstore__lua_read_optional(&args, conversation_fields, &request);
-  if (args.err.status != CONVSTORE_OK) return convstore__lua_fail(L, &args.err);
+  if (args.err.status != CONVSTORE_OK)
+    return convstore__lua_fail_with_id(L, &args.err, request.conversation.id);
   return run_for_handle(L, user, &request);
 }
 
@@ -61,7 +62,8 @@ static int l_create(lua_State *L) {
   request.operation = CONVSTORE_CREATE;
   request.user_id = (convstore_text){user->id, user->n_id};
   convstore__lua_read_optional(&args, create_fields, &request);
-  if (args.err.status != CONVSTORE_OK) return convstore__lua_fail(L, &args.err);
+  if (args.err.status != CONVSTORE_OK)
+    return convstore__lua_fail_with_id(L, &args.err, request.conversation.id);
   return run_for_handle(L, user, &request);
 }
 
