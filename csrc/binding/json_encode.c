@@ -1,9 +1,9 @@
 /*
  * Lua tables to JSON text; see json.h.
  *
- * Whatever allocates may run a finalizer, and a finalizer may change the table being walked. So nothing read from
- * a table is trusted to stay there: a key's bytes are used only while the key is anchored, and an array's length
- * only as a hope.
+ * Whatever allocates may run a finalizer, and a finalizer may change the table being walked. So nothing
+ * read from a table is trusted to stay there: a key's bytes are used only while the key is anchored, and an
+ * array's length only as a hope.
  */
 #include <float.h>
 #include <math.h>
@@ -17,8 +17,8 @@
 
 /*
  * The text so far. It starts in `local`, and moves into userdata of doubling size at stack index `box`;
- * luaL_Buffer would not do, since it wants the top of the stack for itself. After the first failure nothing is
- * added any more, so that writers need not look at each step.
+ * luaL_Buffer would not do, since it wants the top of the stack for itself. After the first failure nothing
+ * is added any more, so that writers need not look at each step.
  */
 struct encoder {
   lua_State *L;
@@ -145,7 +145,10 @@ static void put_float(struct encoder *e, lua_Number value) {
   }
   int n = shortest_digits(digits, &exponent, fabs(value));
   if (signbit(value)) plain[size++] = '-';
-  /* One digit for each power of ten, from the first that matters or 1 down to the last that matters or 1/10. */
+  /*
+   * One digit for each power of ten, from the first that matters or 1 down to the last that matters or
+   * 1/10.
+   */
   for (int power = exponent > 0 ? exponent : 0; power >= exponent - n + 1 || power >= -1; power--) {
     int i = exponent - power;
     if (power == -1) plain[size++] = '.';
@@ -203,9 +206,7 @@ static convstore_text *sorted_keys(lua_State *L, size_t n, convstore_text few[FE
       lua_rawseti(L, anchor, (lua_Integer)i);
     }
   }
-  if (i < n) {
-    luaL_error(L, "a table was changed while it was being encoded");
-  }
+  if (i < n) luaL_error(L, "a table was changed while it was being encoded");
   qsort(keys, n, sizeof *keys, compare_keys);
   return keys;
 }

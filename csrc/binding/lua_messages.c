@@ -60,9 +60,7 @@ static bool set_content(struct arguments *args, struct draft *draft) {
 }
 
 static void take_content(struct arguments *args, const struct field *field, void *slot) {
-  if (!set_content(args, slot)) {
-    convstore__lua_type_error(args, field, "string or table");
-  }
+  if (!set_content(args, slot)) convstore__lua_type_error(args, field, "string or table");
 }
 
 static void take_array(struct arguments *args, const struct field *field, void *slot) {
@@ -102,14 +100,10 @@ static void read_message(struct arguments *args, int index, struct draft *draft)
 /* Reads append's arguments 2 to 4 as one message. */
 static void read_arguments(struct arguments *args, struct draft *draft) {
   lua_State *L = args->L;
-  if (lua_type(L, 2) != LUA_TSTRING) {
-    luaL_typeerror(L, 2, "string or table");
-  }
+  if (lua_type(L, 2) != LUA_TSTRING) luaL_typeerror(L, 2, "string or table");
   set_role(args, draft, convstore__lua_text(L, 2));
   lua_pushvalue(L, 3);
-  if (!set_content(args, draft)) {
-    luaL_typeerror(L, 3, "string or table");
-  }
+  if (!set_content(args, draft)) luaL_typeerror(L, 3, "string or table");
   args->arg = 4;
   convstore__lua_read_optional(args, further_fields, draft);
 }
@@ -164,6 +158,7 @@ static int l_append(lua_State *L) {
   bool is_table = lua_istable(L, 2);
   lua_settop(L, 4);
   if (is_table) {
+    if (!lua_isnil(L, 3)) luaL_argerror(L, 3, "nothing may follow a message");
     read_message(&args, 2, &draft);
   } else {
     read_arguments(&args, &draft);
@@ -205,9 +200,7 @@ static size_t check_messages(lua_State *L) {
     lua_pop(L, 1);
     n++;
   }
-  if (n != length) {
-    luaL_argerror(L, 2, "array of messages expected");
-  }
+  if (n != length) luaL_argerror(L, 2, "array of messages expected");
   return n;
 }
 
