@@ -225,7 +225,7 @@ static bool read_string(struct reader *reader, convstore_text *text, char **owne
     }
     if (*c == '\\') {
       escaped = true;
-      c++; /* what follows is no closing quote */
+      if (c + 1 < reader->end) c++; /* what follows is no closing quote */
     }
   }
   if (c >= reader->end) {

@@ -20,10 +20,9 @@ static int open_connection(struct sqlite_connection *connection, struct convstor
 
 static int begin(struct sqlite_connection *connection, struct convstore_call *call)
 {
-  if (call->depth > 0) return sqlite_begin(connection, SQLITE_STMT_SAVEPOINT, true, call->err);
+  if (call->depth > 0) return sqlite_begin(connection, call, SQLITE_STMT_SAVEPOINT, true);
   /* With the write lock from the start, a transaction that read first cannot fail at its first write. */
-  return sqlite_begin(connection, connection->options.readonly ? SQLITE_STMT_BEGIN_READ : SQLITE_STMT_BEGIN, false,
-                      call->err);
+  return sqlite_begin(connection, call, connection->options.readonly ? SQLITE_STMT_BEGIN_READ : SQLITE_STMT_BEGIN, false);
 }
 
 static int commit(struct sqlite_connection *connection, struct convstore_call *call)
@@ -65,6 +64,12 @@ static sqlite_operation *const operations[CONVSTORE_OPERATIONS] = {
     [CONVSTORE_MIGRATE] = sqlite_migrate,
 };
 
+static bool is_read(convstore_operation operation)
+{
+  return operation == CONVSTORE_CONVERSATION || operation == CONVSTORE_GET || operation == CONVSTORE_MESSAGE ||
+         operation == CONVSTORE_HISTORY || operation == CONVSTORE_BOUNDS;
+}
+
 static int start(struct convstore_connection *base, struct convstore_call *call)
 {
   struct sqlite_connection *connection = (struct sqlite_connection *)base;
@@ -75,7 +80,10 @@ static int start(struct convstore_connection *base, struct convstore_call *call)
     sqlite_undo(connection, false);
     if (!sqlite3_get_autocommit(connection->db)) return sqlite_no_memory(call->err);
   }
-  int status = operations[call->request->operation](connection, call);
+  int status = CONVSTORE_OK;
+  /* Writes look at the schema under their lock. */
+  if (call->depth == 0 && is_read(call->request->operation)) status = sqlite_check_schema(connection, call);
+  if (status == CONVSTORE_OK) status = operations[call->request->operation](connection, call);
   /* Disk full, an I/O error or no memory may have made SQLite undo the caller's whole transaction. */
   if (call->depth > 0 && sqlite3_get_autocommit(connection->db) && call->request->operation != CONVSTORE_COMMIT &&
       call->request->operation != CONVSTORE_ROLLBACK)

@@ -2,7 +2,7 @@
  * The connection: what is the same for every operation. See sqlite_connection.h.
  * It holds no statement open between calls, so nothing outlives a call but the prepared statements themselves.
  */
-#include "sqlite_connection.h"
+#include "sqlite_operations.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -99,9 +99,10 @@ static int fail_constraint(struct sqlite_connection *connection, int extended, c
   }
 }
 
-/* Whether SQLite speaks of tables that are not as our migrations made them. */
+/* Whether SQLite speaks of tables of ours that are not as our migrations made them. */
 static bool is_lost_table(const char *why)
 {
+  if (strstr(why, "no such table") != NULL && strstr(why, "convstore_") == NULL) return false;
   static const char *const phrases[] = {"no such table", "no such column", "has no column named", "because it is a view",
                                         "use DROP VIEW"};
   for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++)
@@ -164,6 +165,12 @@ int sqlite_fail(struct sqlite_connection *connection, convstore_error *err)
       }
       if (strstr(sqlite3_errmsg(db), "malformed JSON") != NULL) {
         status = convstore_fail(err, CONVSTORE_E_CORRUPT, "\"%s\" holds broken JSON; restore a backup", path);
+        break;
+      }
+      if (strstr(sqlite3_errmsg(db), "foreign key mismatch") != NULL || strstr(sqlite3_errmsg(db), "no such table") != NULL) {
+        status = convstore_fail(err, CONVSTORE_E_INVALID,
+                                "the table that `users` named is gone, or its column is no key any more (%s); mend it",
+                                sqlite3_errmsg(db));
         break;
       }
       /* "table x already exists", "there is already a table named x" */
@@ -343,18 +350,22 @@ void sqlite_undo(struct sqlite_connection *connection, bool nested)
   }
 }
 
-int sqlite_begin(struct sqlite_connection *connection, enum sqlite_stmt id, bool nested, convstore_error *err)
+int sqlite_begin(struct sqlite_connection *connection, struct convstore_call *call, enum sqlite_stmt id, bool nested)
 {
   static const enum sqlite_stmt undo[] = {SQLITE_STMT_ROLLBACK, SQLITE_STMT_ROLLBACK_TO, SQLITE_STMT_RELEASE};
   for (size_t i = nested ? 1 : 0; i < (nested ? 3 : 1); i++)
-    if (sqlite_statement(connection, (int)undo[i], err) == NULL) return err->status;
-  return sqlite_run(connection, id, err);
+    if (sqlite_statement(connection, (int)undo[i], call->err) == NULL) return call->err->status;
+  int status = sqlite_run(connection, id, call->err);
+  if (status != CONVSTORE_OK || nested || call->request->operation >= CONVSTORE_SCHEMA_VERSION) return status;
+  status = sqlite_check_schema(connection, call);
+  if (status != CONVSTORE_OK) sqlite_undo(connection, false);
+  return status;
 }
 
 int sqlite_write(struct sqlite_connection *connection, struct convstore_call *call, sqlite_body *body)
 {
   bool nested = call->depth > 0;
-  int status = sqlite_begin(connection, nested ? SQLITE_STMT_SAVEPOINT : SQLITE_STMT_BEGIN, nested, call->err);
+  int status = sqlite_begin(connection, call, nested ? SQLITE_STMT_SAVEPOINT : SQLITE_STMT_BEGIN, nested);
   if (status != CONVSTORE_OK) return status;
   status = body(connection, call);
   if (status == CONVSTORE_OK) {

@@ -18,6 +18,7 @@ struct sqlite_connection {
   char *path;
   char users[CONVSTORE_USERS_SIZE]; /* the option as SQL, or "" */
   convstore_options options;
+  int64_t schema_cookie; /* SQLite's, when base.schema_version was learnt */
   int64_t deadline_ms; /* of the call under way: until when the busy handler waits */
   sqlite3_stmt *statements[SQLITE_STMTS]; /* prepared on first use */
 };
@@ -31,7 +32,7 @@ int sqlite_use_wal(struct sqlite_connection *connection, convstore_error *err);
 /* Finalizes every cached statement: before DDL and before closing. */
 void sqlite_forget_statements(struct sqlite_connection *connection);
 
-/* A cached statement, reset and ready to bind. NULL: err says why. */
+/* A cached statement, ready to bind: whoever steps it resets it. NULL: err says why. */
 sqlite3_stmt *sqlite_statement(struct sqlite_connection *connection, int id, convstore_error *err);
 
 /* Steps a statement without rows to its end and resets it. */
@@ -60,9 +61,11 @@ int sqlite_read_text(convstore_text *out, sqlite3_stmt *statement, int column, s
 int sqlite_read_id(char out[CONVSTORE_ID_SIZE], sqlite3_stmt *statement, int column, struct convstore_call *call);
 int64_t sqlite_read_optional(sqlite3_stmt *statement, int column);
 
-/* Runs the statement that begins a transaction or, where it is nested, a savepoint, once what undoes it is prepared: that
- * must need no memory when the time comes. */
-int sqlite_begin(struct sqlite_connection *connection, enum sqlite_stmt id, bool nested, convstore_error *err);
+/*
+ * Runs the statement that begins a transaction or, where it is nested, a savepoint, once what undoes it is prepared: that
+ * must need no memory when the time comes. A transaction on data then looks whether the schema still is what it was.
+ */
+int sqlite_begin(struct sqlite_connection *connection, struct convstore_call *call, enum sqlite_stmt id, bool nested);
 
 /* Undoes a transaction, or, where it is nested, to its savepoint. Never fails: what cannot be undone alone takes the
  * caller's whole transaction with it, and the connection says `lost`. */

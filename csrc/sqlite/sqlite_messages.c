@@ -256,24 +256,46 @@ done:
   return status;
 }
 
+/* Without a filter the bounds follow from the last seq: there are no gaps. */
+static void compute_bounds(convstore_result *result, const convstore_request *request, int64_t last_seq)
+{
+  int64_t first = request->after + 1;
+  int64_t last = request->before <= last_seq ? request->before - 1 : last_seq;
+  if (request->after >= last) return;
+  if (request->limit != CONVSTORE_ABSENT && request->limit < last - first + 1) {
+    if (request->from_end)
+      first = last - request->limit + 1;
+    else
+      last = first + request->limit - 1;
+  }
+  result->first_seq = first;
+  result->last_seq = last;
+}
+
+static int read_bounds(struct sqlite_connection *connection, struct convstore_call *call, bool archived)
+{
+  int status = CONVSTORE_OK;
+  sqlite3_stmt *statement = bind_range(connection, call, SQLITE_STMT_BOUNDS, archived, call->request->from_end);
+  if (statement == NULL) return call->err->status;
+  if (sqlite3_step(statement) == SQLITE_ROW) {
+    call->result->first_seq = sqlite3_column_int64(statement, 0);
+    call->result->last_seq = sqlite3_column_int64(statement, 1);
+  } else {
+    status = sqlite_fail(connection, call->err);
+  }
+  sqlite3_reset(statement);
+  return status;
+}
+
 int sqlite_bounds(struct sqlite_connection *connection, struct convstore_call *call)
 {
   struct sqlite_live live;
   sqlite3_stmt *found;
   int status = sqlite_find_live(&live, &found, connection, call);
-  if (status == CONVSTORE_OK) {
-    sqlite3_stmt *statement =
-        bind_range(connection, call, SQLITE_STMT_BOUNDS, live.archived, call->request->from_end);
-    if (statement == NULL) {
-      status = call->err->status;
-    } else if (sqlite3_step(statement) == SQLITE_ROW) {
-      call->result->first_seq = sqlite3_column_int64(statement, 0);
-      call->result->last_seq = sqlite3_column_int64(statement, 1);
-    } else {
-      status = sqlite_fail(connection, call->err);
-    }
-    sqlite3_reset(statement);
-  }
+  if (status == CONVSTORE_OK && call->request->roles == 0)
+    compute_bounds(call->result, call->request, live.last_seq);
+  else if (status == CONVSTORE_OK)
+    status = read_bounds(connection, call, live.archived);
   sqlite3_reset(found);
   return status;
 }

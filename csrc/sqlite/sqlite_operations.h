@@ -30,6 +30,8 @@ sqlite_operation sqlite_open_schema; /* the second half of CONVSTORE_OPEN */
 sqlite_operation sqlite_schema_version;
 sqlite_operation sqlite_migrations;
 sqlite_operation sqlite_migrate;
+/* Sees that no other process has changed our tables since they were last looked at. E_SCHEMA. */
+int sqlite_check_schema(struct sqlite_connection *connection, struct convstore_call *call);
 
 /* sqlite_users.c: the option `users` in the form that is compared, and the type of the column that it names. */
 int sqlite_normalize_users(char out[CONVSTORE_USERS_SIZE], const char *option, convstore_error *err);

@@ -175,29 +175,64 @@ static int settings_at(struct settings *out, int version, struct sqlite_connecti
   return version > 0 ? read_settings(out, connection, err) : choose_settings(out, connection, err);
 }
 
-/* Learns the schema's state for the connection. Steps that are not ours give version -1 there, and no error. */
+/* SQLite's own number for the state of all tables in the file: it moves with every change of any of them. */
+static int read_cookie(int64_t *out, struct sqlite_connection *connection, convstore_error *err)
+{
+  int status = CONVSTORE_OK;
+  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_STMT_SCHEMA_COOKIE, err);
+  if (statement == NULL) return err->status;
+  if (sqlite3_step(statement) == SQLITE_ROW)
+    *out = sqlite3_column_int64(statement, 0);
+  else
+    status = sqlite_fail(connection, err);
+  sqlite3_reset(statement);
+  return status;
+}
+
+/* Learns the schema's state for the connection, which is not usable (version -1) unless all of it is right. Steps that
+ * are not ours are no error. */
 static int learn(struct applied *applied, struct sqlite_connection *connection, struct convstore_call *call)
 {
-  struct settings settings;
+  struct settings settings = {0};
   convstore_error ignored;
-  int version;
+  int version = -1;
   connection->base.schema_version = -1;
-  int status = read_applied(applied, connection, call);
+  int status = read_cookie(&connection->schema_cookie, connection, call->err);
+  if (status == CONVSTORE_OK) status = read_applied(applied, connection, call);
   if (status != CONVSTORE_OK) return status;
   call->result->schema_version = applied->version;
   call->result->newest_version = (int)n_steps(connection);
-  status = convstore__migrate_check(&version, steps(connection), n_steps(connection), applied->rows, applied->n, &ignored);
-  connection->base.schema_version = status == CONVSTORE_OK && !applied->foreign ? version : -1;
-  if (connection->base.schema_version != (int)n_steps(connection)) return CONVSTORE_OK;
-
-  status = read_settings(&settings, connection, call->err);
-  if (status != CONVSTORE_OK) return status;
+  if (applied->foreign || convstore__migrate_check(&version, steps(connection), n_steps(connection), applied->rows,
+                                                   applied->n, &ignored) != CONVSTORE_OK)
+    return CONVSTORE_OK;
+  if (version == (int)n_steps(connection)) {
+    status = read_settings(&settings, connection, call->err);
+    if (status != CONVSTORE_OK) return status;
+    if (connection->users[0] != '\0' && sqlite3_stricmp(connection->users, settings.users) != 0)
+      return convstore_fail(call->err, CONVSTORE_E_SCHEMA,
+                            "the schema was made with users = %s, not %s; open it without `users`, or with the same",
+                            settings.users[0] != '\0' ? settings.users : "none", connection->users);
+  }
   connection->base.user_id_type = settings.user_id_type;
-  if (connection->users[0] != '\0' && sqlite3_stricmp(connection->users, settings.users) != 0)
-    return convstore_fail(call->err, CONVSTORE_E_SCHEMA,
-                          "the schema was made with users = %s, not %s; open it without `users`, or with the same",
-                          settings.users[0] != '\0' ? settings.users : "none", connection->users);
+  connection->base.schema_version = version;
   return CONVSTORE_OK;
+}
+
+int sqlite_check_schema(struct sqlite_connection *connection, struct convstore_call *call)
+{
+  struct applied applied;
+  int64_t cookie = 0;
+  convstore_user_id_type type = connection->base.user_id_type;
+  int status = read_cookie(&cookie, connection, call->err);
+  if (status != CONVSTORE_OK || cookie == connection->schema_cookie) return status;
+  status = learn(&applied, connection, call);
+  if (status != CONVSTORE_OK) return status;
+  if (connection->base.schema_version == (int)n_steps(connection) && connection->base.user_id_type == type)
+    return CONVSTORE_OK; /* it was one of the host's tables */
+  return convstore_fail(call->err, CONVSTORE_E_SCHEMA,
+                        "another process has migrated the schema to version %d, and %zu is needed; open the store again, "
+                        "call store:migrate(), or update convstore",
+                        applied.version, n_steps(connection));
 }
 
 int sqlite_schema_version(struct sqlite_connection *connection, struct convstore_call *call)
@@ -360,12 +395,30 @@ int sqlite_migrate(struct sqlite_connection *connection, struct convstore_call *
   return status;
 }
 
+/* In a UTF-16 file SQLite changes some characters and counts other bytes than were given. */
+static int check_encoding(struct sqlite_connection *connection, convstore_error *err)
+{
+  sqlite3_stmt *statement = NULL;
+  int status = prepare(&statement, connection, "PRAGMA encoding", err);
+  if (status != CONVSTORE_OK) return status;
+  const char *encoding = sqlite3_step(statement) == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+  if (encoding == NULL)
+    status = sqlite_fail(connection, err);
+  else if (strcmp(encoding, "UTF-8") != 0)
+    status = convstore_fail(err, CONVSTORE_E_UNSUPPORTED,
+                            "\"%s\" keeps its text as %s, which does not give every text back; use a file of UTF-8",
+                            connection->path, encoding);
+  (void)sqlite3_finalize(statement);
+  return status;
+}
+
 int sqlite_open_schema(struct sqlite_connection *connection, struct convstore_call *call)
 {
   struct applied applied;
   struct convstore_migration_plan plan;
   bool never = connection->options.migrate == CONVSTORE_MIGRATE_NEVER;
-  int status = learn(&applied, connection, call);
+  int status = check_encoding(connection, call->err);
+  if (status == CONVSTORE_OK) status = learn(&applied, connection, call);
   if (never && status == CONVSTORE_E_SCHEMA && connection->base.schema_version < 0) return CONVSTORE_OK;
   /* An SQLite file is its bot's alone, so an older schema is brought up to date even by default. */
   if (status == CONVSTORE_OK && !never) status = make_plan(&plan, connection, call);

@@ -29,7 +29,7 @@
   " metadata = NULL, redacted_at = coalesce(redacted_at, ?4)"                                           \
   " WHERE user_id = ?1 AND conversation_id = ?2 AND seq = ?3 RETURNING " MESSAGE_COLUMNS
 
-/* ?3 after, ?4 before, ?5 limit (-1: all), ?6-?10 roles (fewer are repeated) */
+/* ?3 after, ?4 before, ?5 limit (-1: all), ?6-?10 roles (NULL where fewer are asked for) */
 #define RANGE(columns, table, roles, direction)                                                         \
   "SELECT " columns " FROM " table " WHERE user_id = ?1 AND conversation_id = ?2 AND seq > ?3 AND seq < ?4" roles \
   " ORDER BY seq " direction " LIMIT ?5"
@@ -45,6 +45,8 @@ const struct sqlite_stmt_text sqlite_stmt_texts[SQLITE_STMTS] = {
     [SQLITE_STMT_SAVEPOINT] = {"savepoint", "SAVEPOINT convstore"},
     [SQLITE_STMT_RELEASE] = {"release", "RELEASE convstore"},
     [SQLITE_STMT_ROLLBACK_TO] = {"rollback_to", "ROLLBACK TO convstore"},
+
+    [SQLITE_STMT_SCHEMA_COOKIE] = {"schema_cookie", "PRAGMA schema_version"},
 
     [SQLITE_STMT_CREATE_CONVERSATION] =
         {"create_conversation",
@@ -115,20 +117,17 @@ const struct sqlite_stmt_text sqlite_stmt_texts[SQLITE_STMTS] = {
     [SQLITE_STMT_REDACT_MESSAGE] = {"redact_message", REDACT_MESSAGE(LIVE)},
     [SQLITE_STMT_REDACT_MESSAGE + SQLITE_STMT_ARCHIVED] = {"redact_message_archived", REDACT_MESSAGE(ARCHIVE)},
 
-    [SQLITE_STMT_HISTORY + 0] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, "", "ASC")},
-    [SQLITE_STMT_HISTORY + 1] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, "", "ASC")},
-    [SQLITE_STMT_HISTORY + 2] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, "", "DESC")},
-    [SQLITE_STMT_HISTORY + 3] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, "", "DESC")},
-    [SQLITE_STMT_HISTORY + 4] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, SOME_ROLES, "ASC")},
-    [SQLITE_STMT_HISTORY + 5] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, SOME_ROLES, "ASC")},
-    [SQLITE_STMT_HISTORY + 6] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, SOME_ROLES, "DESC")},
-    [SQLITE_STMT_HISTORY + 7] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, SOME_ROLES, "DESC")},
-    [SQLITE_STMT_BOUNDS + 0] = {"bounds", BOUNDS(LIVE, "", "ASC")},
-    [SQLITE_STMT_BOUNDS + 1] = {"bounds", BOUNDS(ARCHIVE, "", "ASC")},
-    [SQLITE_STMT_BOUNDS + 2] = {"bounds", BOUNDS(LIVE, "", "DESC")},
-    [SQLITE_STMT_BOUNDS + 3] = {"bounds", BOUNDS(ARCHIVE, "", "DESC")},
-    [SQLITE_STMT_BOUNDS + 4] = {"bounds", BOUNDS(LIVE, SOME_ROLES, "ASC")},
-    [SQLITE_STMT_BOUNDS + 5] = {"bounds", BOUNDS(ARCHIVE, SOME_ROLES, "ASC")},
-    [SQLITE_STMT_BOUNDS + 6] = {"bounds", BOUNDS(LIVE, SOME_ROLES, "DESC")},
-    [SQLITE_STMT_BOUNDS + 7] = {"bounds", BOUNDS(ARCHIVE, SOME_ROLES, "DESC")},
+    [SQLITE_STMT_HISTORY] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, "", "ASC")},
+    [SQLITE_STMT_HISTORY + SQLITE_STMT_ARCHIVED] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, "", "ASC")},
+    [SQLITE_STMT_HISTORY + SQLITE_STMT_DESCENDING] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, "", "DESC")},
+    [SQLITE_STMT_HISTORY + SQLITE_STMT_ARCHIVED + SQLITE_STMT_DESCENDING] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, "", "DESC")},
+    [SQLITE_STMT_HISTORY + SQLITE_STMT_ROLES] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, SOME_ROLES, "ASC")},
+    [SQLITE_STMT_HISTORY + SQLITE_STMT_ARCHIVED + SQLITE_STMT_ROLES] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, SOME_ROLES, "ASC")},
+    [SQLITE_STMT_HISTORY + SQLITE_STMT_DESCENDING + SQLITE_STMT_ROLES] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, SOME_ROLES, "DESC")},
+    [SQLITE_STMT_HISTORY + SQLITE_STMT_ARCHIVED + SQLITE_STMT_DESCENDING + SQLITE_STMT_ROLES] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, SOME_ROLES, "DESC")},
+    /* Without roles they follow from last_seq. */
+    [SQLITE_STMT_BOUNDS + SQLITE_STMT_ROLES] = {"bounds", BOUNDS(LIVE, SOME_ROLES, "ASC")},
+    [SQLITE_STMT_BOUNDS + SQLITE_STMT_ARCHIVED + SQLITE_STMT_ROLES] = {"bounds", BOUNDS(ARCHIVE, SOME_ROLES, "ASC")},
+    [SQLITE_STMT_BOUNDS + SQLITE_STMT_DESCENDING + SQLITE_STMT_ROLES] = {"bounds", BOUNDS(LIVE, SOME_ROLES, "DESC")},
+    [SQLITE_STMT_BOUNDS + SQLITE_STMT_ARCHIVED + SQLITE_STMT_DESCENDING + SQLITE_STMT_ROLES] = {"bounds", BOUNDS(ARCHIVE, SOME_ROLES, "DESC")},
 };
