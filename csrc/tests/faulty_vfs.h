@@ -16,7 +16,7 @@ enum faulty_call {
   FAULTY_SYNC,
   FAULTY_LOCK,
   FAULTY_SHM_MAP,
-  FAULTY_WRITE_LOCK, /* the one in the WAL's shared memory; the others SQLite tries for ten seconds by itself */
+  FAULTY_WRITE_LOCK, /* in the WAL's shared memory; for the others SQLite itself tries ten seconds */
   FAULTY_CALLS
 };
 

@@ -57,15 +57,12 @@ void support_copy(const char *to, const char *from) {
   char buffer[65536];
   FILE *in = fopen(from, "rb");
   FILE *out = fopen(to, "wb");
-  size_t n;
+  size_t n = 0;
   remove_beside(to, "-wal");
   remove_beside(to, "-shm");
   remove_beside(to, "-journal");
-  if (!in || !out) {
-    CHECK(!"the files open");
-  } else {
-    while ((n = fread(buffer, 1, sizeof buffer, in)) > 0) CHECK(fwrite(buffer, 1, n, out) == n);
-  }
+  CHECK(in != NULL && out != NULL);
+  while (in && out && (n = fread(buffer, 1, sizeof buffer, in)) > 0) CHECK(fwrite(buffer, 1, n, out) == n);
   if (in) fclose(in);
   if (out) CHECK(fclose(out) == 0);
 }
@@ -160,11 +157,13 @@ void support_check_database(const char *path) {
       {"foreign keys", "SELECT count(*) FROM pragma_foreign_key_check"},
       {"last_seq is the number of messages",
        "SELECT count(*) FROM convstore_conversations AS c WHERE last_seq <>"
-       " (SELECT count(*) FROM convstore_messages AS m WHERE m.user_id = c.user_id AND m.conversation_id = c.id)"
+       " (SELECT count(*) FROM convstore_messages AS m WHERE m.user_id = c.user_id"
+       "    AND m.conversation_id = c.id)"
        " + (SELECT count(*) FROM convstore_messages_archive AS m WHERE m.user_id = c.user_id"
        "    AND m.conversation_id = c.id)"},
       {"seq has no gaps",
-       "SELECT count(*) FROM (SELECT seq, row_number() OVER (PARTITION BY user_id, conversation_id ORDER BY seq) AS n"
+       "SELECT count(*) FROM"
+       " (SELECT seq, row_number() OVER (PARTITION BY user_id, conversation_id ORDER BY seq) AS n"
        " FROM (SELECT user_id, conversation_id, seq FROM convstore_messages UNION ALL"
        " SELECT user_id, conversation_id, seq FROM convstore_messages_archive)) WHERE seq <> n"},
       {"messages lie where archived_at says",

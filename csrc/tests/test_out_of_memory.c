@@ -199,7 +199,7 @@ static void sweep_warm(const struct scenario *scenario, const struct expected *e
   convstore *store = NULL;
   bool hit = true;
   if (is_migration(scenario)) return;
-  for (int64_t failing = 0; hit && failing < 100000; failing++) {
+  for (int64_t failing = 0; hit && failing < 100000; failing += check_stride()) {
     if (!store) {
       store = support_open(support_path("copy.db"), &fast);
       if (!store) return;
@@ -224,7 +224,7 @@ static void sweep_warm(const struct scenario *scenario, const struct expected *e
 static void sweep_cold(const struct scenario *scenario, const struct expected *expected, bool all_after,
                        int64_t stride) {
   bool hit = true;
-  for (int64_t failing = 0; hit && failing < 100000; failing += stride) {
+  for (int64_t failing = 0; hit && failing < 100000; failing += stride * check_stride()) {
     convstore *store = support_open(support_path("copy.db"), &fast);
     if (!store) return;
     int64_t version = data_version();
@@ -302,11 +302,11 @@ static void open_sweep(bool all_after) {
   uint64_t before = support_fingerprint(support_path("original.db"));
   int64_t failing = 0;
   while (!check_failed() && open_with_failure(support_path("original.db"), NULL, failing, all_after))
-    failing++;
+    failing += check_stride();
   CHECK(failing > 10);
   CHECK(support_fingerprint(support_path("original.db")) == before);
 
-  for (failing = 0; !check_failed(); failing += 11) { /* a file that is not there yet */
+  for (failing = 0; !check_failed(); failing += 11 * check_stride()) { /* a file that is not there yet */
     const char *path = support_path("new.db");
     remove(path);
     if (!open_with_failure(path, NULL, failing, all_after)) break;
@@ -318,7 +318,7 @@ static void open_sweep(bool all_after) {
   const char *host = support_path("host.db"); /* a bot's own file */
   remove(host);
   support_sql(host, "CREATE TABLE people (id INTEGER PRIMARY KEY); INSERT INTO people VALUES (7)");
-  for (failing = 0; !check_failed(); failing += 23) {
+  for (failing = 0; !check_failed(); failing += 23 * check_stride()) {
     support_copy(support_path("new.db"), host);
     if (!open_with_failure(support_path("new.db"), &with_users, failing, all_after)) break;
     CHECK_INT(support_number(support_path("new.db"), "SELECT id FROM people"), 7);
