@@ -40,20 +40,12 @@ static int advance(struct sqlite_live *live, struct sqlite_connection *connectio
   return sqlite_exec(connection, statement, call->err);
 }
 
-static int run_bound(struct sqlite_connection *connection, struct convstore_call *call, enum sqlite_stmt id)
-{
-  sqlite3_stmt *statement = sqlite_statement(connection, (int)id, call->err);
-  if (statement == NULL) return call->err->status;
-  if (sqlite_bind_conversation(statement, call) != SQLITE_OK) return sqlite_fail(connection, call->err);
-  return sqlite_exec(connection, statement, call->err);
-}
-
 /* Brings an archived conversation's messages back: the archive is never appended to. */
 static int unarchive(struct sqlite_connection *connection, struct convstore_call *call)
 {
-  int status = run_bound(connection, call, SQLITE_STMT_UNARCHIVE_COPY);
-  if (status == CONVSTORE_OK) status = run_bound(connection, call, SQLITE_STMT_UNARCHIVE_DELETE);
-  if (status == CONVSTORE_OK) status = run_bound(connection, call, SQLITE_STMT_UNARCHIVE_MARK);
+  int status = sqlite_run_for_conversation(connection, call, SQLITE_STMT_UNARCHIVE_COPY);
+  if (status == CONVSTORE_OK) status = sqlite_run_for_conversation(connection, call, SQLITE_STMT_UNARCHIVE_DELETE);
+  if (status == CONVSTORE_OK) status = sqlite_run_for_conversation(connection, call, SQLITE_STMT_UNARCHIVE_MARK);
   return status;
 }
 
@@ -177,7 +169,10 @@ static int replay(struct sqlite_connection *connection, struct convstore_call *c
     if (status != CONVSTORE_OK) return status;
     if (!found) continue;
     n_stored++;
-    if (!convstore__message_same(&stored[i], &request->messages[i]))
+    bool same = false;
+    status = convstore__message_same(&same, &stored[i], &request->messages[i], call->err);
+    if (status != CONVSTORE_OK) return status;
+    if (!same)
       return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
                             "the id %s is stored with another role or content; choose another id",
                             request->messages[i].id);

@@ -296,11 +296,12 @@ int sqlite_bind_conversation(sqlite3_stmt *statement, const struct convstore_cal
 
 int sqlite_read_text(convstore_text *out, sqlite3_stmt *statement, int column, struct convstore_call *call)
 {
-  const char *data = (const char *)sqlite3_column_text(statement, column);
-  if (data == NULL) {
+  if (sqlite3_column_type(statement, column) == SQLITE_NULL) {
     *out = (convstore_text){NULL, 0};
-    return sqlite3_column_type(statement, column) == SQLITE_NULL ? CONVSTORE_OK : sqlite_no_memory(call->err);
+    return CONVSTORE_OK;
   }
+  const char *data = (const char *)sqlite3_column_text(statement, column);
+  if (data == NULL) return sqlite_no_memory(call->err);
   out->size = (size_t)sqlite3_column_bytes(statement, column);
   out->data = convstore__arena_copy(call->result->memory, data, out->size);
   return out->data != NULL ? CONVSTORE_OK : sqlite_no_memory(call->err);
@@ -314,9 +315,10 @@ int sqlite_read_id(char out[CONVSTORE_ID_SIZE], sqlite3_stmt *statement, int col
     return CONVSTORE_OK;
   }
   if (data == NULL) return sqlite_no_memory(call->err);
-  convstore_text text = {data, (size_t)sqlite3_column_bytes(statement, column)};
-  if (convstore_id_set(out, text, "id", NULL) == CONVSTORE_OK) return CONVSTORE_OK;
-  return convstore_fail(call->err, CONVSTORE_E_CORRUPT, "a stored id is no UUID; restore a backup");
+  if (sqlite3_column_bytes(statement, column) != CONVSTORE_ID_SIZE - 1)
+    return convstore_fail(call->err, CONVSTORE_E_CORRUPT, "a stored id is no UUID; restore a backup");
+  memcpy(out, data, CONVSTORE_ID_SIZE);
+  return CONVSTORE_OK;
 }
 
 int64_t sqlite_read_optional(sqlite3_stmt *statement, int column)
@@ -331,6 +333,15 @@ int sqlite_run(struct sqlite_connection *connection, enum sqlite_stmt id, convst
 {
   sqlite3_stmt *statement = sqlite_statement(connection, (int)id, err);
   return statement == NULL ? err->status : sqlite_exec(connection, statement, err);
+}
+
+int sqlite_run_for_conversation(struct sqlite_connection *connection, const struct convstore_call *call,
+                                enum sqlite_stmt id)
+{
+  sqlite3_stmt *statement = sqlite_statement(connection, (int)id, call->err);
+  if (statement == NULL) return call->err->status;
+  if (sqlite_bind_conversation(statement, call) != SQLITE_OK) return sqlite_fail(connection, call->err);
+  return sqlite_exec(connection, statement, call->err);
 }
 
 void sqlite_undo(struct sqlite_connection *connection, bool nested)

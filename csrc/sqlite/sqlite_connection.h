@@ -41,6 +41,10 @@ int sqlite_exec(struct sqlite_connection *connection, sqlite3_stmt *statement, c
 /* The same for a statement of the table without parameters. */
 int sqlite_run(struct sqlite_connection *connection, enum sqlite_stmt id, convstore_error *err);
 
+/* The same for one whose parameters are user and conversation. */
+int sqlite_run_for_conversation(struct sqlite_connection *connection, const struct convstore_call *call,
+                                enum sqlite_stmt id);
+
 /* Prepares nothing ahead: runs a text of one or more statements, as migrations and pragmas are. */
 int sqlite_run_script(struct sqlite_connection *connection, const char *sql, convstore_error *err);
 

@@ -34,6 +34,11 @@ static int fail_no_user(const struct convstore_call *call)
                         (int)user_id->size, user_id->data);
 }
 
+static convstore_text id_text(const char id[CONVSTORE_ID_SIZE])
+{
+  return (convstore_text){id, CONVSTORE_ID_SIZE - 1};
+}
+
 /* Reads a row of CONVERSATION_COLUMNS. */
 static int read_conversation(convstore_conversation *out, sqlite3_stmt *row, struct convstore_call *call)
 {
@@ -45,6 +50,8 @@ static int read_conversation(convstore_conversation *out, sqlite3_stmt *row, str
   if (status == CONVSTORE_OK) status = sqlite_read_text(&mark, row, 3, call);
   if (status == CONVSTORE_OK) status = sqlite_read_text(&out->metadata, row, 4, call);
   if (status == CONVSTORE_OK) status = sqlite_read_id(out->forked_from_id, row, 7, call);
+  if (status == CONVSTORE_OK && convstore_id_set(out->id, id_text(out->id), "id", NULL) != CONVSTORE_OK)
+    status = convstore_fail(call->err, CONVSTORE_E_CORRUPT, "a conversation's id is no UUID; restore a backup");
   if (status != CONVSTORE_OK) return status;
   if (convstore_mark_parse(&out->mark, mark, NULL) != CONVSTORE_OK)
     return convstore_fail(call->err, CONVSTORE_E_CORRUPT, "conversation %s has an unknown status; restore a backup",
@@ -89,11 +96,6 @@ static int look_up(bool *found, struct sqlite_connection *connection, struct con
       sqlite_bind_text(statement, 2, value) != SQLITE_OK)
     return sqlite_fail(connection, call->err);
   return step_conversation(found, NULL, connection, call, statement);
-}
-
-static convstore_text id_text(const char id[CONVSTORE_ID_SIZE])
-{
-  return (convstore_text){id, CONVSTORE_ID_SIZE - 1};
 }
 
 static bool is_deleted(const struct convstore_call *call)
@@ -237,44 +239,12 @@ int sqlite_update_conversation(struct sqlite_connection *connection, struct conv
   return sqlite_write(connection, call, update_body);
 }
 
-/* Runs a statement of user, conversation and, where it has a third parameter, the time; none found is E_NOT_FOUND. */
-static int change_one(struct sqlite_connection *connection, struct convstore_call *call, enum sqlite_stmt id)
-{
-  sqlite3_stmt *statement = sqlite_statement(connection, (int)id, call->err);
-  if (statement == NULL) return call->err->status;
-  if (sqlite_bind_conversation(statement, call) != SQLITE_OK ||
-      (sqlite3_bind_parameter_count(statement) > 2 && sqlite3_bind_int64(statement, 3, call->now_ms) != SQLITE_OK))
-    return sqlite_fail(connection, call->err);
-  int status = sqlite_exec(connection, statement, call->err);
-  if (status == CONVSTORE_OK && sqlite3_changes(connection->db) == 0) return sqlite_fail_no_conversation(call);
-  return status;
-}
-
-static int delete_body(struct sqlite_connection *connection, struct convstore_call *call)
-{
-  return change_one(connection, call, SQLITE_STMT_DELETE_CONVERSATION);
-}
-
-int sqlite_delete_conversation(struct sqlite_connection *connection, struct convstore_call *call)
-{
-  return sqlite_write(connection, call, delete_body);
-}
-
-static int purge_body(struct sqlite_connection *connection, struct convstore_call *call)
-{
-  return change_one(connection, call, SQLITE_STMT_PURGE_CONVERSATION);
-}
-
-int sqlite_purge_conversation(struct sqlite_connection *connection, struct convstore_call *call)
-{
-  return sqlite_write(connection, call, purge_body);
-}
-
-static int restore_body(struct sqlite_connection *connection, struct convstore_call *call)
+/* Runs a statement of user, conversation and time that returns the conversation as it then is. */
+static int change(struct sqlite_connection *connection, struct convstore_call *call, enum sqlite_stmt id)
 {
   bool found = false;
   int constraint = 0;
-  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_STMT_RESTORE_CONVERSATION, call->err);
+  sqlite3_stmt *statement = sqlite_statement(connection, (int)id, call->err);
   if (statement == NULL) return call->err->status;
   if (sqlite_bind_conversation(statement, call) != SQLITE_OK ||
       sqlite3_bind_int64(statement, 3, call->now_ms) != SQLITE_OK)
@@ -286,7 +256,34 @@ static int restore_body(struct sqlite_connection *connection, struct convstore_c
   return found ? CONVSTORE_OK : sqlite_fail_no_conversation(call);
 }
 
+static int delete_body(struct sqlite_connection *connection, struct convstore_call *call)
+{
+  return change(connection, call, SQLITE_STMT_DELETE_CONVERSATION);
+}
+
+int sqlite_delete_conversation(struct sqlite_connection *connection, struct convstore_call *call)
+{
+  return sqlite_write(connection, call, delete_body);
+}
+
+static int restore_body(struct sqlite_connection *connection, struct convstore_call *call)
+{
+  return change(connection, call, SQLITE_STMT_RESTORE_CONVERSATION);
+}
+
 int sqlite_restore_conversation(struct sqlite_connection *connection, struct convstore_call *call)
 {
   return sqlite_write(connection, call, restore_body);
+}
+
+static int purge_body(struct sqlite_connection *connection, struct convstore_call *call)
+{
+  int status = sqlite_run_for_conversation(connection, call, SQLITE_STMT_PURGE_CONVERSATION);
+  if (status == CONVSTORE_OK && sqlite3_changes(connection->db) == 0) return sqlite_fail_no_conversation(call);
+  return status;
+}
+
+int sqlite_purge_conversation(struct sqlite_connection *connection, struct convstore_call *call)
+{
+  return sqlite_write(connection, call, purge_body);
 }

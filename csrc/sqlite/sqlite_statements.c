@@ -70,7 +70,7 @@ const struct sqlite_stmt_text sqlite_stmt_texts[SQLITE_STMTS] = {
     [SQLITE_STMT_DELETE_CONVERSATION] =
         {"delete_conversation",
          "UPDATE convstore_conversations SET updated_at = iif(deleted_at IS NULL, ?3, updated_at),"
-         " deleted_at = coalesce(deleted_at, ?3) WHERE user_id = ?1 AND id = ?2"},
+         " deleted_at = coalesce(deleted_at, ?3) WHERE user_id = ?1 AND id = ?2 RETURNING " CONVERSATION_COLUMNS},
     [SQLITE_STMT_RESTORE_CONVERSATION] =
         {"restore_conversation",
          "UPDATE convstore_conversations SET updated_at = iif(deleted_at IS NULL, updated_at, ?3), deleted_at = NULL"
