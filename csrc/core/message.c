@@ -192,12 +192,15 @@ int convstore__rule_message(struct convstore_rules *rules, convstore_message *me
   return CONVSTORE_OK;
 }
 
-bool convstore__message_same(const convstore_message *a, const convstore_message *b)
-{
-  if (a->role != b->role) return false;
-  if ((a->content.data == NULL) != (b->content.data == NULL)) return false;
-  if (a->content.data != NULL)
-    return a->content.size == b->content.size && memcmp(a->content.data, b->content.data, a->content.size) == 0;
-  if (a->parts.data == NULL || b->parts.data == NULL) return a->parts.data == b->parts.data;
-  return convstore__json_equal(a->parts, b->parts);
+int convstore__message_same(bool *same, const convstore_message *a, const convstore_message *b, convstore_error *err) {
+  const convstore_text *text_a = &a->content, *text_b = &b->content;
+  *same = false;
+  if (a->role != b->role || (text_a->data == NULL) != (text_b->data == NULL)) return CONVSTORE_OK;
+  if (text_a->data != NULL)
+    *same = text_a->size == text_b->size && memcmp(text_a->data, text_b->data, text_a->size) == 0;
+  else if (a->parts.data != NULL && b->parts.data != NULL)
+    return convstore__json_equal(same, a->parts, b->parts, err);
+  else
+    *same = a->parts.data == b->parts.data;
+  return CONVSTORE_OK;
 }
