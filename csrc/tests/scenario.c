@@ -12,6 +12,7 @@
 #define DELETED_ID "0190f5a8-0000-7000-8000-000000000002"
 #define ARCHIVED_ID "0190f5a8-0000-7000-8000-000000000003"
 #define NEW_ID "0190f5a8-0000-7000-8000-000000000004"
+#define PARTS_MESSAGE 50 /* the number of the one that has parts, as its id ends */
 #define STORED_MESSAGE_ID "0190f5a8-0000-7000-9000-000000000001"
 
 /* Longer than what fits beside others in one allocation of the library or of its parsers. */
@@ -136,6 +137,17 @@ static int append_many(uint64_t *hash, convstore *store, convstore_error *err) {
 
 static int append_replayed(uint64_t *hash, convstore *store, convstore_error *err) {
   return append(hash, store, LIVE_ID, 1, 3, err);
+}
+
+/* The same parts as are stored, in other words. */
+static int append_parts_replayed(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_APPEND, LIVE_ID);
+  convstore_message message = full_message(PARTS_MESSAGE, CONVSTORE_ROLE_USER);
+  message.content = (convstore_text){0};
+  message.parts = text_of("[ {\"text\" : \"" LONG_TEXT "\", \"type\" : \"text\"} ]");
+  request.messages = &message;
+  request.n_messages = 1;
+  return finish(hash, store, &request, err);
 }
 
 static int append_parts(uint64_t *hash, convstore *store, convstore_error *err) {
@@ -282,6 +294,7 @@ const struct scenario scenarios[] = {
     SCENARIO(append_many),
     SCENARIO(append_replayed),
     SCENARIO(append_parts),
+    SCENARIO(append_parts_replayed),
     SCENARIO(append_to_archived),
     SCENARIO(message_by_seq),
     SCENARIO(message_by_id),
@@ -310,6 +323,13 @@ static void create(convstore *store, const char *id, const char *key) {
   request.conversation.metadata = text_of("{\"language\":\"en\"}");
   CHECK_INT(finish(&ignored, store, &request, NULL), CONVSTORE_OK);
   CHECK_INT(append(&ignored, store, id, 1, 6, NULL), CONVSTORE_OK);
+  convstore_message message = full_message(PARTS_MESSAGE, CONVSTORE_ROLE_USER);
+  message.content = (convstore_text){0};
+  message.parts = text_of("[{\"type\":\"text\",\"text\":\"" LONG_TEXT "\"}]");
+  request = request_of(CONVSTORE_APPEND, id);
+  request.messages = &message;
+  request.n_messages = 1;
+  CHECK_INT(finish(&ignored, store, &request, NULL), CONVSTORE_OK);
 }
 
 void scenario_make(const char *path) {
