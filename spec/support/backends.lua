@@ -1,9 +1,13 @@
 -- Which databases the contract is tested on. A new backend is one more entry; the specs do not change.
+-- CONVSTORE_TEST_BACKENDS names the entries to test, with spaces between them; without it: see DEFAULT.
 -- fresh(options) gives a new store in an empty database of its own, and a `database` for what a test needs beside it.
 -- Call clean() after each test: it closes every store that was opened here and removes what lay below.
 local convstore = require "convstore"
 local shell = require "spec.support.shell"
 local process = require "spec.support.process"
+local postgres = require "spec.support.postgres"
+
+local DEFAULT = "sqlite sqlite_memory postgres"
 
 local database = {}
 database.__index = database
@@ -73,6 +77,18 @@ function database:dump()
   return self:sql(".dump")
 end
 
+-- Keeps everyone else from writing, until release() of what it returns.
+function database:hold()
+  local worker = self:start("hold")
+  assert(worker:line() == "locked")
+  return {
+    release = function()
+      worker:tell("go")
+      worker:finish()
+    end,
+  }
+end
+
 local sqlite = {
   name = "sqlite",
   tags = "#sqlite #backend",
@@ -104,7 +120,23 @@ function memory.fresh(options)
   return self:open(options), self
 end
 
-local backends = { sqlite, memory, sqlite = sqlite }
+-- By number those to test, by name all.
+local backends = { sqlite = sqlite }
+
+local function add(backend)
+  backends[backend.name] = backend
+  for name in (os.getenv("CONVSTORE_TEST_BACKENDS") or DEFAULT):gmatch("%S+") do
+    if name == backend.name then
+      backends[#backends + 1] = backend
+    end
+  end
+end
+
+add(sqlite)
+add(memory)
+for _, backend in ipairs(postgres.backends(new)) do
+  add(backend)
+end
 
 function backends.close()
   for _, self in ipairs(opened) do
@@ -117,6 +149,9 @@ end
 function backends.clean()
   backends.close()
   for _, self in ipairs(opened) do
+    if self.discard then
+      self:discard()
+    end
     shell.remove(self.folder)
   end
   opened = {}

@@ -13,6 +13,7 @@
  *   cut commit        closes the connection as soon as a COMMIT and the Sync behind it have gone on
  *   cuts              how many of these have happened
  *   reset, count      "trips syncs connections" since the last reset (see struct counts)
+ *   quit              ends
  *
  * One decision shaped it: it understands just enough of the protocol (version 3.0, unencrypted) to see where a client
  * waits, so that "one round trip" is counted by what the protocol says and by what went over the wire.
@@ -321,6 +322,8 @@ static void obey(char *line) {
   } else if (strcmp(line, "reset") == 0) {
     memset(&counts, 0, sizeof counts);
     server_spoke_last = true;
+  } else if (strcmp(line, "quit") == 0) {
+    exit(0);
   } else if (strcmp(line, "count") == 0) {
     printf("%lu %lu %lu\n", counts.trips, counts.syncs, counts.connections);
     return;

@@ -61,6 +61,7 @@ function proxy:count()
 end
 
 function proxy:close()
+  self.commands:write("quit\n")
   self.commands:close()
   self.answers:close()
   shell.remove(self.folder)

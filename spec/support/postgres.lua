@@ -1,0 +1,147 @@
+-- PostgreSQL for spec/support/backends.lua: one entry for each way to log in, and empty databases on a real server.
+-- tools/with_postgres starts the server and says by the environment where it is.
+--
+-- One decision shaped it: a test gets a whole database with nothing in it, so every spec opens its DSN without other
+-- options and workers need to know no more than it. Making one costs more than most tests take, so a database whose test is
+-- over is emptied and used again; at the end of the run all are dropped.
+local convstore = require "convstore"
+local shell = require "spec.support.shell"
+local psql = require "spec.support.psql"
+
+local postgres = {}
+
+local LOGINS = {
+  { name = "postgres", variable = "CONVSTORE_TEST_POSTGRES_URL" }, -- a superuser; it also looks after the databases
+  { name = "postgres_socket", variable = "CONVSTORE_TEST_POSTGRES_SOCKET_URL" },
+  { name = "postgres_owner", variable = "CONVSTORE_TEST_POSTGRES_OWNER_URL", owner = "bot_owner" },
+  { name = "postgres_pgbouncer", variable = "CONVSTORE_TEST_PGBOUNCER_URL" },
+}
+
+-- Our tables as they are called in SQLite, so that one query serves both.
+local TABLES = { "conversations", "messages", "messages_archive", "summaries", "settings", "migrations" }
+
+local EMPTY = [[
+SET lock_timeout = '20s';
+SET client_min_messages = 'warning';
+SELECT format('DROP SCHEMA %I CASCADE', nspname) FROM pg_namespace
+ WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' \gexec
+CREATE SCHEMA public AUTHORIZATION pg_database_owner;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+]]
+
+-- Every row of every table, and what the tables are like.
+local DUMP = [[
+SELECT table_schema, table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns
+ WHERE table_schema !~ '^pg_' AND table_schema <> 'information_schema' ORDER BY 1, 2, ordinal_position;
+SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid <> 0 ORDER BY 1, 2;
+SELECT schemaname, tablename, indexdef FROM pg_indexes WHERE schemaname !~ '^pg_' ORDER BY 1, 2, 3;
+SELECT format('COPY (SELECT * FROM %s t ORDER BY t::text) TO STDOUT', oid::regclass) FROM pg_class
+ WHERE relkind = 'r' AND relnamespace::regnamespace::text !~ '^(pg_|information_schema)' ORDER BY oid::regclass::text
+ \gexec
+]]
+
+-- The URL of another database of the same server and login.
+local function with_database(url, name)
+  return (url:gsub("^(%a+://[^/]*/)[^?]*", "%1" .. name, 1))
+end
+
+local admin -- a superuser's shell
+local free = {} -- by the login's name: databases that nobody uses
+local names = {}
+
+-- Runs when Lua closes.
+local at_end = setmetatable({}, {
+  __gc = function()
+    for _, login in pairs(free) do
+      for _, database in ipairs(login) do
+        database.shell:close()
+      end
+    end
+    for _, name in ipairs(names) do
+      pcall(admin.run, admin, ("DROP DATABASE IF EXISTS %s WITH (FORCE)"):format(name))
+    end
+  end,
+})
+
+local function make_database(login)
+  admin = admin or psql.new(os.getenv("CONVSTORE_TEST_POSTGRES_URL"))
+  local name = "convstore_spec_" .. convstore.uuid():sub(-12)
+  admin:run(("CREATE DATABASE %s%s"):format(name, login.owner and " OWNER " .. login.owner or ""))
+  names[#names + 1] = name
+  at_end.needed = true
+  return {
+    name = name,
+    dsn = with_database(os.getenv(login.variable), name),
+    admin_url = with_database(os.getenv("CONVSTORE_TEST_POSTGRES_URL"), name),
+    shell = psql.new(with_database(os.getenv("CONVSTORE_TEST_POSTGRES_URL"), name)),
+  }
+end
+
+-- What a test's `database` does on PostgreSQL; the rest is that of backends.lua.
+local methods = {}
+
+-- What a superuser sees at psql.
+function methods:sql(sql)
+  for _, name in ipairs(TABLES) do
+    sql = sql:gsub("%f[%w_]convstore_" .. name .. "%f[^%w_]", "convstore." .. name)
+  end
+  return self.server_database.shell:run(sql)
+end
+
+function methods:dump()
+  return self.server_database.shell:run(DUMP)
+end
+
+-- Keeps everyone else from writing, until release() of what it returns.
+function methods:hold()
+  local holder = psql.new(self.server_database.admin_url)
+  holder:run("BEGIN; LOCK TABLE convstore.conversations IN EXCLUSIVE MODE")
+  return { release = function() holder:close() end }
+end
+
+-- What the test's stores left is gone and the database free for another test.
+function methods:discard()
+  local login = self.login
+  self.server_database.shell:run(EMPTY)
+  free[login.name] = free[login.name] or {}
+  table.insert(free[login.name], self.server_database)
+end
+
+local function backend_of(login, new)
+  local backend = { name = login.name, tags = "#postgres #backend", shared = true }
+
+  function backend.place()
+    local found = table.remove(free[login.name] or {}) or make_database(login)
+    local self = new(found.dsn, shell.folder())
+    self.login, self.server_database, self.admin_url = login, found, found.admin_url
+    for name, method in pairs(methods) do
+      self[name] = method
+    end
+    return self
+  end
+
+  function backend.fresh(options)
+    local self = backend.place()
+    return self:open(options), self
+  end
+
+  return backend
+end
+
+-- Whether there is a server to test on.
+function postgres.is_there()
+  return os.getenv("CONVSTORE_TEST_POSTGRES_URL") ~= nil
+end
+
+-- The entries whose server there is. `new(dsn, folder)` makes a database in the sense of backends.lua.
+function postgres.backends(new)
+  local list = {}
+  for _, login in ipairs(LOGINS) do
+    if os.getenv(login.variable) then
+      list[#list + 1] = backend_of(login, new)
+    end
+  end
+  return list
+end
+
+return postgres
