@@ -4,6 +4,7 @@
 -- One decision shaped it: a test gets a whole database with nothing in it, so every spec opens its DSN without other
 -- options and workers need to know no more than it. Making one costs more than most tests take, so a database whose test is
 -- over is emptied and used again; at the end of the run all are dropped.
+local busted = require "busted"
 local convstore = require "convstore"
 local shell = require "spec.support.shell"
 local psql = require "spec.support.psql"
@@ -45,36 +46,37 @@ local function with_database(url, name)
   return (url:gsub("^(%a+://[^/]*/)[^?]*", "%1" .. name, 1))
 end
 
-local admin -- a superuser's shell
-local free = {} -- by the login's name: databases that nobody uses
-local names = {}
-
--- Runs when Lua closes.
-local at_end = setmetatable({}, {
-  __gc = function()
-    for _, login in pairs(free) do
-      for _, database in ipairs(login) do
-        database.shell:close()
-      end
+-- What lasts longer than a spec file, at whose end busted forgets the modules that it loaded.
+local REGISTRY = "convstore.spec.postgres"
+local state = debug.getregistry()[REGISTRY]
+if not state then
+  state = {
+    free = {}, -- by the login's name: databases that no test uses
+    all = {},
+    admin = psql.new(os.getenv("CONVSTORE_TEST_POSTGRES_URL")), -- a superuser's shell
+  }
+  debug.getregistry()[REGISTRY] = state
+  busted.subscribe({ "suite", "end" }, function()
+    for _, database in ipairs(state.all) do
+      database.shell:close()
+      state.admin:run(("DROP DATABASE IF EXISTS %s WITH (FORCE)"):format(database.name))
     end
-    for _, name in ipairs(names) do
-      pcall(admin.run, admin, ("DROP DATABASE IF EXISTS %s WITH (FORCE)"):format(name))
-    end
-  end,
-})
+    state.admin:close()
+    return nil, true
+  end)
+end
 
 local function make_database(login)
-  admin = admin or psql.new(os.getenv("CONVSTORE_TEST_POSTGRES_URL"))
   local name = "convstore_spec_" .. convstore.uuid():sub(-12)
-  admin:run(("CREATE DATABASE %s%s"):format(name, login.owner and " OWNER " .. login.owner or ""))
-  names[#names + 1] = name
-  at_end.needed = true
-  return {
+  state.admin:run(("CREATE DATABASE %s%s"):format(name, login.owner and " OWNER " .. login.owner or ""))
+  local database = {
     name = name,
     dsn = with_database(os.getenv(login.variable), name),
     admin_url = with_database(os.getenv("CONVSTORE_TEST_POSTGRES_URL"), name),
     shell = psql.new(with_database(os.getenv("CONVSTORE_TEST_POSTGRES_URL"), name)),
   }
+  table.insert(state.all, database)
+  return database
 end
 
 -- What a test's `database` does on PostgreSQL; the rest is that of backends.lua.
@@ -103,15 +105,15 @@ end
 function methods:discard()
   local login = self.login
   self.server_database.shell:run(EMPTY)
-  free[login.name] = free[login.name] or {}
-  table.insert(free[login.name], self.server_database)
+  state.free[login.name] = state.free[login.name] or {}
+  table.insert(state.free[login.name], self.server_database)
 end
 
 local function backend_of(login, new)
   local backend = { name = login.name, tags = "#postgres #backend", shared = true }
 
   function backend.place()
-    local found = table.remove(free[login.name] or {}) or make_database(login)
+    local found = table.remove(state.free[login.name] or {}) or make_database(login)
     local self = new(found.dsn, shell.folder())
     self.login, self.server_database, self.admin_url = login, found, found.admin_url
     for name, method in pairs(methods) do

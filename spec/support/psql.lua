@@ -8,6 +8,8 @@ psql.__index = psql
 local CLIENTS = os.getenv("CONVSTORE_TEST_POSTGRES_CLIENTS")
 local MARK = "-- the answer ends here --"
 
+local all = setmetatable({}, { __mode = "k" })
+
 -- A program that came with psql, such as pg_dump.
 function psql.program(name)
   return CLIENTS and shell.quote(CLIENTS .. "/" .. name) or name
@@ -15,7 +17,9 @@ end
 
 -- A shell for the database of `url`; its process starts with the first command.
 function psql.new(url)
-  return setmetatable({ url = url }, psql)
+  local self = setmetatable({ url = url }, psql)
+  all[self] = true
+  return self
 end
 
 function psql:start()
@@ -48,21 +52,31 @@ function psql:run(sql)
     end
     lines[#lines + 1] = line
   end
-  self:close()
+  self:forget()
   error("psql: " .. table.concat(lines), 2)
+end
+
+-- The process has ended or will.
+function psql:forget()
+  self.commands:close()
+  self.answers:close()
+  shell.remove(self.folder)
+  self.commands = nil
 end
 
 function psql:close()
   if self.commands then
     -- Processes that were started later hold this pipe open as well, so its end alone would not reach psql.
     self.commands:write("\n\\q\n")
-    self.commands:close()
-    self.answers:close()
-    shell.remove(self.folder)
-    self.commands = nil
+    self:forget()
   end
 end
 
-psql.__gc = psql.close
+-- Before the server is stopped: those that are used again connect again.
+function psql.close_all()
+  for self in pairs(all) do
+    self:close()
+  end
+end
 
 return psql
