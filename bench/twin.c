@@ -1,10 +1,11 @@
 /*
  * The twin: what a C programmer would write by hand for one bot's own file, as the measure for convstore.
  *
- * It runs the statements of the SQLite backend, from the same table, with the same pragmas on a copy of the same file,
- * and gets its ids from the same generator. It does without the rest: no checks, no arguments but the text, no stored
- * message coming back from an append, user and conversation bound once. Its histories go from sqlite3_step straight into
- * Lua tables, nothing in between. Lua sees it as a module, so that both sides are timed by one clock in one process.
+ * It runs the statements of the SQLite backend, from the same table, with the same pragmas on a copy of the same
+ * file, and gets its ids from the same generator. It does without the rest: no checks, no arguments but the text,
+ * no stored message coming back from an append, user and conversation bound once. Its histories go from
+ * sqlite3_step straight into Lua tables, nothing in between. Lua sees it as a module, so that both sides are timed
+ * by one clock in one process.
  */
 #include <lauxlib.h>
 #include <lua.h>
@@ -170,7 +171,7 @@ static void set_integer(lua_State *L, sqlite3_stmt *statement, int column, const
 }
 
 /* A message as convstore gives it, on top of the stack; the conversation's id is at index 3. Columns are those of
- * MESSAGE_COLUMNS; the optional ones are looked at as they must be, though the benchmark's messages have only content. */
+ * MESSAGE_COLUMNS; the optional ones are looked at, as they must be, though the benchmark's messages have none. */
 static void push_message(lua_State *L, sqlite3_stmt *row) {
   lua_createtable(L, 0, 7);
   set_integer(L, row, 0, "seq");

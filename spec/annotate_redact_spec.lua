@@ -27,8 +27,10 @@ local MERGES = {
   { { a = array {} }, { b = array {} }, { a = array {}, b = array {} } },
   { { ["a\"b\\c\n\u{e9}/"] = 1, x = 2 }, { ["a\"b\\c\n\u{e9}/"] = 3 }, { ["a\"b\\c\n\u{e9}/"] = 3, x = 2 } },
   { { ["a.b"] = 1, ["$"] = 2, [""] = 3 }, { ["a.b"] = 4, [""] = null }, { ["a.b"] = 4, ["$"] = 2 } },
-  { { big = math.maxinteger, small = math.mininteger, f = 0.1, huge = 1e300, one = 1.0 }, { x = 9007199254740993 },
-    { big = math.maxinteger, small = math.mininteger, f = 0.1, huge = 1e300, one = 1.0, x = 9007199254740993 } },
+  { { big = math.maxinteger, small = math.mininteger, f = 0.1, huge = 1e300, one = 1.0 },
+  { x = 9007199254740993 },
+    { big = math.maxinteger, small = math.mininteger, f = 0.1, huge = 1e300, one = 1.0,
+    x = 9007199254740993 } },
 }
 
 for _, backend in ipairs(backends) do
@@ -63,7 +65,8 @@ for _, backend in ipairs(backends) do
     it("changes nothing but metadata and updated_at", function()
       local chat = fresh()
       local before = assert(chat:append({
-        role = "assistant", content = { { type = "text", text = "hi" } }, name = "Eliza", metadata = { a = 1 },
+        role = "assistant", content = { { type = "text", text = "hi" } }, name = "Eliza",
+        metadata = { a = 1 },
         tool_calls = { { id = "c" } }, attachments = { { name = "a" } }, token_count = 7, created_at = 1000,
       }))
       assert(chat:append("user", "next"))
@@ -105,14 +108,14 @@ for _, backend in ipairs(backends) do
     it("raises for wrong types and refuses what can't be JSON", function()
       local chat = fresh()
       assert(chat:append("user", "x"))
-      check.argument("#1", chat.annotate, chat)
-      check.argument("#1", chat.annotate, chat, {}, {})
-      check.argument("#1", chat.annotate, chat, "1", {})
-      check.argument("#1", chat.annotate, chat, 1.5, {})
+      check.argument("#1", chat, "annotate")
+      check.argument("#1", chat, "annotate", {}, {})
+      check.argument("#1", chat, "annotate", "1", {})
+      check.argument("#1", chat, "annotate", 1.5, {})
       for _, wrong in ipairs({ 5, "x", true, print }) do
-        check.argument("#2", chat.annotate, chat, 1, wrong)
+        check.argument("#2", chat, "annotate", 1, wrong)
       end
-      check.argument("#2", chat.annotate, chat, 1)
+      check.argument("#2", chat, "annotate", 1)
       check.fails("invalid", "metadata", chat:annotate(1, { a = print }))
       check.fails("invalid", "metadata", chat:annotate(1, { a = 0 / 0 }))
       check.fails("invalid", "metadata", chat:annotate(1, { a = "\255" }))
@@ -139,7 +142,8 @@ for _, backend in ipairs(backends) do
       local after = assert(chat:redact(1))
       check.just_now(after.redacted_at)
       check.same_json({
-        id = before.id, seq = 1, conversation_id = chat.id, role = "assistant", token_count = 7, created_at = 1000,
+        id = before.id, seq = 1, conversation_id = chat.id, role = "assistant", token_count = 7,
+        created_at = 1000,
         redacted_at = after.redacted_at, updated_at = after.updated_at,
       }, after)
       check.same_json(after, assert(chat:message(1)))
@@ -180,10 +184,10 @@ for _, backend in ipairs(backends) do
       check.fails("not_found", "1", chat:redact(1))
       check.fails("invalid", "seq", chat:redact(0))
       check.fails("invalid", "seq", chat:redact(-5))
-      check.argument("#1", chat.redact, chat)
-      check.argument("#1", chat.redact, chat, "1")
-      check.argument("#1", chat.redact, chat, {})
-      check.argument("#1", chat.redact, chat, 1.5)
+      check.argument("#1", chat, "redact")
+      check.argument("#1", chat, "redact", "1")
+      check.argument("#1", chat, "redact", {})
+      check.argument("#1", chat, "redact", 1.5)
     end)
   end)
 end

@@ -63,9 +63,11 @@ for _, backend in ipairs(backends) do
 
     it("leaves its arguments as they were", function()
       local chat = fresh()
-      local message = { role = "user", content = { { type = "text", text = "hi" } }, metadata = { a = { b = 1 } } }
+      local message = { role = "user", content = { { type = "text", text = "hi" } },
+        metadata = { a = { b = 1 } } }
       assert(chat:append(message))
-      assert.same({ role = "user", content = { { type = "text", text = "hi" } }, metadata = { a = { b = 1 } } }, message)
+      assert.same({ role = "user", content = { { type = "text", text = "hi" } },
+        metadata = { a = { b = 1 } } }, message)
       assert.is_nil(getmetatable(message.content))
       local fields = { name = "Ann" }
       assert(chat:append("user", "x", fields))
@@ -81,7 +83,7 @@ for _, backend in ipairs(backends) do
       for _, role in ipairs({ "", "User", "function", "robot", "user ", "user\0" }) do
         check.fails("invalid", "role", chat:append(role, "x"))
       end
-      check.argument("role", chat.append, chat, { role = 5, content = "x" })
+      check.argument("role", chat, "append", { role = 5, content = "x" })
       assert.equal(5, #assert(chat:history()))
     end)
 
@@ -99,7 +101,8 @@ for _, backend in ipairs(backends) do
         local parts = {
           { type = "text", text = "look: \0361" },
           { type = "image_url", image_url = { url = "data:image/png;base64,AAAA", detail = "low" } },
-          { type = "input_audio", input_audio = { data = "", format = "wav" }, n = 9007199254740993, f = 0.5 },
+          { type = "input_audio", input_audio = { data = "", format = "wav" }, n = 9007199254740993,
+          f = 0.5 },
         }
         check.same_json(parts, assert(chat:append("user", parts)).content)
         check.same_json(parts, assert(chat:message(1)).content)
@@ -124,7 +127,8 @@ for _, backend in ipairs(backends) do
       it("tool_calls, with everything in them", function()
         local chat = fresh()
         local calls = {
-          { id = "call_1", type = "function", ["function"] = { name = "search", arguments = "{\"q\": \"x\"}" } },
+          { id = "call_1", type = "function", ["function"] = { name = "search",
+          arguments = "{\"q\": \"x\"}" } },
           { id = "call_2", type = "custom", custom = { input = "text", n = 1, list = convstore.array {} } },
         }
         local message = assert(chat:append({ role = "assistant", tool_calls = calls }))
@@ -148,19 +152,21 @@ for _, backend in ipairs(backends) do
             sha256 = ("0"):rep(64), width = 640, caption = "Ä" },
           { url = "file:///b" },
         }
-        check.same_json(attachments, assert(chat:append("user", "look", { attachments = attachments })).attachments)
+        check.same_json(attachments, assert(chat:append("user", "look",
+          { attachments = attachments })).attachments)
         check.same_json(attachments, assert(chat:message(1)).attachments)
       end)
 
       it("metadata", function()
         local chat = fresh()
-        for i, metadata in ipairs({ { a = 1 }, {}, { 1, 2, 3 }, convstore.array {}, { a = convstore.null } }) do
+        for i, metadata in ipairs({ { a = 1 }, {}, { 1, 2, 3 }, convstore.array {},
+          { a = convstore.null } }) do
           check.same_json(metadata, assert(chat:append("user", "x", { metadata = metadata })).metadata)
           check.same_json(metadata, assert(chat:message(i)).metadata)
         end
         assert.is_nil(assert(chat:append("user", "x", { metadata = convstore.null })).metadata)
         for _, wrong in ipairs({ "x", 5, true, print }) do
-          check.argument("metadata", chat.append, chat, "user", "x", { metadata = wrong })
+          check.argument("metadata", chat, "append", "user", "x", { metadata = wrong })
         end
       end)
 
@@ -170,7 +176,8 @@ for _, backend in ipairs(backends) do
         local message = assert(chat:append("user", "2", { created_at = 1000000000000 }))
         assert.equal(1000000000000, message.created_at)
         assert.equal(0, assert(chat:append("user", "3", { created_at = 0 })).created_at)
-        assert.equal(253402300799999, assert(chat:append("user", "4", { created_at = 253402300799999 })).created_at)
+        assert.equal(253402300799999, assert(chat:append("user", "4",
+          { created_at = 253402300799999 })).created_at)
         local contents = {}
         for i, each in ipairs(assert(chat:history())) do
           contents[i] = each.content
@@ -192,7 +199,8 @@ for _, backend in ipairs(backends) do
       check.fails("invalid", "content", chat:append({ role = "user", attachments = convstore.array {} }))
       check.fails("invalid", "content", chat:append({ role = "user", metadata = { a = 1 } }))
       assert.is_nil(assert(chat:append("user", nil, { attachments = { { name = "a.png" } } })).content)
-      assert.is_nil(assert(chat:append("user", convstore.null, { attachments = { { name = "a.png" } } })).content)
+      assert.is_nil(assert(chat:append("user", convstore.null,
+        { attachments = { { name = "a.png" } } })).content)
       local message = assert(chat:append("user", "x", { tool_calls = {}, attachments = {} }))
       assert.is_nil(message.tool_calls)
       assert.is_nil(message.attachments)
@@ -208,10 +216,12 @@ for _, backend in ipairs(backends) do
 
     it("refuses content parts that are none, naming what to use", function()
       local chat = fresh()
-      check.fails("invalid", "tool_calls", chat:append("assistant", { { type = "tool_use", id = "1", name = "f" } }))
+      check.fails("invalid", "tool_calls", chat:append("assistant", { { type = "tool_use", id = "1",
+        name = "f" } }))
       check.fails("invalid", "tool_call_id", chat:append("user", {
         { type = "text", text = "x" }, { type = "tool_result", tool_use_id = "1" } }))
-      for _, parts in ipairs({ { "text" }, { {} }, { { text = "x" } }, { { type = 5 } }, { 5 }, { { { type = "text" } } },
+      for _, parts in ipairs({ { "text" }, { {} }, { { text = "x" } }, { { type = 5 } }, { 5 },
+        { { { type = "text" } } },
         { type = "text", text = "x" } }) do
         check.fails("invalid", "content", chat:append("user", parts))
       end
@@ -220,7 +230,8 @@ for _, backend in ipairs(backends) do
 
     it("refuses tool calls that are none", function()
       local chat = fresh()
-      for _, calls in ipairs({ { "f" }, { {} }, { { type = "function" } }, { { id = 5 } }, { { id = "" } }, { id = "c" },
+      for _, calls in ipairs({ { "f" }, { {} }, { { type = "function" } }, { { id = 5 } }, { { id = "" } },
+        { id = "c" },
         { { id = "c" }, { id = convstore.null } } }) do
         check.fails("invalid", "tool_calls", chat:append({ role = "assistant", tool_calls = calls }))
       end
@@ -229,7 +240,8 @@ for _, backend in ipairs(backends) do
 
     it("refuses attachments that are none", function()
       local chat = fresh()
-      for _, attachments in ipairs({ { "a.png" }, { { url = 5 } }, { { name = {} } }, { { mime_type = true } }, { { sha256 = 1 } },
+      for _, attachments in ipairs({ { "a.png" }, { { url = 5 } }, { { name = {} } },
+        { { mime_type = true } }, { { sha256 = 1 } },
         { { size = "5" } }, { { size = 1.5 } }, { { size = -1 } }, { url = "x" }, { { url = "x" }, 5 } }) do
         check.fails("invalid", "attachments", chat:append("user", "x", { attachments = attachments }))
       end
@@ -238,10 +250,11 @@ for _, backend in ipairs(backends) do
 
     it("raises for fields that no caller gives", function()
       local chat = fresh()
-      for _, name in ipairs({ "seq", "conversation_id", "updated_at", "redacted_at", "contents", "Role", "user_id" }) do
-        check.argument(name, chat.append, chat, { role = "user", content = "x", [name] = 1 })
-        check.argument(name, chat.append, chat, "user", "x", { [name] = 1 })
-        check.argument(name, chat.append_many, chat, { { role = "user", content = "x", [name] = 1 } })
+      for _, name in ipairs({ "seq", "conversation_id", "updated_at", "redacted_at", "contents", "Role",
+        "user_id" }) do
+        check.argument(name, chat, "append", { role = "user", content = "x", [name] = 1 })
+        check.argument(name, chat, "append", "user", "x", { [name] = 1 })
+        check.argument(name, chat, "append_many", { { role = "user", content = "x", [name] = 1 } })
       end
       assert.same({}, assert(chat:history()))
     end)
@@ -264,7 +277,8 @@ for _, backend in ipairs(backends) do
         local before = backend.shared and database:dump()
         check.same_json(first, assert(chat:append("user", "hello", { id = first.id })))
         check.same_json(first, assert(chat:append({
-          role = "user", content = "hello", id = first.id, metadata = { b = 2 }, name = "Ann", token_count = 77 })))
+          role = "user", content = "hello", id = first.id, metadata = { b = 2 }, name = "Ann",
+          token_count = 77 })))
         assert.equal(2, #assert(chat:history()))
         assert.equal(2, assert(alice:get(chat.id)).last_seq)
         if backend.shared then
@@ -276,9 +290,12 @@ for _, backend in ipairs(backends) do
       it("that is stored with parts is the same whatever the order of their keys", function()
         local chat = fresh()
         local id = convstore.uuid()
-        local first = assert(chat:append("user", { { type = "text", text = "x", a = 1, b = 2 } }, { id = id }))
-        check.same_json(first, assert(chat:append("user", { { b = 2, a = 1, text = "x", type = "text" } }, { id = id })))
-        check.fails("conflict", id, chat:append("user", { { type = "text", text = "y", a = 1, b = 2 } }, { id = id }))
+        local first = assert(chat:append("user", { { type = "text", text = "x", a = 1, b = 2 } },
+          { id = id }))
+        check.same_json(first, assert(chat:append("user", { { b = 2, a = 1, text = "x", type = "text" } },
+          { id = id })))
+        check.fails("conflict", id, chat:append("user", { { type = "text", text = "y", a = 1, b = 2 } },
+          { id = id }))
         check.fails("conflict", id, chat:append("user", "x", { id = id }))
       end)
 
@@ -317,11 +334,12 @@ for _, backend in ipairs(backends) do
         assert(chat:append("user", "1"))
         for _, expect in ipairs({ 0, 2, 100, math.maxinteger }) do
           check.fails("conflict", "expect", chat:append("user", "x", { expect = expect }))
-          check.fails("conflict", "expect", chat:append_many({ { role = "user", content = "x", expect = expect } }))
+          check.fails("conflict", "expect", chat:append_many({ { role = "user", content = "x",
+            expect = expect } }))
         end
         check.fails("invalid", "expect", chat:append("user", "x", { expect = -1 }))
-        check.argument("expect", chat.append, chat, "user", "x", { expect = "1" })
-        check.argument("expect", chat.append, chat, "user", "x", { expect = 0.5 })
+        check.argument("expect", chat, "append", "user", "x", { expect = "1" })
+        check.argument("expect", chat, "append", "user", "x", { expect = 0.5 })
         assert.equal(1, #assert(chat:history()))
         assert.equal(1, assert(alice:get(chat.id)).last_seq)
       end)
@@ -332,7 +350,8 @@ for _, backend in ipairs(backends) do
         assert(chat:append("user", "1", { id = id, expect = 0 }))
         assert(chat:append("user", "2"))
         assert.equal(1, assert(chat:append("user", "1", { id = id, expect = 0 })).seq)
-        assert.equal(1, assert(chat:append_many({ { role = "user", content = "1", id = id, expect = 77 } }))[1].seq)
+        assert.equal(1, assert(chat:append_many({ { role = "user", content = "1", id = id,
+          expect = 77 } }))[1].seq)
         check.fails("conflict", nil, chat:append("user", "other", { id = id, expect = 2 }))
       end)
     end)
@@ -372,12 +391,13 @@ for _, backend in ipairs(backends) do
           messages[4] = message
           return messages
         end
-        check.fails("too_large", "content", chat:append_many(with({ role = "user", content = ("x"):rep(101) })))
+        check.fails("too_large", "content", chat:append_many(with({ role = "user",
+          content = ("x"):rep(101) })))
         check.fails("invalid", "role", chat:append_many(with({ role = "robot", content = "x" })))
         check.fails("invalid", "content", chat:append_many(with({ role = "user", content = "\255" })))
         check.fails("invalid", "tool_call_id", chat:append_many(with({ role = "tool", content = "x" })))
         check.fails("invalid", "expect", chat:append_many(with({ role = "user", content = "x", expect = 3 })))
-        check.argument("nonsense", chat.append_many, chat, with({ role = "user", content = "x", nonsense = 1 }))
+        check.argument("nonsense", chat, "append_many", with({ role = "user", content = "x", nonsense = 1 }))
         assert.same({}, assert(chat:history()))
         assert.equal(0, assert(alice:get(chat.id)).last_seq)
         assert.equal(0, assert(alice:get(chat.id)).token_count)
@@ -385,10 +405,10 @@ for _, backend in ipairs(backends) do
 
       it("raises for what is no list of messages", function()
         local chat = fresh()
-        check.argument("#1", chat.append_many, chat)
-        check.argument("#1", chat.append_many, chat, "x")
-        check.argument("", chat.append_many, chat, { "x" })
-        check.argument("", chat.append_many, chat, { { role = "user", content = "x" }, 5 })
+        check.argument("#1", chat, "append_many")
+        check.argument("#1", chat, "append_many", "x")
+        check.argument("", chat, "append_many", { "x" })
+        check.argument("", chat, "append_many", { { role = "user", content = "x" }, 5 })
         assert.same({}, assert(chat:history()))
       end)
 
@@ -402,7 +422,8 @@ for _, backend in ipairs(backends) do
         assert.equal(4, #assert(chat:history()))
       end)
 
-      it("gives conflict and writes nothing where only some are stored, or in another order, or otherwise", function()
+      it("gives conflict and writes nothing where only some are stored, or in another order, or otherwise",
+        function()
         local chat = fresh()
         local messages = batch(3)
         assert(chat:append_many(messages))
@@ -453,7 +474,8 @@ for _, backend in ipairs(backends) do
       it("as a quarter of the content's bytes, rounded up", function()
         local chat, alice = fresh()
         local sum = 0
-        for _, case in ipairs({ { "", 0 }, { "a", 1 }, { "abcd", 1 }, { "abcde", 2 }, { "é", 1 }, { "日本語", 3 },
+        for _, case in ipairs({ { "", 0 }, { "a", 1 }, { "abcd", 1 }, { "abcde", 2 }, { "é", 1 },
+          { "日本語", 3 },
           { ("x"):rep(1000), 250 } }) do
           assert.equal(case[2], assert(chat:append("user", case[1])).token_count)
           sum = sum + case[2]
@@ -466,7 +488,8 @@ for _, backend in ipairs(backends) do
         local chat = fresh()
         -- [{"text":"hello","type":"text"}] has 32 bytes.
         assert.equal(8, assert(chat:append("user", { { type = "text", text = "hello" } })).token_count)
-        assert.equal(0, assert(chat:append({ role = "assistant", tool_calls = { { id = "c" } } })).token_count)
+        assert.equal(0, assert(chat:append({ role = "assistant",
+          tool_calls = { { id = "c" } } })).token_count)
       end)
 
       it("as the caller says", function()
@@ -477,8 +500,8 @@ for _, backend in ipairs(backends) do
         for _, wrong in ipairs({ -1, 2147483648, math.maxinteger }) do
           check.fails("invalid", "token_count", chat:append("user", "x", { token_count = wrong }))
         end
-        check.argument("token_count", chat.append, chat, "user", "x", { token_count = "5" })
-        check.argument("token_count", chat.append, chat, "user", "x", { token_count = 1.5 })
+        check.argument("token_count", chat, "append", "user", "x", { token_count = "5" })
+        check.argument("token_count", chat, "append", "user", "x", { token_count = 1.5 })
         assert.equal(2147483653, chat.token_count)
       end)
 
@@ -541,19 +564,20 @@ for _, backend in ipairs(backends) do
     it("raises for arguments of the wrong type and writes nothing", function()
       local chat = fresh()
       for _, role in ipairs({ 5, true, print }) do
-        check.argument("#1", chat.append, chat, role, "x")
+        check.argument("#1", chat, "append", role, "x")
       end
-      check.argument("#1", chat.append, chat)
+      check.argument("#1", chat, "append")
       for _, content in ipairs({ 5, true, print }) do
-        check.argument("content", chat.append, chat, { role = "user", content = content })
-        check.argument("", chat.append, chat, "user", content)
+        check.argument("content", chat, "append", { role = "user", content = content })
+        check.argument("", chat, "append", "user", content)
       end
-      check.argument("#3", chat.append, chat, "user", "x", "y")
-      local wrong = { id = { 5, {} }, name = { 5, {} }, tool_call_id = { 5, {} }, tool_calls = { 5, "x" }, attachments = { 5, "x" },
+      check.argument("#3", chat, "append", "user", "x", "y")
+      local wrong = { id = { 5, {} }, name = { 5, {} }, tool_call_id = { 5, {} }, tool_calls = { 5, "x" },
+        attachments = { 5, "x" },
         created_at = { "5", {}, 1.5 } }
       for name, values in pairs(wrong) do
         for _, value in ipairs(values) do
-          check.argument(name, chat.append, chat, { role = "user", content = "x", [name] = value })
+          check.argument(name, chat, "append", { role = "user", content = "x", [name] = value })
         end
       end
       check.refused("role", chat.append, chat, { content = "x" })

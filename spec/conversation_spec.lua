@@ -34,7 +34,8 @@ for _, backend in ipairs(backends) do
 
       it("needs neither key nor fields", function()
         local alice = fresh()
-        local first, second, third = assert(alice:create()), assert(alice:create({})), assert(alice:create(nil))
+        local first, second, third = assert(alice:create()), assert(alice:create({})),
+          assert(alice:create(nil))
         assert.is_nil(first.key)
         assert.not_equal(first.id, second.id)
         assert.not_equal(second.id, third.id)
@@ -44,7 +45,8 @@ for _, backend in ipairs(backends) do
         local alice = fresh()
         local id = convstore.uuid()
         local chat = assert(alice:create({
-          id = id, key = "k", title = "Träume", status = "closed", metadata = { n = 9007199254740993, list = { 1, 2.5 } },
+          id = id, key = "k", title = "Träume", status = "closed", metadata = { n = 9007199254740993,
+          list = { 1, 2.5 } },
           created_at = 1000000000000,
         }))
         for _, each in ipairs({ chat, assert(alice:get(id)) }) do
@@ -114,24 +116,26 @@ for _, backend in ipairs(backends) do
       it("with a field of the wrong type or an unknown name: this raises", function()
         local alice = fresh()
         local wrong = {
-          id = { 5, true, {} }, title = { 5, true, {} }, status = { 1, true, {} }, created_at = { "5", true, {}, 1.5 },
-          metadata = { "x", 5, true, print }, nonsense = { 1 }, user_id = { "bob" }, last_seq = { 1 }, updated_at = { 1 },
+          id = { 5, true, {} }, title = { 5, true, {} }, status = { 1, true, {} }, created_at = { "5", true,
+          {}, 1.5 },
+          metadata = { "x", 5, true, print }, nonsense = { 1 }, user_id = { "bob" }, last_seq = { 1 },
+          updated_at = { 1 },
           deleted_at = { 1 }, message_count = { 1 }, token_count = { 1 }, forked_from = { {} },
         }
         for name, values in pairs(wrong) do
           for _, value in ipairs(values) do
-            check.argument(name, alice.create, alice, { [name] = value })
-            check.argument(name, alice.conversation, alice, "k", { [name] = value })
+            check.argument(name, alice, "create", { [name] = value })
+            check.argument(name, alice, "conversation", "k", { [name] = value })
           end
         end
-        check.argument("key", alice.conversation, alice, "k", { key = "k" })
+        check.argument("key", alice, "conversation", "k", { key = "k" })
         for _, key in ipairs({ 5, true, {} }) do
-          check.argument("key", alice.create, alice, { key = key })
-          check.argument("#1", alice.conversation, alice, key)
+          check.argument("key", alice, "create", { key = key })
+          check.argument("#1", alice, "conversation", key)
         end
-        check.argument("#1", alice.conversation, alice)
-        check.argument("#1", alice.create, alice, "x")
-        check.argument("#2", alice.conversation, alice, "k", "x")
+        check.argument("#1", alice, "conversation")
+        check.argument("#1", alice, "create", "x")
+        check.argument("#2", alice, "conversation", "k", "x")
       end)
 
       it("with a key that can't be one even where texts are replaced", function()
@@ -159,7 +163,8 @@ for _, backend in ipairs(backends) do
       it("may have any text of 1 to 255 bytes", function()
         local alice = fresh()
         local seen = {}
-        for _, key in ipairs({ "x", ("x"):rep(255), "用户:1", "a", "A", "a ", " ", "%", "'", "é", "e\u{301}", "\u{10FFFF}", "1", "01" }) do
+        for _, key in ipairs({ "x", ("x"):rep(255), "用户:1", "a", "A", "a ", " ", "%", "'", "é",
+          "e\u{301}", "\u{10FFFF}", "1", "01" }) do
           local chat = assert(alice:conversation(key))
           assert.equal(key, chat.key)
           assert.is_nil(seen[chat.id])
@@ -276,19 +281,20 @@ for _, backend in ipairs(backends) do
       it("gives invalid for what is no id", function()
         local alice = fresh()
         local id = assert(alice:create()).id
-        for _, wrong in ipairs({ "", "x", id:upper(), id .. " ", id:sub(1, 35), id .. "\0", (id:gsub("-", "")), "\255" }) do
+        for _, wrong in ipairs({ "", "x", id:upper(), id .. " ", id:sub(1, 35), id .. "\0", (id:gsub("-",
+          "")), "\255" }) do
           check.fails("invalid", "id", alice:get(wrong))
         end
       end)
 
       it("raises for wrong types and unknown options", function()
         local alice = fresh()
-        check.argument("#1", alice.get, alice)
-        check.argument("#1", alice.get, alice, 5)
-        check.argument("#1", alice.get, alice, {})
-        check.argument("#2", alice.get, alice, MISSING, true)
-        check.argument("deleted", alice.get, alice, MISSING, { deleted = 1 })
-        check.argument("nonsense", alice.get, alice, MISSING, { nonsense = 1 })
+        check.argument("#1", alice, "get")
+        check.argument("#1", alice, "get", 5)
+        check.argument("#1", alice, "get", {})
+        check.argument("#2", alice, "get", MISSING, true)
+        check.argument("deleted", alice, "get", MISSING, { deleted = 1 })
+        check.argument("nonsense", alice, "get", MISSING, { nonsense = 1 })
       end)
     end)
 
@@ -357,7 +363,8 @@ for _, backend in ipairs(backends) do
 
       it("merges metadata by RFC 7396 where it is asked to", function()
         local chat = assert(fresh():create({ metadata = { a = 1, b = { c = 2, d = 3 }, list = { 1, 2 } } }))
-        assert(chat:update({ merge = true, metadata = { b = { c = convstore.null, e = 4.5 }, list = { 3 }, new = true } }))
+        assert(chat:update({ merge = true, metadata = { b = { c = convstore.null, e = 4.5 }, list = { 3 },
+          new = true } }))
         check.same_json({ a = 1, b = { d = 3, e = 4.5 }, list = { 3 }, new = true }, chat.metadata)
         assert(chat:update({ merge = false, metadata = { z = 1 } }))
         check.same_json({ z = 1 }, chat.metadata)
@@ -367,7 +374,8 @@ for _, backend in ipairs(backends) do
 
       it("merges into metadata that was never set", function()
         local chat = assert(fresh():create())
-        assert(chat:update({ merge = true, metadata = { a = 1, b = convstore.null, c = { d = convstore.null } } }))
+        assert(chat:update({ merge = true, metadata = { a = 1, b = convstore.null,
+          c = { d = convstore.null } } }))
         check.same_json({ a = 1, c = {} }, chat.metadata)
       end)
 
@@ -415,13 +423,14 @@ for _, backend in ipairs(backends) do
 
       it("raises for wrong types and unknown fields", function()
         local chat = assert(fresh():create())
-        check.argument("#1", chat.update, chat)
-        check.argument("#1", chat.update, chat, "title")
-        local wrong = { title = { 5, true, {} }, status = { 1, {} }, key = { 5, {} }, metadata = { "x", 5, true },
+        check.argument("#1", chat, "update")
+        check.argument("#1", chat, "update", "title")
+        local wrong = { title = { 5, true, {} }, status = { 1, {} }, key = { 5, {} }, metadata = { "x", 5,
+          true },
           merge = { 1, "true" }, id = { MISSING }, created_at = { 5 }, nonsense = { 1 } }
         for name, values in pairs(wrong) do
           for _, value in ipairs(values) do
-            check.argument(name, chat.update, chat, { [name] = value })
+            check.argument(name, chat, "update", { [name] = value })
           end
         end
       end)
@@ -547,7 +556,9 @@ for _, backend in ipairs(backends) do
           end
           assert(chat:purge())
           assert.equal("0|0\n", database:sql(
-            "SELECT (SELECT count(*) FROM convstore_conversations), (SELECT count(*) FROM convstore_messages);"))
+            [[
+            SELECT (SELECT count(*) FROM convstore_conversations),
+              (SELECT count(*) FROM convstore_messages);]]))
         end)
       end
     end)
@@ -560,7 +571,8 @@ for _, backend in ipairs(backends) do
         local store = database:reopen()
         local again = assert(store:user("alice"):conversation("k"))
         assert.equal(chat.id, again.id)
-        for _, name in ipairs({ "key", "user_id", "title", "status", "created_at", "updated_at", "message_count",
+        for _, name in ipairs({ "key", "user_id", "title", "status", "created_at", "updated_at",
+          "message_count",
           "token_count", "last_seq" }) do
           assert.equal(chat[name], again[name], name)
         end

@@ -27,7 +27,7 @@ for _, backend in ipairs(backends) do
       local text = ("x"):rep(size)
       for first = 1, n, 500 do
         local batch = {}
-        for i = first, math.min(n, first + 499) do
+        for _ = first, math.min(n, first + 499) do
           batch[#batch + 1] = { role = "user", content = text }
         end
         assert(chat:append_many(batch))
@@ -49,7 +49,8 @@ for _, backend in ipairs(backends) do
         for _ = 1, 60 do
           local options = model.random_options(source, #roles)
           local expected = table.concat(model.seqs(roles, options), " ")
-          assert.equal(expected, contents(chat, options), "round " .. round .. ", " .. model.describe(options))
+          assert.equal(expected, contents(chat, options),
+            "round " .. round .. ", " .. model.describe(options))
         end
       end
     end)
@@ -84,8 +85,8 @@ for _, backend in ipairs(backends) do
       model.fill(chat, { "user", "user", "user" })
       for _ = 1, 50 do
         for message in chat:each() do
+          if message.seq == 2 then break end
           assert.equal("1", message.content)
-          break
         end
       end
       assert(chat:append("user", "4"))
@@ -165,7 +166,7 @@ for _, backend in ipairs(backends) do
         end
       end
       assert.equal(6000, n)
-      assert.is_true(highest - before < 2048, ("%d KiB"):format(highest - before))
+      assert.is_true(highest - before < 2048, ("%.0f KiB"):format(highest - before))
     end)
 
     it("keeps little in memory where the messages are large", function()
@@ -179,25 +180,24 @@ for _, backend in ipairs(backends) do
         collectgarbage()
         highest = math.max(highest, collectgarbage("count"))
       end
-      assert.is_true(highest - before < 5000, ("%d KiB"):format(highest - before))
+      assert.is_true(highest - before < 5000, ("%.0f KiB"):format(highest - before))
     end)
 
     it("raises for values that break a rule", function()
       local chat = fresh()
       model.fill(chat, { "user" })
       for name, value in pairs({ limit = 0, after = -1, before = -1, order = "x", role = "x" }) do
-        check.raises("^invalid: .*" .. name, function()
-          for _ in chat:each({ [name] = value }) do break end
-        end)
+        check.raises("^invalid: .*" .. name, contents, chat, { [name] = value })
       end
     end)
 
     it("raises for wrong types and unknown names", function()
       local chat = fresh()
-      for name, value in pairs({ limit = "5", after = {}, before = true, order = 1, role = 5, nonsense = 1 }) do
-        check.argument(name, chat.each, chat, { [name] = value })
+      for name, value in pairs({ limit = "5", after = {}, before = true, order = 1, role = 5,
+        nonsense = 1 }) do
+        check.argument(name, chat, "each", { [name] = value })
       end
-      check.argument("#1", chat.each, chat, 5)
+      check.argument("#1", chat, "each", 5)
     end)
 
     it("raises when the conversation goes away inside the loop", function()

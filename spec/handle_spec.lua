@@ -9,7 +9,8 @@ local STORE_METHODS = {
 }
 local USER_METHODS = { conversation = { "a" }, create = {}, get = { "00000000-0000-7000-8000-000000000000" } }
 local CONVERSATION_METHODS = {
-  append = { "user", "hello" }, append_many = { {} }, message = { 1 }, history = {}, each = {}, update = { { title = "x" } },
+  append = { "user", "hello" }, append_many = { {} }, message = { 1 }, history = {}, each = {},
+  update = { { title = "x" } },
   annotate = { 1, {} }, redact = { 1 }, delete = {}, restore = {}, purge = {}, refresh = {},
 }
 
@@ -144,7 +145,8 @@ for _, backend in ipairs(backends) do
         handles[2] = handles[1]:user("alice")
         handles[3] = assert(handles[2]:conversation("a"))
         handles[4] = handles[3]:each()
-        local orders = { { 1, 2, 3, 4 }, { 4, 3, 2, 1 }, { 2, 1, 4, 3 }, { 3, 1, 2, 4 }, { 1, 4, 3, 2 }, { 4, 1, 3, 2 } }
+        local orders = { { 1, 2, 3, 4 }, { 4, 3, 2, 1 }, { 2, 1, 4, 3 }, { 3, 1, 2, 4 }, { 1, 4, 3, 2 }, { 4,
+          1, 3, 2 } }
         for _, i in ipairs(orders[round]) do
           handles[i] = nil
           collectgarbage()
@@ -153,7 +155,8 @@ for _, backend in ipairs(backends) do
     end)
 
     it("may be closed in any order", function()
-      for _, order in ipairs({ { 1, 2, 3 }, { 1, 3, 2 }, { 2, 1, 3 }, { 2, 3, 1 }, { 3, 1, 2 }, { 3, 2, 1 } }) do
+      for _, order in ipairs({ { 1, 2, 3 }, { 1, 3, 2 }, { 2, 1, 3 }, { 2, 3, 1 }, { 3, 1, 2 }, { 3, 2,
+        1 } }) do
         local handles = { fresh() }
         for _, i in ipairs(order) do
           assert.is_true(handles[i]:close())

@@ -24,7 +24,8 @@ for _, backend in ipairs(backends) do
     it("of nothing is an empty array", function()
       local chat = fresh()
       assert.same({}, assert(chat:history()))
-      assert.same({}, assert(chat:history({ after = 0, before = 10, limit = 5, role = "user", order = "desc" })))
+      assert.same({}, assert(chat:history({ after = 0, before = 10, limit = 5, role = "user",
+        order = "desc" })))
     end)
 
     it("is everything, oldest first, where nothing else is said", function()
@@ -60,7 +61,8 @@ for _, backend in ipairs(backends) do
         for _ = 1, 100 do
           local options = model.random_options(source, #roles)
           local expected = table.concat(model.seqs(roles, options), " ")
-          assert.equal(expected, contents(chat, options), "round " .. round .. ", " .. model.describe(options))
+          assert.equal(expected, contents(chat, options),
+            "round " .. round .. ", " .. model.describe(options))
         end
       end
     end)
@@ -106,16 +108,17 @@ for _, backend in ipairs(backends) do
     it("raises for wrong types and unknown names", function()
       local chat = fresh()
       local wrong = {
-        limit = { "5", 1.5, true, {}, 2.0 ^ 53 }, after = { "5", 0.5, {} }, before = { "5", 0.5, {} }, order = { 1, true, {} },
+        limit = { "5", 1.5, true, {}, 2.0 ^ 53 }, after = { "5", 0.5, {} }, before = { "5", 0.5, {} },
+        order = { 1, true, {} },
         role = { 1, true, { 5 }, { "user", true } }, nonsense = { 1 }, last = { 1 },
       }
       for name, values in pairs(wrong) do
         for _, value in ipairs(values) do
-          check.argument(name, chat.history, chat, { [name] = value })
+          check.argument(name, chat, "history", { [name] = value })
         end
       end
-      check.argument("#1", chat.history, chat, 5)
-      check.argument("#1", chat.history, chat, "x")
+      check.argument("#1", chat, "history", 5)
+      check.argument("#1", chat, "history", "x")
     end)
 
     it("takes integers as floats, and borders beyond the history", function()

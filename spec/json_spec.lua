@@ -17,7 +17,8 @@ end
 local function in_object(value) return { a = value } end
 local function in_array(value) return array { value } end
 
-local KEYS = { "a", "b", "key", "Ключ", "", "a.b", "$", "with \"quotes\"", "back\\slash", "new\nline", "🤖", "type", "id", "1", " " }
+local KEYS = { "a", "b", "key", "Ключ", "", "a.b", "$", "with \"quotes\"", "back\\slash", "new\nline",
+  "🤖", "type", "id", "1", " " }
 
 -- A random JSON value of at most `depth` levels of tables.
 local function random_value(source, depth)
@@ -84,15 +85,19 @@ for _, backend in ipairs(backends) do
 
     it("keeps integers of 64 bits", function()
       keeps({
-        0, 1, -1, 255, 2147483647, -2147483648, 4294967296, 9007199254740991, 9007199254740992, 9007199254740993,
-        -9007199254740993, 175928847299117063, 1054817391283245056, math.maxinteger, math.mininteger, math.maxinteger - 1,
+        0, 1, -1, 255, 2147483647, -2147483648, 4294967296, 9007199254740991, 9007199254740992,
+        9007199254740993,
+        -9007199254740993, 175928847299117063, 1054817391283245056, math.maxinteger, math.mininteger,
+        math.maxinteger - 1,
       })
     end)
 
     it("keeps floats as floats, to the last bit", function()
       keeps({
-        0.0, 1.0, -1.0, 0.1, 0.2, 0.30000000000000004, 1 / 3, 2 / 3, 100.0, 1e15, 1e16, 1e17, 123456789012345680.0, 2.0 ^ 53, 2.0 ^ 63,
-        -(2.0 ^ 63), 1e21, 1e22, 1e23, 1e100, 1e300, -1e300, 1.7976931348623157e308, 5e-324, 2.2250738585072014e-308, 1e-5, 1e-7,
+        0.0, 1.0, -1.0, 0.1, 0.2, 0.30000000000000004, 1 / 3, 2 / 3, 100.0, 1e15, 1e16, 1e17,
+        123456789012345680.0, 2.0 ^ 53, 2.0 ^ 63,
+        -(2.0 ^ 63), 1e21, 1e22, 1e23, 1e100, 1e300, -1e300, 1.7976931348623157e308, 5e-324,
+        2.2250738585072014e-308, 1e-5, 1e-7,
         1.5e-10, 123.456, 3.141592653589793, 9007199254740993.0, 4.9406564584124654e-324, 1e-300, 0.5,
       })
     end)
@@ -108,7 +113,8 @@ for _, backend in ipairs(backends) do
       for code = 1, 127 do
         all[#all + 1] = string.char(code)
       end
-      keeps({ table.concat(all), "\"", "\\", "\\u0041", "/", "</script>", "\u{2028}\u{2029}", "\u{7F}\u{80}", "\u{FFFD}", "\u{FFFE}\u{FFFF}",
+      keeps({ table.concat(all), "\"", "\\", "\\u0041", "/", "</script>", "\u{2028}\u{2029}", "\u{7F}\u{80}",
+        "\u{FFFD}", "\u{FFFE}\u{FFFF}",
         "\u{10FFFF}", "👩‍👩‍👧", "", " ", "null", "true", "1", "\\", "\\\\", "\\n", "\t\r\n\b\f" })
     end)
 
@@ -154,7 +160,8 @@ for _, backend in ipairs(backends) do
     it("calls no metamethod", function()
       local function fail() error("a metamethod was called") end
       local trap = setmetatable({ a = 1 }, {
-        __index = fail, __newindex = fail, __pairs = fail, __len = fail, __call = fail, __tostring = fail, __eq = fail, __gc = nil })
+        __index = fail, __newindex = fail, __pairs = fail, __len = fail, __call = fail, __tostring = fail,
+        __eq = fail, __gc = nil })
       check.same_json({ a = 1 }, stored(trap))
       local list = setmetatable({ 1, 2 }, { __index = fail, __len = fail, __pairs = fail })
       check.same_json({ l = { 1, 2 } }, stored({ l = list }))
@@ -162,7 +169,8 @@ for _, backend in ipairs(backends) do
 
     it("takes a table that occurs twice", function()
       local shared = { 1 }
-      check.same_json({ a = { 1 }, b = { 1 }, c = { { 1 }, { 1 } } }, stored({ a = shared, b = shared, c = { shared, shared } }))
+      check.same_json({ a = { 1 }, b = { 1 }, c = { { 1 }, { 1 } } }, stored({ a = shared, b = shared,
+        c = { shared, shared } }))
     end)
 
     it("may be an array at the top", function()
@@ -180,7 +188,8 @@ for _, backend in ipairs(backends) do
     end)
 
     it("may not hold what is no JSON", function()
-      for _, value in ipairs({ print, function() end, coroutine.create(print), io.stdout, 0 / 0, 1 / 0, -1 / 0, chat, alice }) do
+      for _, value in ipairs({ print, function() end, coroutine.create(print), io.stdout, 0 / 0, 1 / 0,
+        -1 / 0, chat, alice }) do
         refuses({ a = value })
         refuses({ value })
         refuses({ a = { b = { value } } })
@@ -232,8 +241,10 @@ for _, backend in ipairs(backends) do
       check.fails("invalid", "metadata", alice:conversation("k", { metadata = bad }))
       check.fails("invalid", "metadata", chat:update({ metadata = bad }))
       check.fails("invalid", "content", chat:append("user", { { type = "text", x = bad } }))
-      check.fails("invalid", "tool_calls", chat:append({ role = "assistant", tool_calls = { { id = "c", x = bad } } }))
-      check.fails("invalid", "attachments", chat:append("user", "x", { attachments = { { name = "a", x = bad } } }))
+      check.fails("invalid", "tool_calls", chat:append({ role = "assistant", tool_calls = { { id = "c",
+        x = bad } } }))
+      check.fails("invalid", "attachments", chat:append("user", "x", { attachments = { { name = "a",
+        x = bad } } }))
       assert.same({}, assert(chat:history()))
       assert.is_nil(assert(alice:conversation("k")).metadata)
     end)
@@ -241,7 +252,8 @@ for _, backend in ipairs(backends) do
     it("comes back the same in every field that holds it", function()
       local value = { n = 9007199254740993, f = 1.0, e = array {}, o = {}, z = null, s = "\u{1F916}\1" }
       local message = assert(chat:append({
-        role = "assistant", content = { { type = "text", x = value } }, tool_calls = { { id = "c", x = value } },
+        role = "assistant", content = { { type = "text", x = value } }, tool_calls = { { id = "c",
+        x = value } },
         attachments = { { name = "a", x = value } }, metadata = value }))
       for _, each in ipairs({ message, assert(chat:message(1)), assert(chat:history())[1] }) do
         check.same_json(value, each.content[1].x)
@@ -274,7 +286,8 @@ for _, backend in ipairs(backends) do
     if backend.shared then
       it("is stored as compact text with sorted keys, as a person would read it", function()
         local own, _, database = fresh()
-        assert(own:append("user", "x", { metadata = { b = { 1, 2.0, -0.5 }, a = "é\n\"/", c = null, d = array {}, e = {}, f = true } }))
+        assert(own:append("user", "x", { metadata = { b = { 1, 2.0, -0.5 }, a = "é\n\"/", c = null,
+          d = array {}, e = {}, f = true } }))
         assert.equal([[{"a":"é\n\"/","b":[1,2.0,-0.5],"c":null,"d":[],"e":{},"f":true}]] .. "\n",
           database:sql("SELECT metadata FROM convstore_messages;"))
       end)

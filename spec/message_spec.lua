@@ -44,16 +44,17 @@ for _, backend in ipairs(backends) do
       for _, seq in ipairs({ 0, -1, math.mininteger }) do
         check.fails("invalid", "seq", chat:message(seq))
       end
-      for _, id in ipairs({ "", "1", "x", MISSING:upper() .. "A", MISSING .. "\0", "\255", "A" .. MISSING:sub(2) }) do
+      for _, id in ipairs({ "", "1", "x", MISSING:upper() .. "A", MISSING .. "\0", "\255",
+        "A" .. MISSING:sub(2) }) do
         check.fails("invalid", "id", chat:message(id))
       end
     end)
 
     it("raises for wrong types", function()
       local chat = fresh()
-      check.argument("#1", chat.message, chat)
+      check.argument("#1", chat, "message")
       for _, wrong in ipairs({ true, {}, 1.5, 2.0 ^ 53, 0 / 0, print }) do
-        check.argument("#1", chat.message, chat, wrong)
+        check.argument("#1", chat, "message", wrong)
       end
     end)
   end)

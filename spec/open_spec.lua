@@ -153,7 +153,8 @@ describe("open's DSN #sqlite", function()
   end)
 
   it("may name a file as sqlite:PATH, whatever is in the path", function()
-    for _, name in ipairs({ "bot.db", "with space.db", "file:x.db", "100%41?mode=memory#x.db", "机器人 🤖.db",
+    for _, name in ipairs({ "bot.db", "with space.db", "file:x.db", "100%41?mode=memory#x.db",
+      "机器人 🤖.db",
       "it's \"quoted\".db", "sqlite:twice.db" }) do
       local database = sqlite.place(name)
       for _, dsn in ipairs({ "sqlite:" .. database.path, database.path }) do

@@ -16,18 +16,24 @@ describe("an SQLite file #sqlite", function()
 
   it("can be read by a person with the sqlite3 shell", function()
     local store, database = sqlite.fresh()
-    local chat = assert(store:user("alice"):conversation("telegram:1", { title = "T", metadata = { a = 1 }, created_at = 5000 }))
-    local message = assert(chat:append("user", "héllo\nworld", { metadata = { n = 1 }, token_count = 9, created_at = 6000 }))
+    local chat = assert(store:user("alice"):conversation("telegram:1", { title = "T", metadata = { a = 1 },
+      created_at = 5000 }))
+    local message = assert(chat:append("user", "héllo\nworld", { metadata = { n = 1 }, token_count = 9,
+      created_at = 6000 }))
     assert.equal(("alice|%s|telegram:1|T|active|{\"a\":1}|1|9|5000\n"):format(chat.id), database:sql([[
-      SELECT user_id, id, key, title, status, metadata, last_seq, token_count, created_at FROM convstore_conversations;]]))
-    assert.equal(("alice|%s|%s|1|user|héllo\nworld|{\"n\":1}|9|6000\n"):format(chat.id, message.id), database:sql([[
-      SELECT user_id, conversation_id, id, seq, role, content, metadata, token_count, created_at FROM convstore_messages;]]))
+      SELECT user_id, id, key, title, status, metadata, last_seq, token_count, created_at
+        FROM convstore_conversations;]]))
+    local expected = ("alice|%s|%s|1|user|héllo\nworld|{\"n\":1}|9|6000\n"):format(chat.id, message.id)
+    assert.equal(expected, database:sql([[
+      SELECT user_id, conversation_id, id, seq, role, content, metadata, token_count, created_at
+        FROM convstore_messages;]]))
   end)
 
   it("has STRICT tables, and an intact database after all kinds of writes", function()
     local store, database = sqlite.fresh()
     local chat = assert(store:user("alice"):conversation("k"))
-    assert(chat:append_many({ { role = "user", content = "1" }, { role = "assistant", content = { { type = "text" } } } }))
+    assert(chat:append_many({ { role = "user", content = "1" }, { role = "assistant",
+      content = { { type = "text" } } } }))
     assert(chat:annotate(1, { a = 1 }))
     assert(chat:redact(2))
     assert(chat:update({ metadata = { b = 2 }, merge = true }))
@@ -36,7 +42,9 @@ describe("an SQLite file #sqlite", function()
     assert(chat:restore())
     assert.equal("ok\n", database:sql("PRAGMA integrity_check;"))
     assert.equal("", database:sql("PRAGMA foreign_key_check;"))
-    assert.equal("0\n", database:sql("SELECT count(*) FROM pragma_table_list WHERE name LIKE 'convstore%' AND type = 'table' AND NOT strict;"))
+    assert.equal("0\n", database:sql([[
+      SELECT count(*) FROM pragma_table_list
+        WHERE name LIKE 'convstore%' AND type = 'table' AND NOT strict;]]))
   end)
 
   it("keeps the running totals that later reads rely on", function()
@@ -45,16 +53,20 @@ describe("an SQLite file #sqlite", function()
     assert(chat:append("system", "s", { token_count = 100 }))
     assert(chat:append("user", "u", { token_count = 1 }))
     assert(chat:append_many({ { role = "developer", content = "d", token_count = 200 },
-      { role = "assistant", content = "a", token_count = 10 }, { role = "user", content = "u", token_count = 1000 } }))
-    assert.equal("1|0\n2|1\n3|1\n4|11\n5|1011\n", database:sql("SELECT seq, token_total FROM convstore_messages ORDER BY seq;"))
-    assert.equal("5|1311|300\n", database:sql("SELECT last_seq, token_count, pinned_token_count FROM convstore_conversations;"))
+      { role = "assistant", content = "a", token_count = 10 }, { role = "user", content = "u",
+      token_count = 1000 } }))
+    assert.equal("1|0\n2|1\n3|1\n4|11\n5|1011\n",
+      database:sql("SELECT seq, token_total FROM convstore_messages ORDER BY seq;"))
+    assert.equal("5|1311|300\n",
+      database:sql("SELECT last_seq, token_count, pinned_token_count FROM convstore_conversations;"))
   end)
 
   it("refuses a message in somebody else's conversation by itself", function()
     local store, database = sqlite.fresh()
     local chat = assert(store:user("alice"):conversation("k"))
     check.raises("FOREIGN KEY", database.sql, database, ([[
-      INSERT INTO convstore_messages (user_id, conversation_id, seq, id, role, content, token_count, token_total, created_at)
+      INSERT INTO convstore_messages (user_id, conversation_id, seq, id, role, content, token_count,
+        token_total, created_at)
       VALUES ('bob', '%s', 1, '%s', 'user', 'x', 1, 1, 0);]]):format(chat.id, convstore.uuid()))
   end)
 
@@ -65,7 +77,8 @@ describe("an SQLite file #sqlite", function()
     for i = 1, 20 do
       assert(chat:append("user", "noise " .. i))
     end
-    assert(chat:append("user", "swordfish content " .. ("x"):rep(9000), { name = "swordfish name", metadata = { a = "swordfish metadata" },
+    assert(chat:append("user", "swordfish content " .. ("x"):rep(9000), { name = "swordfish name",
+      metadata = { a = "swordfish metadata" },
       attachments = { { name = "swordfish attachment" } } }))
     local gone = assert(alice:create({ title = "swordfish title", metadata = { a = "swordfish" } }))
     assert(gone:append("user", { { type = "text", text = "swordfish part" } }))
@@ -104,7 +117,10 @@ describe("an SQLite file #sqlite", function()
 
   it("may be in use by a host that keeps a rollback journal", function()
     local database = sqlite.place()
-    database:sql("PRAGMA journal_mode = DELETE; CREATE TABLE accounts (id INTEGER PRIMARY KEY); INSERT INTO accounts VALUES (1);")
+    database:sql([[
+      PRAGMA journal_mode = DELETE;
+      CREATE TABLE accounts (id INTEGER PRIMARY KEY);
+      INSERT INTO accounts VALUES (1);]])
     local chat = assert(database:open():user("alice"):conversation("k"))
     assert(chat:append("user", "1"))
     assert.equal("1\n", database:sql("SELECT count(*) FROM accounts;"))

@@ -19,7 +19,7 @@ INSERT INTO messages VALUES (1, 1, 'hello');
 ]]
 
 local SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name;"
-local OURS = "SELECT count(*) FROM sqlite_master WHERE name LIKE '%convstore%' OR tbl_name LIKE '%convstore%';"
+local OURS = "SELECT count(*) FROM sqlite_master WHERE name || tbl_name LIKE '%convstore%';"
 local MARKS = "PRAGMA user_version; PRAGMA application_id;"
 
 describe("migrations of a file #sqlite", function()
@@ -91,7 +91,9 @@ describe("migrations of a file #sqlite", function()
 
     it("a file of a newer schema", function()
       local database = filled()
-      database:sql("INSERT INTO convstore_migrations SELECT 999, 'future', checksum, applied_at FROM convstore_migrations LIMIT 1;")
+      database:sql([[
+        INSERT INTO convstore_migrations
+          SELECT 999, 'future', checksum, applied_at FROM convstore_migrations LIMIT 1;]])
       refused(database)
       local store = database:open({ migrate = false })
       local version, newest = store:schema_version()
@@ -104,12 +106,15 @@ describe("migrations of a file #sqlite", function()
 
     it("a file of the next schema", function()
       local database = filled()
-      database:sql("INSERT INTO convstore_migrations SELECT max(version) + 1, 'future', checksum, applied_at FROM convstore_migrations;")
+      database:sql([[
+        INSERT INTO convstore_migrations
+          SELECT max(version) + 1, 'future', checksum, applied_at FROM convstore_migrations;]])
       refused(database)
     end)
 
     it("a file whose list of migrations was edited", function()
-      for _, edit in ipairs({ "SET checksum = '0000000000000000'", "SET name = 'other'", "SET checksum = ''" }) do
+      for _, edit in ipairs({ "SET checksum = '0000000000000000'", "SET name = 'other'",
+        "SET checksum = ''" }) do
         local database = filled()
         database:sql("UPDATE convstore_migrations " .. edit .. " WHERE version = 1;")
         refused(database)
@@ -133,10 +138,20 @@ describe("migrations of a file #sqlite", function()
     end)
 
     it("a file with a foreign table of our name", function()
-      for _, name in ipairs({ "convstore_messages", "convstore_conversations", "convstore_settings", "convstore_summaries",
+      for _, name in ipairs({ "convstore_messages", "convstore_conversations", "convstore_settings",
+        "convstore_summaries",
         "convstore_messages_archive" }) do
         local database = sqlite.place()
         database:sql("CREATE TABLE " .. name .. " (a, b); INSERT INTO " .. name .. " VALUES (1, 'x');")
+        refused(database)
+      end
+    end)
+
+    it("a file with a foreign list of migrations", function()
+      for _, columns in ipairs({ "(a)", "(version TEXT, name TEXT, checksum TEXT, applied_at TEXT)" }) do
+        local database = sqlite.place()
+        database:sql("CREATE TABLE convstore_migrations " .. columns .. ";")
+        database:sql("INSERT INTO convstore_migrations DEFAULT VALUES;")
         refused(database)
       end
     end)
@@ -157,7 +172,8 @@ describe("migrations of a file #sqlite", function()
   it("are in the file with the time they were applied", function()
     local _, database = sqlite.fresh()
     local version, name, checksum, applied_at =
-      database:sql("SELECT version, name, checksum, applied_at FROM convstore_migrations;"):match("^(%d+)|(%a+)|(%x+)|(%d+)\n")
+      database:sql("SELECT version, name, checksum, applied_at FROM convstore_migrations;")
+      :match("^(%d+)|(%a+)|(%x+)|(%d+)\n")
     assert.equal("1", version)
     assert.equal("init", name)
     assert.equal(16, #checksum)

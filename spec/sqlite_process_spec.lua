@@ -11,7 +11,7 @@ describe("processes on one SQLite file #sqlite", function()
   after_each(backends.clean)
 
   it("append at the same time without an error and without a gap", function()
-    local store, database = sqlite.fresh()
+    local store, database = sqlite.fresh(nil, true)
     assert(store:user("alice"):conversation("k"))
     local workers = {}
     for i = 1, 4 do
@@ -41,7 +41,7 @@ describe("processes on one SQLite file #sqlite", function()
   end)
 
   it("lose nothing that was acknowledged when one is killed in the middle", function()
-    local store, database = sqlite.fresh()
+    local store, database = sqlite.fresh(nil, true)
     local chat = assert(store:user("alice"):conversation("k"))
     for round = 1, 3 do
       local worker = database:start("append_forever", { "k" })
@@ -70,7 +70,7 @@ describe("processes on one SQLite file #sqlite", function()
 
   describe("that wait for a lock", function()
     it("give busy at the timeout, and not before", function()
-      local store, database = sqlite.fresh({ timeout = 0.4 })
+      local store, database = sqlite.fresh({ timeout = 0.4 }, true)
       local chat = assert(store:user("alice"):conversation("k"))
       assert(chat:append("user", "1"))
       local worker = database:start("hold")
@@ -99,7 +99,7 @@ describe("processes on one SQLite file #sqlite", function()
     end)
 
     it("get it when it comes free in time", function()
-      local store, database = sqlite.fresh()
+      local store, database = sqlite.fresh(nil, true)
       assert(store:user("alice"):conversation("k"))
       local worker = database:start("append", { "k", 1, "late" })
       assert.equal("ready", worker:line())
@@ -115,7 +115,7 @@ describe("processes on one SQLite file #sqlite", function()
     end)
 
     it("give busy when they open a file that another holds for itself alone", function()
-      local store, database = sqlite.fresh()
+      local store, database = sqlite.fresh(nil, true)
       store:close()
       local holder = process.command(database.folder, "env -u LD_PRELOAD stdbuf -oL sqlite3 -batch "
         .. shell.quote(database.path))

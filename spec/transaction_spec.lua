@@ -397,9 +397,9 @@ for _, backend in ipairs(backends) do
 
     it("wants a function", function()
       local store = fresh()
-      check.argument("#1", store.transaction, store)
+      check.argument("#1", store, "transaction")
       for _, wrong in ipairs({ 5, "x", true }) do
-        check.argument("#1", store.transaction, store, wrong)
+        check.argument("#1", store, "transaction", wrong)
       end
     end)
 

@@ -3,9 +3,9 @@
 -- the incremental collector starts again as soon as it ends and steps at every few bytes that are allocated, so that
 -- finalizers run in the middle of our C functions; and full collections come at regular intervals in Lua code.
 
-local INSTRUCTIONS_PER_COLLECTION = 20000
+local INSTRUCTIONS_PER_COLLECTION = 50000
 
-collectgarbage("incremental", 1, 1000, 6) -- pause in percent, speed, bytes between steps as a power of two
+collectgarbage("incremental", 1, 400, 6) -- pause in percent, speed, bytes between steps as a power of two
 
 local function hook()
   collectgarbage()

@@ -95,17 +95,17 @@ local sqlite = {
   shared = true, -- a second connection, from here or from another process, sees the same data
 }
 
--- A database file that does not exist yet, in a folder of its own.
-function sqlite.place(name)
-  local folder = shell.folder()
+-- A database file that does not exist yet, in a folder of its own; `on_disk`: a real one, whatever it costs.
+function sqlite.place(name, on_disk)
+  local folder = shell.folder(on_disk)
   local path = folder .. "/" .. (name or "bot.db")
   local self = new(path, folder)
   self.path = path
   return self
 end
 
-function sqlite.fresh(options)
-  local self = sqlite.place()
+function sqlite.fresh(options, on_disk)
+  local self = sqlite.place(nil, on_disk)
   return self:open(options), self
 end
 

@@ -58,7 +58,8 @@ function model.random_options(random, n)
   local options = {}
   if random:chance(50) then options.after = math.max(0, seq()) end
   if random:chance(50) then options.before = math.max(0, seq()) end
-  if random:chance(60) then options.limit = random:pick({ 1, 2, 3, random:int(1, n + 1), n, n + 5, math.maxinteger }) end
+  if random:chance(60) then options.limit = random:pick({ 1, 2, 3, random:int(1, n + 1), n, n + 5,
+    math.maxinteger }) end
   if random:chance(40) then
     if random:chance(50) then
       options.role = random:pick(ROLES)
@@ -83,7 +84,8 @@ function model.describe(options)
   end
   if options.role then
     local role = options.role
-    parts[#parts + 1] = "role = " .. (type(role) == "table" and "{" .. table.concat(role, ", ") .. "}" or role)
+    parts[#parts + 1] = "role = " .. (type(role) == "table" and "{" .. table.concat(role,
+      ", ") .. "}" or role)
   end
   return "{ " .. table.concat(parts, ", ") .. " }"
 end

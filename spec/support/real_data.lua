@@ -58,7 +58,8 @@ local function tree_messages(tree)
       content = node.text,
       name = node.role == "assistant" and node.model_name ~= cjson.null and node.model_name or nil,
       metadata = {
-        parent_id = node.parent_id, depth = depth, lang = node.lang, synthetic = node.synthetic, rank = node.rank,
+        parent_id = node.parent_id, depth = depth, lang = node.lang, synthetic = node.synthetic,
+        rank = node.rank,
       },
     }
     for _, reply in ipairs(node.replies) do
@@ -81,7 +82,8 @@ function real_data.each(folder, visit)
   end
   for line in io.lines(folder .. "/" .. TREES) do
     local tree = cjson.decode(line)
-    visit("trees", tree.message_tree_id, { id = tree.message_tree_id, status = "closed" }, tree_messages(tree))
+    visit("trees", tree.message_tree_id, { id = tree.message_tree_id, status = "closed" },
+      tree_messages(tree))
   end
 end
 
@@ -106,6 +108,20 @@ function real_data.write(store, folder)
   return conversations, written
 end
 
+-- The same with ids for all messages, so that it can be done again: each conversation is one append_many.
+function real_data.write_with_ids(store, folder)
+  local conversations, written = 0, 0
+  real_data.each(folder, function(user_id, key, fields, messages)
+    for _, message in ipairs(messages) do
+      written = written + 1
+      message.id = message.id or ("00000000-0000-4000-8000-%012d"):format(written)
+    end
+    assert(assert(store:user(user_id):conversation(key, fields)):append_many(messages))
+    conversations = conversations + 1
+  end)
+  return conversations, written
+end
+
 local function compare(expected, actual, seq, chat)
   for _, name in ipairs({ "role", "content", "name", "tool_call_id" }) do
     if expected[name] ~= actual[name] then
@@ -126,7 +142,8 @@ function real_data.verify(store, folder)
   local conversations, compared = 0, 0
   real_data.each(folder, function(user_id, key, fields, messages)
     local chat = assert(store:user(user_id):conversation(key))
-    assert(chat.title == fields.title and chat.user_id == user_id and chat.status == (fields.status or "active"))
+    assert(chat.title == fields.title and chat.user_id == user_id)
+    assert(chat.status == (fields.status or "active"))
     assert(not fields.id or chat.id == fields.id)
     check.same_json(fields.metadata, chat.metadata, chat.key .. ": metadata")
     assert(chat.last_seq == #messages and chat.message_count == #messages)

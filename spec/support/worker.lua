@@ -82,12 +82,12 @@ function jobs.try(dsn)
     print("open", code, message)
     return
   end
-  local chat
-  chat, message, code = store:user("alice"):conversation("try")
-  if chat then
-    chat, message, code = chat:append("user", "hello")
+  local result
+  result, message, code = store:user("alice"):conversation("try")
+  if result then
+    result, message, code = result:append("user", "hello")
   end
-  print(chat and "appended" or "append", code, message)
+  print(result and "appended" or "append", code, message)
   store:close()
 end
 
@@ -95,7 +95,7 @@ end
 function jobs.fill(dsn)
   local chat = conversation(dsn, "full")
   local text = ("x"):rep(20000)
-  local stored, message, code = 0, nil, nil
+  local stored, message, code = 0
   repeat
     local ok
     ok, message, code = chat:append("user", text)
