@@ -63,6 +63,8 @@ LIB_OBJECTS := $(call objects,$(LIB_SOURCES))
 BINDING_OBJECTS := $(call objects,$(BINDING_SOURCES))
 TEST_HELPER_OBJECTS := $(call objects,$(TEST_HELPER_SOURCES))
 TEST_PROGRAMS := $(patsubst csrc/tests/%.c,$(BUILD)/tests/%,$(TEST_SOURCES))
+# The network between the specs and PostgreSQL.
+PROXY := $(BUILD)/tests/proxy
 
 LIBRARY := $(BUILD)/libconvstore.a
 MODULE := $(BUILD)/convstore/core.so
@@ -73,7 +75,11 @@ export LUA_PATH := $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(or $(LUA_PATH_
 export LUA_CPATH := $(abspath $(BUILD))/?.so;$(or $(LUA_CPATH_5_4),$(LUA_CPATH),;)
 unexport LUA_PATH_5_4 LUA_CPATH_5_4
 
+export CONVSTORE_TEST_PROXY := $(abspath $(PROXY))
+
 RUN_TESTS = $(LUA) tools/run_tests.lua
+# Beside a PostgreSQL server of their own, or that of CONVSTORE_TEST_POSTGRES_URL.
+RUN_TESTS_BESIDE_POSTGRES = tools/with_postgres $(RUN_TESTS)
 # Through $(LUA), since Debian's busted starts whichever Lua is the default one.
 BUSTED = $(LUA) "$$(command -v busted)" --ignore-lua --output=spec/support/summary.lua --cpath="$(abspath $(BUILD))/?.so" $(ARGS)
 
@@ -83,8 +89,8 @@ quietly = $(if $(filter 0,$(V)),@echo "  $(1)	$@";,)
 .DELETE_ON_ERROR:
 # Keeps the tests' objects, which are intermediate files to make.
 .SECONDARY:
-.PHONY: all help demo test test-programs test-c test-lua check lint format format-check embed asan sanitized-tests \
-  valgrind gc coverage coverage-report bench install uninstall clean FORCE
+.PHONY: all help demo test test-programs test-c test-lua test-pgbouncer test-postgres-doors stress-postgres check lint \
+  format format-check embed asan sanitized-tests valgrind gc coverage coverage-report bench install uninstall clean FORCE
 # The last line of `make test` is the tests', also when make was called with -C or by another make.
 MAKEFLAGS += --no-print-directory
 
@@ -122,13 +128,29 @@ $(BUILD)/tests/%: $(BUILD)/obj/csrc/tests/%.o $(TEST_HELPER_OBJECTS) $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call quietly,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(TEST_HELPER_OBJECTS) $(LIBRARY) $(DEPS_LIBS) -lpthread
 
-test-programs: $(TEST_PROGRAMS)
+$(PROXY): spec/support/proxy.c Makefile $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call quietly,CC)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $<
+
+test-programs: $(TEST_PROGRAMS) $(PROXY)
 
 test-c: $(TEST_PROGRAMS) ## run the C tests
 	@$(RUN_TESTS) $(TEST_PROGRAMS)
 
-test-lua: $(MODULE) ## run the Lua specs; ARGS='--filter=…' goes to busted
-	@$(RUN_TESTS) '$(BUSTED)'
+test-lua: $(MODULE) $(PROXY) ## run the Lua specs; ARGS='--filter=…' goes to busted
+	@$(RUN_TESTS_BESIDE_POSTGRES) '$(BUSTED)'
+
+# The others are the same server by another door.
+test-pgbouncer: $(MODULE) $(PROXY) ## run the contract's specs on PostgreSQL behind PgBouncer
+	@CONVSTORE_TEST_BACKENDS=postgres_pgbouncer $(RUN_TESTS_BESIDE_POSTGRES) '$(BUSTED) --tags=backend'
+
+test-postgres-doors: $(MODULE) $(PROXY) ## the same by a unix socket, and as the plain owner of a database
+	@CONVSTORE_TEST_BACKENDS='postgres_socket postgres_owner' $(RUN_TESTS_BESIDE_POSTGRES) '$(BUSTED) --tags=backend'
+
+# STRESS: clients, appends of each, restarts of the server
+STRESS ?= 16 1000 2
+stress-postgres: $(MODULE) ## kill PostgreSQL's backends under many clients and see that nothing is lost
+	@tools/with_postgres $(LUA) spec/stress/postgres.lua $(STRESS)
 
 # The whole story ------------------------------------------------------------------------------------------------------
 # What is missing is installed first, so what follows is a make of its own that looks for it again.
@@ -140,7 +162,7 @@ demo: ## talk with a bot that remembers; its memory is DEMO_DB
 test: ## run all tests; the last line is "N passed, N failed"
 	@tools/install_deps test
 	@$(MAKE) all test-programs || { echo "0 passed, 1 failed"; exit 1; }
-	@$(RUN_TESTS) $(TEST_PROGRAMS) '$(BUSTED)'
+	@$(RUN_TESTS_BESIDE_POSTGRES) $(TEST_PROGRAMS) '$(BUSTED)'
 
 check: ## everything that CI runs
 	.ci/run
@@ -164,7 +186,7 @@ $(BUILD)/unpreload.so: tools/unpreload.c
 	$(call quietly,CC)$(CC) $(ALL_CFLAGS) -fno-sanitize=all -shared -o $@ $<
 
 sanitized-tests:
-	@CONVSTORE_TEST_LUA="$(ASAN_LUA)" $(RUN_TESTS) $(TEST_PROGRAMS) '$(ASAN_LUA) $(BUSTED:$(LUA)%=%)'
+	@CONVSTORE_TEST_LUA="$(ASAN_LUA)" $(RUN_TESTS_BESIDE_POSTGRES) $(TEST_PROGRAMS) '$(ASAN_LUA) $(BUSTED:$(LUA)%=%)'
 
 # Errors and definite leaks are fatal. What Lua still reaches when it exits is no leak.
 MEMCHECK = $(VALGRIND) --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
@@ -173,7 +195,7 @@ valgrind: all test-programs ## run the C tests and a short set of specs with val
 	@$(RUN_TESTS) $(TEST_PROGRAMS:%='$(MEMCHECK) %') '$(MEMCHECK) $(BUSTED) $(VALGRIND_SPECS)'
 
 gc: all ## run the specs with an aggressive garbage collector
-	@$(RUN_TESTS) '$(BUSTED) --helper=spec/support/aggressive_gc.lua'
+	@$(RUN_TESTS_BESIDE_POSTGRES) '$(BUSTED) --helper=spec/support/aggressive_gc.lua'
 
 coverage: ## run all tests and print how many lines of each C file they reached
 	@rm -rf build/coverage
@@ -184,7 +206,8 @@ coverage-report:
 	@find $(BUILD)/obj -name '*.gcda' -not -path '*/tests/*' | sort | xargs $(GCOV) --no-output | $(LUA) tools/coverage.lua
 
 # Style ----------------------------------------------------------------------------------------------------------------
-C_SOURCES := $(LIB_SOURCES) $(BINDING_SOURCES) $(TEST_SOURCES) $(TEST_HELPER_SOURCES) $(sort $(wildcard examples/*.c bench/*.c))
+C_SOURCES := $(LIB_SOURCES) $(BINDING_SOURCES) $(TEST_SOURCES) $(TEST_HELPER_SOURCES) spec/support/proxy.c \
+  $(sort $(wildcard examples/*.c bench/*.c))
 C_HEADERS := $(sort $(wildcard csrc/*.h csrc/*/*.h))
 
 # Not cppcheck's unusedFunction, which knows no public interface. Reasons for what is suppressed:
