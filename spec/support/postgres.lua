@@ -94,10 +94,10 @@ function methods:dump()
   return self.server_database.shell:run(DUMP)
 end
 
--- Keeps everyone else from writing, until release() of what it returns.
-function methods:hold()
-  local holder = psql.new(self.server_database.admin_url)
-  holder:run("BEGIN; LOCK TABLE convstore.conversations IN EXCLUSIVE MODE")
+-- Keeps everyone else from writing, until release() of what it returns. `mode`: PostgreSQL's name of another lock.
+function methods:hold(mode)
+  local holder = psql.new(self.admin_url)
+  holder:run(("BEGIN; LOCK TABLE convstore.conversations IN %s MODE"):format(mode or "EXCLUSIVE"))
   return { release = function() holder:close() end }
 end
 
@@ -128,6 +128,11 @@ local function backend_of(login, new)
   end
 
   return backend
+end
+
+-- A shell of another login in a test's database. The caller closes it.
+function postgres.shell(database, login)
+  return psql.new((database.admin_url:gsub("//[^@]*@", "//" .. login .. "@", 1)))
 end
 
 -- Whether there is a server to test on.
