@@ -335,17 +335,22 @@ describe("a server that is away #postgres #faults", function()
     end)
     assert_between(0, 4, took)
 
-    -- The other one goes, in mid-run; the first is there again.
+    -- Both lead to the server now; the one in use goes in mid-run.
     dead:flow()
     local pair = database.dsn:gsub("@127.0.0.1:", ("@127.0.0.1:%d,127.0.0.1:"):format(dead.port), 1)
-    dead:down()
     local store = assert(convstore.open(pair, { timeout = 10 }))
     table.insert(database.stores, store)
     local again = assert(store:user("alice"):get(chat.id))
+    dead:down()
+    assert.equal(2, assert(again:append("user", "y")).seq)
     dead:up()
     network:down()
-    -- The dead one's proxy leads to another database of the same server: the conversation is not there, the answer is.
-    check.fails("schema", nil, again:append("user", "y"))
+    assert.equal(3, assert(again:append("user", "z")).seq)
+    dead:down()
+    took = timed(function()
+      check.fails("unavailable", nil, convstore.open(pair, { timeout = 1 }))
+    end)
+    assert_between(0.9, 2, took)
   end)
 
   it("whose name nobody knows gives unavailable in time", function()

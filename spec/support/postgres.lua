@@ -23,6 +23,8 @@ local TABLES = { "conversations", "messages", "messages_archive", "summaries", "
 
 local EMPTY = [[
 SET lock_timeout = '20s';
+SET default_transaction_read_only = off;
+SELECT format('ALTER DATABASE %1$I RESET ALL; ALTER DATABASE %1$I ALLOW_CONNECTIONS true', current_database()) \gexec
 SET client_min_messages = 'warning';
 SELECT format('DROP SCHEMA %I CASCADE', nspname) FROM pg_namespace
  WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' \gexec
