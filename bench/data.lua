@@ -17,12 +17,13 @@ local function random(n)
   return (state >> 33) % n + 1
 end
 
--- n texts, questions of 5-20 words and answers of 20-120 in turn: 180 bytes on average.
-function data.texts(n)
+-- n texts, questions of 5-20 words and answers of 20-120 in turn: 180 bytes on average, or `times` as many.
+function data.texts(n, times)
   local texts = {}
   for i = 1, n do
     local text = {}
-    for j = 1, i % 2 == 1 and 4 + random(16) or 19 + random(101) do text[j] = words[random(#words)] end
+    local length = (i % 2 == 1 and 4 + random(16) or 19 + random(101)) * (times or 1)
+    for j = 1, length do text[j] = words[random(#words)] end
     texts[i] = table.concat(text, " ")
   end
   return texts

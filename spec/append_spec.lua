@@ -409,6 +409,10 @@ for _, backend in ipairs(backends) do
         check.argument("#1", chat, "append_many", "x")
         check.argument("", chat, "append_many", { "x" })
         check.argument("", chat, "append_many", { { role = "user", content = "x" }, 5 })
+        check.argument("", chat, "append_many", { role = "user", content = "x" })
+        check.argument("", chat, "append_many", { { role = "user", content = "x" }, [3] = { role = "user",
+          content = "x" } })
+        check.argument("", chat, "append_many", { { role = "user", content = "x" }, n = 1 })
         assert.same({}, assert(chat:history()))
       end)
 
@@ -534,6 +538,29 @@ for _, backend in ipairs(backends) do
         end })
         assert.equal(5, assert(chat:append("user", "hello")).token_count)
         assert.equal(6, assert(chat:append("user", "hello")).token_count)
+      end)
+
+      it("by a function that may close the store, yield or fail, and nothing is left behind", function()
+        local store
+        local chat, _, made, database = fresh({ count_tokens = function(message)
+          if message.content == "close" then
+            store:close()
+          elseif message.content == "yield" then
+            coroutine.yield()
+          elseif message.content == "fail" then
+            error("boom", 0)
+          end
+          return 1
+        end })
+        store = made
+        check.raises("^boom$", chat.append, chat, "user", "fail")
+        check.raises("yield", coroutine.wrap(function() chat:append("user", "yield") end))
+        assert.same({}, assert(chat:history()))
+        check.raises("closed", chat.append, chat, "user", "close")
+        check.raises("closed", chat.append_many, chat, { { role = "user", content = "close" } })
+        if backend.shared then
+          assert.same({}, assert(assert(database:open():user("alice"):conversation("a")):history()))
+        end
       end)
 
       it("not at all where the function gives no count, and writes nothing", function()

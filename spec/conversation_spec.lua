@@ -564,6 +564,57 @@ for _, backend in ipairs(backends) do
     end)
 
     if backend.shared then
+      it("has the time of its last write as updated_at, not that of a read or a retry", function()
+        local alice, _, database = fresh()
+        local chat = assert(alice:conversation("k"))
+        local id = assert(chat:append("user", "x")).id
+        local function updated_after(call)
+          database:sql("UPDATE convstore_conversations SET updated_at = 5;")
+          call()
+          return assert(alice:get(chat.id, { deleted = true })).updated_at
+        end
+        local writes = {
+          function() assert(chat:append("user", "y")) end,
+          function() assert(chat:append_many({ { role = "user", content = "y" } })) end,
+          function() assert(chat:append("user", "y", { created_at = 1000 })) end,
+          function() assert(chat:update({ title = "T" })) end,
+          function() assert(chat:update({ metadata = { a = 1 }, merge = true })) end,
+          function() assert(chat:annotate(1, { a = 1 })) end,
+          function() assert(chat:redact(2)) end,
+          function() assert(chat:delete()) end,
+          function() assert(chat:restore()) end,
+        }
+        for _, write in ipairs(writes) do
+          check.just_now(updated_after(write))
+        end
+        local others = {
+          function() assert(chat:append("user", "x", { id = id })) end,
+          function() assert(chat:append_many({ { role = "user", content = "x", id = id } })) end,
+          function() assert(chat:append_many({})) end,
+          function() assert(alice:conversation("k", { title = "U" })) end,
+          function() assert(alice:create({ id = chat.id })) end,
+          function() assert(chat:history()) end,
+          function() assert(chat:message(1)) end,
+          function() assert(chat:refresh()) end,
+          function() check.fails("conflict", nil, chat:append("user", "z", { expect = 99 })) end,
+          function() check.fails("not_found", nil, chat:annotate(99, {})) end,
+          function() check.fails("not_found", nil, chat:redact(99)) end,
+        }
+        for i, other in ipairs(others) do
+          assert.equal(5, updated_after(other), "call " .. i)
+        end
+      end)
+
+      it("shows the time of a write through its own handle", function()
+        local alice, _, database = fresh()
+        local chat = assert(alice:conversation("k"))
+        database:sql("UPDATE convstore_conversations SET updated_at = 5;")
+        assert(chat:refresh())
+        assert.equal(5, chat.updated_at)
+        assert(chat:append("user", "x"))
+        check.just_now(chat.updated_at)
+      end)
+
       it("is there after the store was closed and opened", function()
         local alice, _, database = fresh()
         local chat = assert(alice:conversation("k", { title = "T", metadata = { a = { 1 } } }))

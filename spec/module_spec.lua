@@ -11,6 +11,12 @@ describe("convstore", function()
     assert.truthy(convstore._VERSION:find("^convstore %d+%.%d+%.%d+$"))
   end)
 
+  it("makes no global variable", function()
+    local folder = shell.folder()
+    assert.equal("", process.run(folder, "globals"))
+    shell.remove(folder)
+  end)
+
   describe("uuid", function()
     it("gives version 7 UUIDs that say when they were made", function()
       local id = convstore.uuid()

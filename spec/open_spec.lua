@@ -50,6 +50,17 @@ for _, backend in ipairs(backends) do
       check.fails("too_large", "content", chat:append("user", text .. "x"))
     end)
 
+    it("refuses wide JSON as soon as it is too large", function()
+      local store = backend.fresh({ max_content_bytes = 1000 })
+      local wide = { list = {}, object = {} }
+      for i = 1, 10000 do
+        wide.list[i] = i
+        wide.object["key " .. i] = i
+      end
+      check.fails("too_large", "metadata", store:user("alice"):create({ metadata = { wide.list } }))
+      check.fails("too_large", "metadata", store:user("alice"):create({ metadata = wide.object }))
+    end)
+
     it("counts each JSON value as compact JSON against max_content_bytes", function()
       local store = backend.fresh({ max_content_bytes = 20 })
       local chat = assert(store:user("alice"):conversation("a"))
@@ -164,6 +175,18 @@ describe("open's DSN #sqlite", function()
       end
       assert.is_true(shell.exists(database.path))
       assert.equal("2\n", database:sql("SELECT count(*) FROM convstore_messages;"))
+    end
+  end)
+
+  it("is no URI and no other scheme where it only looks like one", function()
+    local database = sqlite.place()
+    local folder = database.folder
+    for _, dsn in ipairs({ "file:x.db?mode=memory", "sqlite:y.db", "mysql:z.db", "./w:v.db" }) do
+      assert.equal("appended\n", (process.run(folder, "try", { dsn }, { directory = folder }):gsub("\t.*\n",
+        "\n")))
+    end
+    for _, name in ipairs({ "file:x.db?mode=memory", "y.db", "mysql:z.db", "w:v.db" }) do
+      assert.is_true(shell.exists(folder .. "/" .. name), name)
     end
   end)
 

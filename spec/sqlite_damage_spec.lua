@@ -119,6 +119,22 @@ describe("a damaged database #sqlite", function()
     end
   end)
 
+  it("whose rows break our rules gives corrupt", function()
+    for _, edit in ipairs({
+      "UPDATE convstore_messages SET role = 'robot' WHERE seq = 7",
+      "UPDATE convstore_messages SET id = 'x' WHERE seq = 7",
+      "UPDATE convstore_conversations SET status = 'odd'",
+      "UPDATE convstore_conversations SET id = upper(id)",
+      "UPDATE convstore_conversations SET metadata = 'x'",
+      "UPDATE convstore_settings SET user_id_type = 'x'",
+      "DELETE FROM convstore_settings",
+    }) do
+      local database = filled()
+      database:sql("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON; " .. edit .. ";")
+      assert.is_true(use(database, { corrupt = true }) > 0, edit)
+    end
+  end)
+
   it("whose JSON was broken by hand gives corrupt for that message alone", function()
     local database = filled()
     database:sql([[PRAGMA ignore_check_constraints = ON;

@@ -89,7 +89,52 @@ describe("a full disk #sqlite", function()
     assert.same({}, assert(chat:history()))
     remount(database, "size=20m")
     assert.equal(1, assert(chat:append("user", "x")).seq)
-    store:close()
+  end)
+
+  it("in a transaction leaves it only the way back, whatever its function makes of it", function()
+    local database, reason = small_disk("2m")
+    if not database then return pending(reason) end
+    local store = database:open()
+    local chat = assert(store:user("alice"):conversation("k"))
+    local failures = {}
+    local result, message, code = store:transaction(function()
+      for _ = 1, 500 do
+        local stored, _, failure = chat:append("user", ("x"):rep(20000))
+        if not stored then
+          failures[#failures + 1] = failure
+        end
+      end
+      return "all is well"
+    end)
+    assert.is_nil(result)
+    assert.equal("full", failures[1])
+    assert.truthy(code == "unavailable" or code == "full", tostring(message))
+    assert.same({}, assert(chat:history()))
+    assert.equal("0\n", database:sql("SELECT count(*) FROM convstore_messages;"))
+  end)
+
+  it("of which a process may use only so much gives full too", function()
+    local database = sqlite.place()
+    local worker = database:start("fill", {}, { before = "trap '' XFSZ && ulimit -f 2000" })
+    assert.truthy(worker:line():find("^full\tfull: "))
+    local stored = tonumber(worker:line())
+    assert.is_true(stored > 10)
+    assert.equal(tostring(stored), worker:line())
+    worker:kill()
+    worker:finish()
+    assert.equal(("%d\n"):format(stored), database:sql("SELECT count(*) FROM convstore_messages;"))
+    assert.equal("ok\n", database:sql("PRAGMA integrity_check;"))
+  end)
+end)
+
+describe("a process without files to open #sqlite", function()
+  after_each(clean)
+
+  it("gets unavailable from open", function()
+    local database = sqlite.place()
+    database:open():close()
+    local output = database:run("starve", {}, { before = "ulimit -n 64" })
+    assert.truthy(output:find("^unavailable\tunavailable: [^\n]*\nappended\n$"), output)
   end)
 end)
 
@@ -112,6 +157,8 @@ describe("a place that can't be written to #sqlite", function()
     local store, database = sqlite.fresh()
     assert(assert(store:user("alice"):conversation("try")):append("user", "1"))
     store:close()
+    assert(shell.run(("chmod 755 %s && chmod 644 %s"):format(shell.quote(database.folder),
+      shell.quote(database.path))))
     return database
   end
 
@@ -132,6 +179,14 @@ describe("a place that can't be written to #sqlite", function()
     if not output then return pending(reason) end
     assert.truthy(output:find("^%a+\treadonly\treadonly: "), output)
     assert.is_true(before == shell.read(database.path))
+  end)
+
+  it("because its folder may not even be entered gives denied", function()
+    local database = filled()
+    assert(shell.run("chmod 700 " .. shell.quote(database.folder)))
+    local output, reason = try_as_nobody(database)
+    if not output then return pending(reason) end
+    assert.truthy(output:find("^open\tdenied\tdenied: "), output)
   end)
 
   it("because the file may not even be read gives denied", function()

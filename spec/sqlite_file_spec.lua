@@ -61,6 +61,14 @@ describe("an SQLite file #sqlite", function()
       database:sql("SELECT last_seq, token_count, pinned_token_count FROM convstore_conversations;"))
   end)
 
+  it("tells where a conversation was forked from", function()
+    local store, database = sqlite.fresh()
+    local chat = assert(store:user("alice"):conversation("k"))
+    local id = convstore.uuid()
+    database:sql("UPDATE convstore_conversations SET forked_from_seq = 7, forked_from_id = '" .. id .. "';")
+    assert.same({ id = id, seq = 7 }, assert(chat:refresh()).forked_from)
+  end)
+
   it("refuses a message in somebody else's conversation by itself", function()
     local store, database = sqlite.fresh()
     local chat = assert(store:user("alice"):conversation("k"))
@@ -142,6 +150,8 @@ describe("an SQLite file #sqlite", function()
     local database = sqlite.place()
     local path = database.folder .. "/nowhere/bot.db"
     check.fails("unavailable", "nowhere", convstore.open(path))
+    check.fails("unavailable", nil, convstore.open(database.folder .. "/" .. ("x"):rep(300)))
+    check.fails("unavailable", nil, convstore.open(database.folder .. "/" .. ("x"):rep(5000)))
     assert.is_false(shell.exists(database.folder .. "/nowhere"))
   end)
 

@@ -40,6 +40,67 @@ describe("processes on one SQLite file #sqlite", function()
     assert.equal("1000\n", database:sql("SELECT last_seq FROM convstore_conversations;"))
   end)
 
+  it("append only what they have seen the history before, where they say so", function()
+    local store, database = sqlite.fresh(nil, true)
+    local chat = assert(store:user("alice"):conversation("k"))
+    local workers = {}
+    for i = 1, 4 do
+      workers[i] = database:start("append_expecting", { "k", 20 })
+    end
+    for _, worker in ipairs(workers) do
+      assert.equal("ready", worker:line())
+    end
+    for _, worker in ipairs(workers) do
+      worker:tell("go")
+    end
+    for _, worker in ipairs(workers) do
+      local _, ok, errors = worker:finish()
+      assert.is_true(ok, errors)
+    end
+    local history = assert(chat:history())
+    assert.equal(80, #history)
+    for seq, message in ipairs(history) do
+      assert.equal(tostring(seq - 1), message.content)
+    end
+  end)
+
+  it("merge metadata without losing what another has merged", function()
+    local store, database = sqlite.fresh(nil, true)
+    local chat = assert(store:user("alice"):conversation("k"))
+    assert(chat:append("user", "x"))
+    local workers = {}
+    for i = 1, 4 do
+      workers[i] = database:start("merge", { "k", 25, "process" .. i })
+    end
+    for _, worker in ipairs(workers) do
+      assert.equal("ready", worker:line())
+    end
+    for _, worker in ipairs(workers) do
+      worker:tell("go")
+    end
+    local expected = {}
+    for i, worker in ipairs(workers) do
+      local _, ok, errors = worker:finish()
+      assert.is_true(ok, errors)
+      for n = 1, 25 do
+        expected[("process%d:%d"):format(i, n)] = n
+      end
+    end
+    check.same_json(expected, assert(chat:message(1)).metadata)
+    check.same_json(expected, assert(chat:refresh()).metadata)
+  end)
+
+  it("may end without closing anything, and only what was committed is there", function()
+    local store, database = sqlite.fresh()
+    for _, way in ipairs({ "return", "close", "exit" }) do
+      local output, ok, errors = database:start("leave_open", { way }):finish()
+      assert.is_true(ok, errors)
+      assert.equal("", errors)
+      assert.equal("left\n", output)
+    end
+    assert.equal(3, #assert(assert(store:user("alice"):conversation("k")):history()))
+  end)
+
   it("lose nothing that was acknowledged when one is killed in the middle", function()
     local store, database = sqlite.fresh(nil, true)
     local chat = assert(store:user("alice"):conversation("k"))

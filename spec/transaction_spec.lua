@@ -266,6 +266,7 @@ for _, backend in ipairs(backends) do
         local started = system.monotime()
         check.fails("busy", nil, chat:append("user", "x"))
         check.fails("busy", nil, chat:history())
+        check.raises("^busy: ", function() return chat:each()() end)
         check.fails("busy", nil, store:transaction(function() error("never called") end))
         check.fails("busy", nil, store:user("alice"):conversation("b"))
         check.fails("busy", nil, coroutine.wrap(function() return chat:append("user", "x") end)())

@@ -53,6 +53,25 @@ for _, backend in ipairs(backends) do
         check.fails("not_found", "7", store:user(7):create())
       end)
 
+      it("refers to a UUID column by lower-case UUIDs", function()
+        local id = "054e1df3-35e0-4bb8-a585-607dbdcd24e0"
+        local database = host("CREATE TABLE people (id UUID PRIMARY KEY);")
+        database:sql("INSERT INTO people VALUES ('" .. id .. "');")
+        local store = database:open({ users = "people(id)" })
+        assert.equal(id, assert(store:user(id):conversation("k")).user_id)
+        for _, wrong in ipairs({ id:upper(), "7", "x", (id:gsub("-", "")), id .. " " }) do
+          check.fails("invalid", nil, store:user(wrong):create())
+        end
+        check.fails("not_found", nil, store:user("054e1df3-35e0-4bb8-a585-607dbdcd24e1"):create())
+      end)
+
+      it("may name the main schema, and no other", function()
+        local database = host(INTEGERS)
+        check.fails("invalid", "users", database:try_open({ users = "temp.accounts(id)" }))
+        assert(database:open({ users = "main.accounts(id)" }):user(7):create())
+        assert(database:open({ users = "accounts(id)" }):user(7):create())
+      end)
+
       it("gives not_found for a user whom the table does not have, and makes nothing", function()
         local database = host(INTEGERS)
         local store = database:open({ users = "accounts(id)" })

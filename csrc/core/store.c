@@ -39,6 +39,12 @@ static int drive(struct convstore_connection *connection, struct convstore_call 
   return status;
 }
 
+/* When a call that begins now must have ended. The clock shows whole milliseconds, so one more: never too early. */
+static int64_t deadline(const convstore *store)
+{
+  return convstore__monotonic_ms() + store->options.timeout_ms + 1;
+}
+
 /* Runs a prepared request. `call` has its inputs but for the depth. */
 static int run(const convstore *store, struct convstore_call call)
 {
@@ -121,7 +127,7 @@ int convstore_run(convstore_result *out, convstore *store, convstore_request *re
       .result = out,
       .err = err != NULL ? err : &ignored,
       .now_ms = convstore__wall_ms(),
-      .deadline_ms = convstore__monotonic_ms() + store->options.timeout_ms,
+      .deadline_ms = deadline(store),
       .id_is_new = request->conversation.id[0] == '\0',
   };
   convstore_operation operation = request->operation;
@@ -173,7 +179,7 @@ int convstore__open_backend(convstore **out, const struct convstore_backend *bac
                             .result = &result,
                             .err = err,
                             .now_ms = convstore__wall_ms(),
-                            .deadline_ms = convstore__monotonic_ms() + store->options.timeout_ms,
+                            .deadline_ms = deadline(store),
                         });
   convstore_result_free(&result);
   if (status != CONVSTORE_OK) {

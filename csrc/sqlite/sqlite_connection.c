@@ -5,6 +5,7 @@
 #include "sqlite_connection.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,33 +21,38 @@ int sqlite_no_memory(convstore_error *err)
   return convstore_fail(err, CONVSTORE_E_MEMORY, "not enough memory");
 }
 
+/* The folder that `path` is in, cut to `size`. */
+static void folder_of(char *out, size_t size, const char *path)
+{
+  const char *slash = strrchr(path, '/');
+  if (slash == NULL)
+    (void)snprintf(out, size, ".");
+  else
+    (void)snprintf(out, size, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
 /* Why the file could not be opened: SQLite says only that it could not. */
 static int fail_cantopen(struct sqlite_connection *connection, convstore_error *err)
 {
   const char *path = connection->path;
+  char folder[4096];
   struct stat info;
-  int reason = connection->db == NULL ? 0 : sqlite3_system_errno(connection->db);
-  if (stat(path, &info) == 0) {
-    if (S_ISDIR(info.st_mode))
-      return convstore_fail(err, CONVSTORE_E_INVALID, "\"%s\" is a folder; give the path of a file", path);
-    if (access(path, R_OK) != 0)
-      return convstore_fail(err, CONVSTORE_E_DENIED, "\"%s\" may not be read by this user; change its permissions", path);
-    if (!connection->options.readonly && reason != EMFILE && reason != ENFILE)
-      return convstore_fail(err, CONVSTORE_E_READONLY,
-                            "the folder of \"%s\" does not let this user make files, as SQLite must; change its permissions",
-                            path);
-  } else if (errno == EACCES) {
-    return convstore_fail(err, CONVSTORE_E_DENIED, "the folder of \"%s\" may not be entered by this user", path);
-  } else if (errno == ENOENT && connection->options.readonly) {
-    return convstore_fail(err, CONVSTORE_E_UNAVAILABLE, "\"%s\" does not exist; open it once without `readonly`", path);
-  } else if (errno == ENOENT && (reason == EACCES || reason == EROFS || reason == EPERM)) {
-    return convstore_fail(err, CONVSTORE_E_READONLY, "\"%s\" cannot be made: its folder is read-only", path);
-  } else if (errno == ENOENT || errno == ENOTDIR) {
+  folder_of(folder, sizeof folder, path);
+  bool there = stat(path, &info) == 0;
+  if (there && S_ISDIR(info.st_mode))
+    return convstore_fail(err, CONVSTORE_E_INVALID, "\"%s\" is a folder; give the path of a file", path);
+  if ((there && access(path, R_OK) != 0) || (!there && errno == EACCES))
+    return convstore_fail(err, CONVSTORE_E_DENIED, "\"%s\" may not be read by this user; change its permissions", path);
+  if (!there && (stat(folder, &info) != 0 || !S_ISDIR(info.st_mode)))
     return convstore_fail(err, CONVSTORE_E_UNAVAILABLE, "\"%s\" cannot be made: its folder does not exist; make it first",
                           path);
-  }
-  return convstore_fail(err, CONVSTORE_E_UNAVAILABLE, "\"%s\" cannot be opened: %s", path,
-                        reason != 0 ? strerror(reason) : "unable to open database file");
+  if (!there && connection->options.readonly)
+    return convstore_fail(err, CONVSTORE_E_UNAVAILABLE, "\"%s\" does not exist; open it once without `readonly`", path);
+  if (access(folder, W_OK) != 0)
+    return convstore_fail(err, CONVSTORE_E_READONLY,
+                          "\"%s\" needs a folder in which this user may make files (%s); change its permissions", path,
+                          strerror(errno));
+  return convstore_fail(err, CONVSTORE_E_UNAVAILABLE, "\"%s\" cannot be opened; see whether too many files are open", path);
 }
 
 static int fail_io(struct sqlite_connection *connection, int extended, convstore_error *err)
@@ -120,7 +126,8 @@ int sqlite_fail(struct sqlite_connection *connection, convstore_error *err)
                                 path, sqlite3_errmsg(db));
         break;
       }
-      if (strstr(sqlite3_errmsg(db), "already exists") != NULL) {
+      /* "table x already exists", "there is already a table named x" */
+      if (strstr(sqlite3_errmsg(db), "already ") != NULL) {
         status = convstore_fail(err, CONVSTORE_E_SCHEMA,
                                 "\"%s\" has tables of convstore's names that convstore did not make (%s); rename them, or "
                                 "use another file",

@@ -36,7 +36,8 @@ struct settings {
 struct applied {
   struct convstore_migration_applied *rows; /* in the result's arena */
   size_t n;
-  int version; /* the highest */
+  int version;  /* the highest */
+  bool foreign; /* there is no list, but tables of our names */
 };
 
 static const struct convstore_migration_step *steps(const struct sqlite_connection *connection)
@@ -57,22 +58,38 @@ static int prepare(sqlite3_stmt **out, struct sqlite_connection *connection, con
 
 /* ---- reading --------------------------------------------------------------------------------------------------- */
 
-static int has_migrations(bool *out, struct sqlite_connection *connection, convstore_error *err)
+/* Whether there is a list of applied steps, and whether there are the tables that such a list would speak of. */
+static int look_for_tables(bool *list, bool *data, struct sqlite_connection *connection, convstore_error *err)
 {
   sqlite3_stmt *statement = NULL;
   int status = prepare(&statement, connection,
-                       "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'convstore_migrations'", err);
+                       "SELECT coalesce(max(name = 'convstore_migrations'), 0), coalesce(max(name <> 'convstore_migrations'), 0)"
+                       " FROM sqlite_schema WHERE type = 'table'"
+                       " AND name IN ('convstore_migrations', 'convstore_conversations', 'convstore_messages')",
+                       err);
   if (status != CONVSTORE_OK) return status;
-  if (sqlite3_step(statement) == SQLITE_ROW)
-    *out = sqlite3_column_int(statement, 0) > 0;
-  else
+  if (sqlite3_step(statement) == SQLITE_ROW) {
+    *list = sqlite3_column_int(statement, 0) != 0;
+    *data = sqlite3_column_int(statement, 1) != 0;
+  } else {
     status = sqlite_fail(connection, err);
+  }
   (void)sqlite3_finalize(statement);
   return status;
 }
 
-static int read_row(struct convstore_migration_applied *out, sqlite3_stmt *row, convstore_error *err)
+static int fail_foreign(const struct sqlite_connection *connection, convstore_error *err)
 {
+  return convstore_fail(err, CONVSTORE_E_SCHEMA,
+                        "\"%s\" has tables of convstore's names that convstore did not make; rename them, or use another file",
+                        connection->path);
+}
+
+static int read_row(struct convstore_migration_applied *out, sqlite3_stmt *row,
+                    const struct sqlite_connection *connection, convstore_error *err)
+{
+  for (int column = 0; column < 4; column++)
+    if (sqlite3_column_type(row, column) == SQLITE_NULL) return fail_foreign(connection, err);
   const char *name = (const char *)sqlite3_column_text(row, 1);
   const char *checksum = (const char *)sqlite3_column_text(row, 2);
   if (name == NULL || checksum == NULL) return sqlite_no_memory(err);
@@ -85,14 +102,16 @@ static int read_row(struct convstore_migration_applied *out, sqlite3_stmt *row, 
 
 static int read_applied(struct applied *out, struct sqlite_connection *connection, struct convstore_call *call)
 {
-  bool there = false;
+  bool list = false;
+  bool data = false;
   size_t capacity = 0;
   sqlite3_stmt *statement = NULL;
   memset(out, 0, sizeof *out);
   struct convstore_arena *arena = convstore__arena(call->result);
   if (arena == NULL) return sqlite_no_memory(call->err);
-  int status = has_migrations(&there, connection, call->err);
-  if (status != CONVSTORE_OK || !there) return status;
+  int status = look_for_tables(&list, &data, connection, call->err);
+  out->foreign = data && !list;
+  if (status != CONVSTORE_OK || !list) return status;
   status = prepare(&statement, connection,
                    "SELECT version, name, checksum, applied_at FROM convstore_migrations ORDER BY version", call->err);
   int code = SQLITE_DONE;
@@ -107,7 +126,7 @@ static int read_applied(struct applied *out, struct sqlite_connection *connectio
       if (out->n > 0) memcpy(rows, out->rows, out->n * sizeof *rows);
       out->rows = rows;
     }
-    status = read_row(&out->rows[out->n], statement, call->err);
+    status = read_row(&out->rows[out->n], statement, connection, call->err);
     if (status == CONVSTORE_OK) out->version = out->rows[out->n++].version;
   }
   if (status == CONVSTORE_OK && code != SQLITE_DONE) status = sqlite_fail(connection, call->err);
@@ -161,12 +180,13 @@ static int learn(struct applied *applied, struct sqlite_connection *connection, 
   struct settings settings;
   convstore_error ignored;
   int version;
+  connection->base.schema_version = -1;
   int status = read_applied(applied, connection, call);
   if (status != CONVSTORE_OK) return status;
   call->result->schema_version = applied->version;
   call->result->newest_version = (int)n_steps(connection);
   status = convstore__migrate_check(&version, steps(connection), n_steps(connection), applied->rows, applied->n, &ignored);
-  connection->base.schema_version = status == CONVSTORE_OK ? version : -1;
+  connection->base.schema_version = status == CONVSTORE_OK && !applied->foreign ? version : -1;
   if (connection->base.schema_version != (int)n_steps(connection)) return CONVSTORE_OK;
 
   status = read_settings(&settings, connection, call->err);
@@ -292,16 +312,24 @@ static int run_step(struct sqlite_connection *connection, struct convstore_call 
   return status != CONVSTORE_OK ? status : record_step(connection, call, step, up);
 }
 
-static int migrate_body(struct sqlite_connection *connection, struct convstore_call *call)
+/* What is to be done to reach the request's target from where the file is now. */
+static int make_plan(struct convstore_migration_plan *out, struct sqlite_connection *connection,
+                     struct convstore_call *call)
 {
   struct applied applied;
+  int status = read_applied(&applied, connection, call);
+  if (status != CONVSTORE_OK) return status;
+  if (applied.foreign) return fail_foreign(connection, call->err);
+  return convstore__migrate_plan(out, steps(connection), n_steps(connection), applied.rows, applied.n,
+                                 call->request->target, call->err);
+}
+
+static int migrate_body(struct sqlite_connection *connection, struct convstore_call *call)
+{
   struct settings settings;
   struct convstore_migration_plan plan;
-  /* Read again under the lock: another process may have been faster. */
-  int status = read_applied(&applied, connection, call);
-  if (status == CONVSTORE_OK)
-    status = convstore__migrate_plan(&plan, steps(connection), n_steps(connection), applied.rows, applied.n,
-                                     call->request->target, call->err);
+  /* Again, under the lock: another process may have been faster. */
+  int status = make_plan(&plan, connection, call);
   if (status == CONVSTORE_OK) status = settings_at(&settings, plan.current, connection, call->err);
   if (status != CONVSTORE_OK || plan.n == 0) return status;
 
@@ -318,10 +346,7 @@ int sqlite_migrate(struct sqlite_connection *connection, struct convstore_call *
 {
   struct applied applied;
   struct convstore_migration_plan plan;
-  int status = read_applied(&applied, connection, call);
-  if (status == CONVSTORE_OK)
-    status = convstore__migrate_plan(&plan, steps(connection), n_steps(connection), applied.rows, applied.n,
-                                     call->request->target, call->err);
+  int status = make_plan(&plan, connection, call);
   if (status != CONVSTORE_OK) return status;
   if (plan.n > 0) {
     sqlite_forget_statements(connection);
@@ -338,21 +363,18 @@ int sqlite_open_schema(struct sqlite_connection *connection, struct convstore_ca
 {
   struct applied applied;
   struct convstore_migration_plan plan;
+  bool never = connection->options.migrate == CONVSTORE_MIGRATE_NEVER;
   int status = learn(&applied, connection, call);
-  if (status != CONVSTORE_OK) return status;
-  if (connection->options.migrate == CONVSTORE_MIGRATE_NEVER) {
-    if (connection->base.schema_version == (int)n_steps(connection) && !connection->options.readonly)
-      return sqlite_use_wal(connection, call->err);
-    return CONVSTORE_OK;
-  }
+  if (never && status == CONVSTORE_E_SCHEMA && connection->base.schema_version < 0) return CONVSTORE_OK;
   /* An SQLite file is its bot's alone, so an older schema is brought up to date even by default. */
-  status = convstore__migrate_plan(&plan, steps(connection), n_steps(connection), applied.rows, applied.n,
-                                   CONVSTORE_ABSENT, call->err);
+  if (status == CONVSTORE_OK && !never) status = make_plan(&plan, connection, call);
   if (status != CONVSTORE_OK) return status;
-  if (plan.n > 0 && connection->options.readonly)
+  if (!never && plan.n > 0) {
+    if (!connection->options.readonly) return sqlite_migrate(connection, call);
     return convstore_fail(call->err, CONVSTORE_E_SCHEMA,
                           "\"%s\" has schema version %d and %d is needed; open it once without `readonly`",
                           connection->path, plan.current, plan.target);
-  if (plan.n > 0) return sqlite_migrate(connection, call);
-  return connection->options.readonly ? CONVSTORE_OK : sqlite_use_wal(connection, call->err);
+  }
+  if (connection->options.readonly || connection->base.schema_version != (int)n_steps(connection)) return CONVSTORE_OK;
+  return sqlite_use_wal(connection, call->err);
 }

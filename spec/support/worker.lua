@@ -1,5 +1,10 @@
 -- The other process of a spec: `lua5.4 worker.lua JOB ARGUMENT…`, started by spec/support/process.lua.
 -- It prints lines and waits for lines; a failure of the library ends it with status 1 and the message.
+local globals = {}
+for name in pairs(_G) do
+  globals[name] = true
+end
+
 local convstore = require "convstore"
 
 io.stdout:setvbuf("line")
@@ -23,6 +28,49 @@ function jobs.append(dsn, key, n, name)
   wait_for_start()
   for i = 1, tonumber(n) do
     assert(chat:append("user", name .. ":" .. i))
+  end
+end
+
+-- Appends with `expect` only, again and again until it was the first, and says what it had seen.
+function jobs.append_expecting(dsn, key, n)
+  local chat = conversation(dsn, key, { timeout = 60 })
+  wait_for_start()
+  for _ = 1, tonumber(n) do
+    local message, failure, code
+    repeat
+      local seen = assert(chat:refresh()).last_seq
+      message, failure, code = chat:append("user", tostring(seen), { expect = seen })
+    until message or code ~= "conflict"
+    assert(message, failure)
+  end
+end
+
+-- Merges n keys of its own, one by one, into the first message's metadata and the conversation's.
+function jobs.merge(dsn, key, n, name)
+  local chat = conversation(dsn, key, { timeout = 60 })
+  wait_for_start()
+  for i = 1, tonumber(n) do
+    assert(chat:annotate(1, { [name .. ":" .. i] = i }))
+    assert(chat:update({ metadata = { [name .. ":" .. i] = i }, merge = true }))
+  end
+end
+
+-- Ends in the middle of everything: an iterator, a transaction, handles of all kinds.
+function jobs.leave_open(dsn, way)
+  local chat, store = conversation(dsn, "k")
+  assert(chat:append("user", way))
+  ITERATOR = chat:each() -- luacheck: ignore 111
+  ITERATOR() -- luacheck: ignore 113
+  SUSPENDED = coroutine.create(function() -- luacheck: ignore 111
+    return store:transaction(function()
+      assert(chat:append("user", "never committed"))
+      coroutine.yield()
+    end)
+  end)
+  assert(coroutine.resume(SUSPENDED)) -- luacheck: ignore 113
+  print("left")
+  if way ~= "return" then
+    os.exit(true, way == "close")
   end
 end
 
@@ -63,6 +111,15 @@ function jobs.open(dsn, users)
   store:close()
 end
 
+-- The names of the variables that the library has made.
+function jobs.globals()
+  for name in pairs(_G) do
+    if not globals[name] then
+      print(name)
+    end
+  end
+end
+
 function jobs.uuids(n)
   for _ = 1, tonumber(n) do
     print(convstore.uuid())
@@ -89,6 +146,22 @@ function jobs.try(dsn)
   end
   print(result and "appended" or "append", code, message)
   store:close()
+end
+
+-- Opens when no more files can be opened, and again when they can.
+function jobs.starve(dsn)
+  local files = {}
+  for file in function() return (io.open("/dev/null")) end do
+    files[#files + 1] = file
+  end
+  local _, message, code = convstore.open(dsn, { timeout = 1 })
+  print(code, message)
+  for _, file in ipairs(files) do
+    file:close()
+  end
+  collectgarbage()
+  assert(conversation(dsn, "starved"):append("user", "hello"))
+  print("appended")
 end
 
 -- Appends until the disk is full, then says what still works.
