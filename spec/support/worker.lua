@@ -104,9 +104,10 @@ function jobs.keys(dsn, n)
 end
 
 -- Opens a database that is not there yet, at the same time as others do.
-function jobs.open(dsn, users)
+function jobs.open(dsn, users, role, operator_role)
   wait_for_start()
-  local store = assert(convstore.open(dsn, { timeout = 60, users = users }))
+  local store = assert(convstore.open(dsn, { timeout = 60, users = users ~= "" and users or nil, role = role,
+    operator_role = operator_role }))
   print(assert(store:schema_version()))
   store:close()
 end
