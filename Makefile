@@ -43,15 +43,15 @@ endif
 # $(call pkg,what,modules,fallback): what pkg-config says, or the fallback where it or the module is missing.
 pkg = $(shell $(PKG_CONFIG) $(1) $(2) 2>/dev/null || echo $(3))
 
-DEPS_CFLAGS := $(call pkg,--cflags,sqlite3 jansson,)
-DEPS_LIBS := $(call pkg,--libs,sqlite3 jansson,-lsqlite3 -ljansson)
+DEPS_CFLAGS := $(call pkg,--cflags,sqlite3 jansson libpq,-I/usr/include/postgresql)
+DEPS_LIBS := $(call pkg,--libs,sqlite3 jansson libpq,-lsqlite3 -ljansson -lpq)
 LUA_CFLAGS := $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(call pkg,--cflags,lua5.4,-I/usr/include/lua5.4))
 
 # POSIX 2008: clocks and threads, which -std=c11 alone hides. The rockspec defines the same.
 ALL_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -fPIC -fvisibility=hidden $(WARNINGS) $(CPPFLAGS) $(CFLAGS) \
   $(DEPS_CFLAGS) $(LUA_CFLAGS)
 
-LIB_SOURCES := $(sort $(wildcard csrc/core/*.c csrc/sqlite/*.c))
+LIB_SOURCES := $(sort $(wildcard csrc/core/*.c csrc/sqlite/*.c csrc/postgres/*.c))
 BINDING_SOURCES := $(sort $(wildcard csrc/binding/*.c))
 TEST_SOURCES := $(sort $(wildcard csrc/tests/test_*.c))
 TEST_HELPER_SOURCES := $(filter-out $(TEST_SOURCES),$(sort $(wildcard csrc/tests/*.c)))

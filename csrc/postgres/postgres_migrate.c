@@ -187,7 +187,7 @@ static int send_step(struct postgres_connection *connection, struct convstore_ca
     return send_lock(connection);
   case STEP_TABLES:
     connection->keep_open = true;
-    if (connection->schema_state->has_migrations) postgres_queue_tables(connection);
+    if (connection->schema_state->has_migrations) postgres_queue_tables(connection, call);
     return has_users(connection) ? postgres_queue_users(connection, call) : CONVSTORE_OK;
   default:
     return queue_run(connection, call);
@@ -249,7 +249,7 @@ static int send_open(struct postgres_connection *connection, struct convstore_ca
   if (connection->step == OPEN_STATE)
     postgres_queue_state(connection);
   else if (connection->step == OPEN_TABLES)
-    postgres_queue_tables(connection);
+    postgres_queue_tables(connection, call);
   else
     return send_step(connection, call, connection->step - OPEN_MIGRATES);
   return CONVSTORE_OK;

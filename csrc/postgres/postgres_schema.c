@@ -68,9 +68,9 @@ int postgres_receive_state(bool *more, struct postgres_connection *connection, c
 /* ---- our tables ------------------------------------------------------------------------------------------------ */
 
 /* Queues a text with {{schema}} in it. */
-static void queue_rendered(struct postgres_connection *connection, const char *sql)
+static void queue_rendered(struct postgres_connection *connection, struct convstore_call *call, const char *sql)
 {
-  struct convstore_arena *arena = convstore__arena(&connection->texts);
+  struct convstore_arena *arena = convstore__arena(call->result);
   struct convstore_substitution list[] = {{"schema", NULL}, {NULL, NULL}};
   const char *text = NULL;
   if (arena != NULL) list[0].value = postgres_quote_name(arena, connection->schema);
@@ -81,16 +81,16 @@ static void queue_rendered(struct postgres_connection *connection, const char *s
     connection->pipeline.queued_badly = true;
 }
 
-void postgres_queue_tables(struct postgres_connection *connection)
+void postgres_queue_tables(struct postgres_connection *connection, struct convstore_call *call)
 {
   const struct postgres_schema_state *state = connection->schema_state;
   struct postgres_params params = {0};
   /* Queued in any case, so that the results keep their places. */
   postgres_add_string(&params, !state->readable && state->is_member ? connection->role : "none");
   postgres_queue_text(connection, "SELECT pg_catalog.set_config('role', $1, true)", &params);
-  queue_rendered(connection, "SELECT version, name, checksum, applied_at FROM {{schema}}.migrations ORDER BY version");
+  queue_rendered(connection, call, "SELECT version, name, checksum, applied_at FROM {{schema}}.migrations ORDER BY version");
   if (state->has_settings)
-    queue_rendered(connection,
+    queue_rendered(connection, call,
                    "SELECT users, user_id_type, jwt_claim, schema_created FROM {{schema}}.settings WHERE id = 1");
 }
 
@@ -214,11 +214,10 @@ enum {
 
 static int send_version(struct postgres_connection *connection, struct convstore_call *call)
 {
-  (void)call;
   if (connection->step == STEP_STATE)
     postgres_queue_state(connection);
   else
-    postgres_queue_tables(connection);
+    postgres_queue_tables(connection, call);
   return CONVSTORE_OK;
 }
 

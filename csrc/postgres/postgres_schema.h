@@ -32,7 +32,7 @@ struct postgres_schema_state {
 void postgres_queue_state(struct postgres_connection *connection);
 int postgres_receive_state(bool *more, struct postgres_connection *connection, const PGresult *result,
                            struct convstore_call *call);
-void postgres_queue_tables(struct postgres_connection *connection);
+void postgres_queue_tables(struct postgres_connection *connection, struct convstore_call *call);
 int postgres_receive_tables(struct postgres_connection *connection, struct convstore_call *call);
 
 /* Tells the connection and the result what is known. Steps that are not ours give version -1 there, and no error.
