@@ -22,7 +22,7 @@ int luaopen_twin(lua_State *L);
 
 struct twin {
   sqlite3 *db;
-  sqlite3_stmt *begin, *commit, *live, *reserve, *insert, *newest;
+  sqlite3_stmt *begin, *commit, *live, *advance, *insert, *newest;
 };
 
 static int fail(lua_State *L, const struct twin *twin) {
@@ -84,7 +84,7 @@ static int twin_open(lua_State *L) {
   twin->begin = prepare(L, twin, SQLITE_STMT_BEGIN);
   twin->commit = prepare(L, twin, SQLITE_STMT_COMMIT);
   twin->live = prepare(L, twin, SQLITE_STMT_LIVE_CONVERSATION);
-  twin->reserve = prepare(L, twin, SQLITE_STMT_RESERVE_SEQ);
+  twin->advance = prepare(L, twin, SQLITE_STMT_ADVANCE_CONVERSATION);
   twin->insert = prepare(L, twin, SQLITE_STMT_INSERT_MESSAGE);
   twin->newest = prepare(L, twin, SQLITE_STMT_HISTORY + SQLITE_STMT_DESCENDING);
   return 1;
@@ -93,7 +93,7 @@ static int twin_open(lua_State *L) {
 static int twin_close(lua_State *L) {
   struct twin *twin = luaL_checkudata(L, 1, TWIN);
   sqlite3_stmt *statements[] = {twin->begin,   twin->commit, twin->live,
-                                twin->reserve, twin->insert, twin->newest};
+                                twin->advance, twin->insert, twin->newest};
   for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) (void)sqlite3_finalize(statements[i]);
   (void)sqlite3_close(twin->db);
   memset(twin, 0, sizeof *twin);
@@ -111,14 +111,18 @@ static void append(lua_State *L, const struct twin *twin, lua_Integer first, lua
     lua_pop(L, 1);
   }
   run(L, twin, twin->begin);
-  (void)sqlite3_bind_int64(twin->reserve, 3, n);
-  (void)sqlite3_bind_int64(twin->reserve, 4, tokens);
-  (void)sqlite3_bind_int64(twin->reserve, 5, 0);
-  (void)sqlite3_bind_int64(twin->reserve, 6, now_ms);
-  if (sqlite3_step(twin->reserve) != SQLITE_ROW) (void)fail(L, twin);
-  int64_t seq = sqlite3_column_int64(twin->reserve, 0) - n;
-  int64_t total = sqlite3_column_int64(twin->reserve, 1) - sqlite3_column_int64(twin->reserve, 2) - tokens;
-  run(L, twin, twin->reserve);
+  if (sqlite3_step(twin->live) != SQLITE_ROW) (void)fail(L, twin);
+  int64_t seq = sqlite3_column_int64(twin->live, 0);
+  int64_t token_count = sqlite3_column_int64(twin->live, 1);
+  int64_t pinned = sqlite3_column_int64(twin->live, 2);
+  int64_t total = token_count - pinned;
+  (void)sqlite3_reset(twin->live);
+  (void)sqlite3_bind_int64(twin->advance, 3, seq + n);
+  (void)sqlite3_bind_int64(twin->advance, 4, token_count + tokens);
+  (void)sqlite3_bind_int64(twin->advance, 5, pinned);
+  (void)sqlite3_bind_int64(twin->advance, 6, now_ms);
+  bind_text(twin->advance, 7, "active", 6);
+  run(L, twin, twin->advance);
 
   (void)sqlite3_bind_int64(twin->insert, 14, now_ms);
   for (lua_Integer i = first; i <= last; i++) {
@@ -159,55 +163,80 @@ static int twin_append_many(lua_State *L) {
   return 0;
 }
 
-static void set_text(lua_State *L, sqlite3_stmt *statement, int column, const char *field) {
-  const char *text = (const char *)sqlite3_column_text(statement, column);
-  (void)lua_pushlstring(L, text, (size_t)sqlite3_column_bytes(statement, column));
-  lua_setfield(L, -2, field);
+/* What all messages of a call share lies on the stack, from these indexes on: a key that is at hand is set faster by
+ * lua_rawset than a C string by lua_setfield. */
+enum stack_index {
+  CONVERSATION_ID = 3,
+  KEY_SEQ,
+  KEY_ID,
+  KEY_CONVERSATION_ID,
+  KEY_ROLE,
+  KEY_CONTENT,
+  KEY_TOKEN_COUNT,
+  KEY_CREATED_AT,
+  MESSAGES
+};
+
+static void set_text(lua_State *L, sqlite3_stmt *row, int column, int key) {
+  const char *text = (const char *)sqlite3_column_text(row, column);
+  lua_pushvalue(L, key);
+  (void)lua_pushlstring(L, text, (size_t)sqlite3_column_bytes(row, column));
+  lua_rawset(L, -3);
 }
 
-static void set_integer(lua_State *L, sqlite3_stmt *statement, int column, const char *field) {
-  lua_pushinteger(L, sqlite3_column_int64(statement, column));
-  lua_setfield(L, -2, field);
+static void set_integer(lua_State *L, sqlite3_stmt *row, int column, int key) {
+  lua_pushvalue(L, key);
+  lua_pushinteger(L, sqlite3_column_int64(row, column));
+  lua_rawset(L, -3);
 }
 
-/* A message as convstore gives it, on top of the stack; the conversation's id is at index 3. Columns are those of
- * MESSAGE_COLUMNS; the optional ones are looked at, as they must be, though the benchmark's messages have none. */
+/* The columns that few messages have: looked at, as they must be, though the benchmark's messages have none. */
+static void set_rare(lua_State *L, sqlite3_stmt *row) {
+  static const struct {
+    int column;
+    const char *name;
+  } rare[] = {{4, "content"},     {5, "name"},     {6, "tool_calls"},  {7, "tool_call_id"},
+              {8, "attachments"}, {9, "metadata"}, {12, "updated_at"}, {13, "redacted_at"}};
+  for (size_t i = 0; i < sizeof rare / sizeof *rare; i++) {
+    if (sqlite3_column_type(row, rare[i].column) == SQLITE_NULL) continue;
+    (void)lua_pushstring(L, (const char *)sqlite3_column_text(row, rare[i].column));
+    lua_setfield(L, -2, rare[i].name);
+  }
+}
+
+/* Pushes a row of MESSAGE_COLUMNS as a message, like convstore's. */
 static void push_message(lua_State *L, sqlite3_stmt *row) {
   lua_createtable(L, 0, 7);
-  set_integer(L, row, 0, "seq");
-  set_text(L, row, 1, "id");
-  lua_pushvalue(L, 3);
-  lua_setfield(L, -2, "conversation_id");
-  set_text(L, row, 2, "role");
-  if (sqlite3_column_type(row, 3) != SQLITE_NULL) set_text(L, row, 3, "content");
-  if (sqlite3_column_type(row, 4) != SQLITE_NULL) set_text(L, row, 4, "content");
-  if (sqlite3_column_type(row, 5) != SQLITE_NULL) set_text(L, row, 5, "name");
-  if (sqlite3_column_type(row, 6) != SQLITE_NULL) set_text(L, row, 6, "tool_calls");
-  if (sqlite3_column_type(row, 7) != SQLITE_NULL) set_text(L, row, 7, "tool_call_id");
-  if (sqlite3_column_type(row, 8) != SQLITE_NULL) set_text(L, row, 8, "attachments");
-  if (sqlite3_column_type(row, 9) != SQLITE_NULL) set_text(L, row, 9, "metadata");
-  set_integer(L, row, 10, "token_count");
-  set_integer(L, row, 11, "created_at");
-  if (sqlite3_column_type(row, 12) != SQLITE_NULL) set_integer(L, row, 12, "updated_at");
-  if (sqlite3_column_type(row, 13) != SQLITE_NULL) set_integer(L, row, 13, "redacted_at");
+  set_integer(L, row, 0, KEY_SEQ);
+  set_text(L, row, 1, KEY_ID);
+  lua_pushvalue(L, KEY_CONVERSATION_ID);
+  lua_pushvalue(L, CONVERSATION_ID);
+  lua_rawset(L, -3);
+  set_text(L, row, 2, KEY_ROLE);
+  if (sqlite3_column_type(row, 3) != SQLITE_NULL) set_text(L, row, 3, KEY_CONTENT);
+  set_integer(L, row, 10, KEY_TOKEN_COUNT);
+  set_integer(L, row, 11, KEY_CREATED_AT);
+  set_rare(L, row);
 }
 
 /* twin:newest(limit): the last messages, oldest first; the conversation must have that many */
 static int twin_newest(lua_State *L) {
+  static const char *const keys[] = {"seq",     "id",          "conversation_id", "role",
+                                     "content", "token_count", "created_at"};
   const struct twin *twin = luaL_checkudata(L, 1, TWIN);
-  lua_Integer limit = luaL_checkinteger(L, 2);
+  lua_Integer i = luaL_checkinteger(L, 2);
   lua_settop(L, 2);
-  (void)lua_getiuservalue(L, 1, 2); /* the conversation's id, at index 3 */
+  (void)lua_getiuservalue(L, 1, 2);
+  for (size_t key = 0; key < sizeof keys / sizeof *keys; key++) (void)lua_pushstring(L, keys[key]);
+  lua_createtable(L, (int)i, 0);
   if (sqlite3_step(twin->live) != SQLITE_ROW)
     return fail(L, twin); /* open until the end: one state of the file */
   (void)sqlite3_bind_int64(twin->newest, 3, 0);
   (void)sqlite3_bind_int64(twin->newest, 4, INT64_MAX);
-  (void)sqlite3_bind_int64(twin->newest, 5, limit);
-  lua_createtable(L, (int)limit, 0);
-  lua_Integer i = limit;
+  (void)sqlite3_bind_int64(twin->newest, 5, i);
   while (sqlite3_step(twin->newest) == SQLITE_ROW) {
     push_message(L, twin->newest);
-    lua_rawseti(L, 4, i--);
+    lua_rawseti(L, MESSAGES, i--);
   }
   if (sqlite3_reset(twin->newest) != SQLITE_OK) return fail(L, twin);
   (void)sqlite3_reset(twin->live);

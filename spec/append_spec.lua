@@ -394,6 +394,7 @@ for _, backend in ipairs(backends) do
         check.fails("too_large", "content", chat:append_many(with({ role = "user",
           content = ("x"):rep(101) })))
         check.fails("invalid", "role", chat:append_many(with({ role = "robot", content = "x" })))
+        check.fails("invalid", "message 4", chat:append_many(with({ role = "robot", content = "x" })))
         check.fails("invalid", "content", chat:append_many(with({ role = "user", content = "\255" })))
         check.fails("invalid", "tool_call_id", chat:append_many(with({ role = "tool", content = "x" })))
         check.fails("invalid", "expect", chat:append_many(with({ role = "user", content = "x", expect = 3 })))

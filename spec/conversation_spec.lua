@@ -222,7 +222,7 @@ for _, backend in ipairs(backends) do
           assert.equal(outputs[1], outputs[2])
           assert.equal(outputs[1], outputs[3])
           assert.equal(outputs[1], outputs[4])
-          assert.equal("25\n", database:sql("SELECT count(*) FROM convstore_conversations;"))
+          assert.equal(25, database:count("conversations"))
         end)
       end
     end)
@@ -555,10 +555,8 @@ for _, backend in ipairs(backends) do
             assert(chat:append("user", tostring(i)))
           end
           assert(chat:purge())
-          assert.equal("0|0\n", database:sql(
-            [[
-            SELECT (SELECT count(*) FROM convstore_conversations),
-              (SELECT count(*) FROM convstore_messages);]]))
+          assert.equal(0, database:count("conversations"))
+          assert.equal(0, database:count("messages"))
         end)
       end
     end)
@@ -569,7 +567,7 @@ for _, backend in ipairs(backends) do
         local chat = assert(alice:conversation("k"))
         local id = assert(chat:append("user", "x")).id
         local function updated_after(call)
-          database:sql("UPDATE convstore_conversations SET updated_at = 5;")
+          database:backdate()
           call()
           return assert(alice:get(chat.id, { deleted = true })).updated_at
         end
@@ -608,7 +606,7 @@ for _, backend in ipairs(backends) do
       it("shows the time of a write through its own handle", function()
         local alice, _, database = fresh()
         local chat = assert(alice:conversation("k"))
-        database:sql("UPDATE convstore_conversations SET updated_at = 5;")
+        database:backdate()
         assert(chat:refresh())
         assert.equal(5, chat.updated_at)
         assert(chat:append("user", "x"))

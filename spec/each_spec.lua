@@ -58,7 +58,7 @@ for _, backend in ipairs(backends) do
     it("answers as the model on a history of many pages", function()
       local source = random.new(7)
       local chat = fresh()
-      local roles = model.random_roles(source, 3000)
+      local roles = model.random_roles(source, 2000)
       model.fill(chat, roles)
       for _ = 1, 10 do
         local options = model.random_options(source, #roles)
@@ -153,7 +153,7 @@ for _, backend in ipairs(backends) do
     end)
 
     it("keeps little of a long history in memory", function()
-      local chat = long(6000, 2000)
+      local chat = long(3000, 2000)
       collectgarbage()
       collectgarbage()
       local before, highest, n = collectgarbage("count"), 0, 0
@@ -165,12 +165,12 @@ for _, backend in ipairs(backends) do
           highest = math.max(highest, collectgarbage("count"))
         end
       end
-      assert.equal(6000, n)
+      assert.equal(3000, n)
       assert.is_true(highest - before < 2048, ("%.0f KiB"):format(highest - before))
     end)
 
     it("keeps little in memory where the messages are large", function()
-      local chat = long(20, 1000000, { durability = "normal" })
+      local chat = long(12, 1000000, { durability = "normal" })
       collectgarbage()
       collectgarbage()
       local before, highest = collectgarbage("count"), 0
@@ -201,7 +201,7 @@ for _, backend in ipairs(backends) do
     end)
 
     it("raises when the conversation goes away inside the loop", function()
-      local chat, store = long(6000, 2000)
+      local chat, store = long(3000, 2000)
       local other = assert(store:user("alice"):get(chat.id))
       local n = 0
       check.raises("^not_found: ", function()
@@ -212,7 +212,7 @@ for _, backend in ipairs(backends) do
           end
         end
       end)
-      assert.is_true(n >= 1 and n < 6000)
+      assert.is_true(n >= 1 and n < 3000)
     end)
 
     it("lets an error of the loop's body through", function()

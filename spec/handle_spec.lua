@@ -254,7 +254,8 @@ for _, backend in ipairs(backends) do
 
     if backend.shared then
       it("reports running out of memory and goes on", function()
-        if ((os.getenv("CONVSTORE_TEST_LUA") or "") .. (os.getenv("LD_PRELOAD") or "")):find("asan", 1, true) then
+        local lua = (os.getenv("CONVSTORE_TEST_LUA") or "") .. (os.getenv("LD_PRELOAD") or "")
+        if lua:find("asan", 1, true) then
           return pending("an address sanitizer needs more address space than a limit allows")
         end
         local _, _, chat, database = fresh()

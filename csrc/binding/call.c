@@ -60,7 +60,7 @@ static bool may_call(lua_State *L, const struct store *store) {
   return owner == L;
 }
 
-void convstore__lua_own(lua_State *L, const struct store *store) {
+static void own(lua_State *L, const struct store *store) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &owners);
   lua_pushthread(L);
   lua_rawsetp(L, -2, store);
@@ -84,6 +84,7 @@ struct answer *convstore__lua_run(lua_State *L, struct store *store, convstore_r
     luaL_error(L, "store is closed");
   }
   if (may_call(L, store)) {
+    if (request->operation == CONVSTORE_BEGIN) own(L, store); /* first: it may run out of memory */
     status = convstore_run(&answer->result, store->handle, request, err);
   } else {
     status = convstore_fail(

@@ -33,7 +33,7 @@ convstore_request convstore__lua_request(const struct conversation *conversation
  * Runs a request that is complete and whose texts are anchored. Blocks up to the store's timeout. Success:
  * the answer, pushed. Failure: NULL, err filled, nothing pushed. Raises where the store was closed meanwhile
  * (by a finalizer or a hook), and when out of memory. E_BUSY at once: another coroutine has a transaction
- * open.
+ * open. BEGIN makes the transaction the running coroutine's.
  */
 struct answer *convstore__lua_run(lua_State *L, struct store *store, convstore_request *request,
                                   convstore_error *err);
@@ -43,9 +43,6 @@ int convstore__lua_fail(lua_State *L, const convstore_error *err);
 
 /* The same, and as fourth value the id to try again with, made where `id` is "": returns 4. */
 int convstore__lua_fail_with_id(lua_State *L, const convstore_error *err, char id[CONVSTORE_ID_SIZE]);
-
-/* Writes down that the running coroutine is the one whose transaction is open. Raises when out of memory. */
-void convstore__lua_own(lua_State *L, const struct store *store);
 
 /* Makes what this file keeps in the registry. */
 void convstore__lua_open_call(lua_State *L);

@@ -97,9 +97,17 @@ static int run_for_true(lua_State *L, convstore_operation operation) {
   return 1;
 }
 
-/* conv:delete() -> true. Soft: hidden until restored. */
+/* conv:delete() -> true. Soft: hidden until restored. The handle then shows when it was deleted. */
 static int l_delete(lua_State *L) {
-  return run_for_true(L, CONVSTORE_DELETE);
+  int n = run_for_true(L, CONVSTORE_DELETE);
+  if (n == 1) {
+    struct conversation *conversation = lua_touserdata(L, 1);
+    convstore_request request = convstore__lua_request(conversation, CONVSTORE_GET);
+    request.deleted = true;
+    (void)run_for_renewal(L, conversation, &request); /* where it was purged since, the fields stay */
+    lua_pushboolean(L, 1);
+  }
+  return n;
 }
 
 /* conv:purge() -> true. For good. */

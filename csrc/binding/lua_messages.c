@@ -298,6 +298,21 @@ static int run_for_message(lua_State *L, const struct conversation *conversation
   return convstore__lua_push_message(L, lua_gettop(L), conversation->id);
 }
 
+/* The same for one that changes the message, and so the conversation's updated_at. */
+static int run_for_change(lua_State *L, struct conversation *conversation, convstore_request *request) {
+  convstore_error err;
+  struct answer *answer = convstore__lua_run(L, conversation->store, request, &err);
+  if (answer == NULL) return convstore__lua_fail(L, &err);
+  const convstore_message *message = answer->result.messages;
+  if (message->updated_at_ms > conversation->updated_at_ms) {
+    conversation->updated_at_ms = message->updated_at_ms;
+  }
+  if (message->redacted_at_ms > conversation->updated_at_ms) {
+    conversation->updated_at_ms = message->redacted_at_ms;
+  }
+  return convstore__lua_push_message(L, lua_gettop(L), conversation->id);
+}
+
 /* conv:message(seq), conv:message(id) -> one message. */
 static int l_message(lua_State *L) {
   const struct conversation *conversation = convstore__lua_conversation(L, 1);
@@ -317,7 +332,7 @@ static int l_message(lua_State *L) {
 
 /* conv:annotate(seq, metadata) -> the message, with metadata merged into its own. */
 static int l_annotate(lua_State *L) {
-  const struct conversation *conversation = convstore__lua_conversation(L, 1);
+  struct conversation *conversation = convstore__lua_conversation(L, 1);
   convstore_request request = convstore__lua_request(conversation, CONVSTORE_ANNOTATE);
   convstore_error err;
   request.seq = convstore__lua_check_integer(L, 2);
@@ -328,15 +343,15 @@ static int l_annotate(lua_State *L) {
     return convstore__lua_fail(L, &err);
   }
   request.metadata = convstore__lua_text(L, 3);
-  return run_for_message(L, conversation, &request);
+  return run_for_change(L, conversation, &request);
 }
 
 /* conv:redact(seq) -> the message, emptied. */
 static int l_redact(lua_State *L) {
-  const struct conversation *conversation = convstore__lua_conversation(L, 1);
+  struct conversation *conversation = convstore__lua_conversation(L, 1);
   convstore_request request = convstore__lua_request(conversation, CONVSTORE_REDACT);
   request.seq = convstore__lua_check_integer(L, 2);
-  return run_for_message(L, conversation, &request);
+  return run_for_change(L, conversation, &request);
 }
 
 const luaL_Reg convstore__lua_message_methods[] = {{"annotate", l_annotate},       {"append", l_append},

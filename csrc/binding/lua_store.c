@@ -63,11 +63,12 @@ static void take_timeout(struct arguments *args, const struct field *field, void
 }
 
 static void take_count_tokens(struct arguments *args, const struct field *field, void *slot) {
+  const struct opening *opening = slot;
   if (!lua_isfunction(args->L, -1)) {
     convstore__lua_type_error(args, field, "function");
   }
   lua_pushvalue(args->L, -1);
-  lua_setiuservalue(args->L, *(int *)slot, STORE_COUNT_TOKENS);
+  lua_setiuservalue(args->L, opening->store, STORE_COUNT_TOKENS);
 }
 
 /* A role's name, or false for none. */
@@ -105,7 +106,7 @@ static const struct field open_options[] = {
     FIELD("text", take_text_mode, struct opening, options.replace_text),
     FIELD("readonly", convstore__lua_take_boolean, struct opening, options.readonly),
     FIELD("max_content_bytes", convstore__lua_take_integer, struct opening, max_content_bytes),
-    FIELD("count_tokens", take_count_tokens, struct opening, store),
+    FIELD_OF("count_tokens", take_count_tokens),
     FIELD("users", convstore__lua_take_text, struct opening, users),
     FIELD("schema", convstore__lua_take_text, struct opening, schema),
     FIELD_OF("role", take_role),

@@ -45,7 +45,6 @@ static int l_begin(lua_State *L) {
   if (convstore__lua_run(L, store, &request, &err) == NULL) return convstore__lua_fail(L, &err);
   transaction->depth = convstore_depth(store->handle);
   transaction->serial = transaction->depth == 1 ? ++store->transactions : store->transactions;
-  convstore__lua_own(L, store);
   convstore__lua_answer_done(L, -1);
   lua_pop(L, 1);
   return 1;

@@ -8,7 +8,7 @@
 #include "../core/message.h"
 #include "sqlite_operations.h"
 
-/* Answers of append_body beside the statuses: undo, then look at what is stored. */
+/* An answer of append_body beside the statuses: undo, then look at what is stored, for a replay or a conflict. */
 enum { APPEND_STORED = 2 };
 
 static bool is_pinned(const convstore_message *message)
@@ -16,54 +16,28 @@ static bool is_pinned(const convstore_message *message)
   return message->role == CONVSTORE_ROLE_SYSTEM || message->role == CONVSTORE_ROLE_DEVELOPER;
 }
 
-/* The conversation's counters after the seqs were taken. */
-struct reserved {
-  int64_t last_seq;
-  int64_t token_total; /* of all messages but system and developer ones, the new ones included */
-};
-
-/* Takes the seqs. *found is false where no row matched: not there, deleted, archived, or not at `expect`. */
-static int reserve(bool *found, struct reserved *out, struct sqlite_connection *connection, struct convstore_call *call)
+/* Takes the seqs: what was found becomes what it is with the new messages, here and in the database. */
+static int advance(struct sqlite_live *live, struct sqlite_connection *connection, struct convstore_call *call)
 {
   const convstore_request *request = call->request;
-  convstore_conversation *conversation = &call->result->conversation;
-  int64_t tokens = 0;
-  int64_t pinned_tokens = 0;
+  live->last_seq += (int64_t)request->n_messages;
   for (size_t i = 0; i < request->n_messages; i++) {
-    tokens += request->messages[i].token_count;
-    if (is_pinned(&request->messages[i])) pinned_tokens += request->messages[i].token_count;
+    live->token_count += request->messages[i].token_count;
+    if (is_pinned(&request->messages[i])) live->pinned_token_count += request->messages[i].token_count;
   }
-  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_STMT_RESERVE_SEQ, call->err);
+  live->updated_at_ms = call->now_ms;
+  if (live->mark == CONVSTORE_MARK_ARCHIVED) live->mark = CONVSTORE_MARK_ACTIVE;
+
+  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_STMT_ADVANCE_CONVERSATION, call->err);
   if (statement == NULL) return call->err->status;
   if (sqlite_bind_conversation(statement, call) != SQLITE_OK ||
-      sqlite3_bind_int64(statement, 3, (int64_t)request->n_messages) != SQLITE_OK ||
-      sqlite3_bind_int64(statement, 4, tokens) != SQLITE_OK ||
-      sqlite3_bind_int64(statement, 5, pinned_tokens) != SQLITE_OK ||
-      sqlite3_bind_int64(statement, 6, call->now_ms) != SQLITE_OK ||
-      sqlite_bind_optional(statement, 7, request->expect) != SQLITE_OK)
+      sqlite3_bind_int64(statement, 3, live->last_seq) != SQLITE_OK ||
+      sqlite3_bind_int64(statement, 4, live->token_count) != SQLITE_OK ||
+      sqlite3_bind_int64(statement, 5, live->pinned_token_count) != SQLITE_OK ||
+      sqlite3_bind_int64(statement, 6, live->updated_at_ms) != SQLITE_OK ||
+      sqlite3_bind_text(statement, 7, convstore_mark_name(live->mark), -1, SQLITE_STATIC) != SQLITE_OK)
     return sqlite_fail(connection, call->err);
-
-  int status = CONVSTORE_OK;
-  int code = sqlite3_step(statement);
-  *found = code == SQLITE_ROW;
-  if (*found) {
-    convstore_text mark = {(const char *)sqlite3_column_text(statement, 3), 0};
-    out->last_seq = sqlite3_column_int64(statement, 0);
-    conversation->last_seq = out->last_seq;
-    conversation->token_count = sqlite3_column_int64(statement, 1);
-    out->token_total = conversation->token_count - sqlite3_column_int64(statement, 2);
-    conversation->updated_at_ms = call->now_ms;
-    if (mark.data == NULL) {
-      status = sqlite_no_memory(call->err);
-    } else {
-      mark.size = strlen(mark.data);
-      status = convstore_mark_parse(&conversation->mark, mark, call->err);
-    }
-    code = sqlite3_step(statement);
-  }
-  if (status == CONVSTORE_OK && code != SQLITE_DONE) status = sqlite_fail(connection, call->err);
-  sqlite3_reset(statement);
-  return status;
+  return sqlite_exec(connection, statement, call->err);
 }
 
 static int run_bound(struct sqlite_connection *connection, struct convstore_call *call, enum sqlite_stmt id)
@@ -110,12 +84,13 @@ static int insert_message(struct sqlite_connection *connection, struct convstore
   return status;
 }
 
+/* `live` counts the new messages already. */
 static int insert_messages(struct sqlite_connection *connection, struct convstore_call *call,
-                           const struct reserved *reserved)
+                           const struct sqlite_live *live)
 {
   convstore_request *request = call->request;
-  int64_t seq = reserved->last_seq - (int64_t)request->n_messages;
-  int64_t token_total = reserved->token_total;
+  int64_t seq = live->last_seq - (int64_t)request->n_messages;
+  int64_t token_total = live->token_count - live->pinned_token_count;
   sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_STMT_INSERT_MESSAGE, call->err);
   if (statement == NULL) return call->err->status;
   if (sqlite_bind_conversation(statement, call) != SQLITE_OK) return sqlite_fail(connection, call->err);
@@ -132,25 +107,29 @@ static int insert_messages(struct sqlite_connection *connection, struct convstor
   return CONVSTORE_OK;
 }
 
+/* What a program learns of the conversation from an append. */
+static void report(convstore_result *result, const struct sqlite_live *live)
+{
+  result->conversation.last_seq = live->last_seq;
+  result->conversation.token_count = live->token_count;
+  result->conversation.updated_at_ms = live->updated_at_ms;
+  result->conversation.mark = live->mark;
+}
+
 static int append_body(struct sqlite_connection *connection, struct convstore_call *call)
 {
-  bool found = false;
-  struct reserved reserved;
-  int status = reserve(&found, &reserved, connection, call);
+  const convstore_request *request = call->request;
+  struct sqlite_live live;
+  sqlite3_stmt *found;
+  int status = sqlite_find_live(&live, &found, connection, call);
+  sqlite3_reset(found); /* the write lock keeps the row as it is */
   if (status != CONVSTORE_OK) return status;
-  if (!found) {
-    struct sqlite_live live;
-    sqlite3_stmt *statement;
-    status = sqlite_find_live(&live, &statement, connection, call);
-    sqlite3_reset(statement);
-    if (status != CONVSTORE_OK) return status;
-    if (!live.archived) return APPEND_STORED; /* `expect` did not match: a replay, or a conflict */
-    status = unarchive(connection, call);
-    if (status == CONVSTORE_OK) status = reserve(&found, &reserved, connection, call);
-    if (status != CONVSTORE_OK) return status;
-    if (!found) return APPEND_STORED;
-  }
-  return insert_messages(connection, call, &reserved);
+  if (request->expect != CONVSTORE_ABSENT && request->expect != live.last_seq) return APPEND_STORED;
+  if (live.archived) status = unarchive(connection, call);
+  if (status == CONVSTORE_OK) status = advance(&live, connection, call);
+  if (status == CONVSTORE_OK) status = insert_messages(connection, call, &live);
+  if (status == CONVSTORE_OK) report(call->result, &live);
+  return status;
 }
 
 /* ---- replays --------------------------------------------------------------------------------------------------- */
@@ -216,15 +195,24 @@ static int replay(struct sqlite_connection *connection, struct convstore_call *c
                           "%zu of the %zu ids are stored already; append the others by themselves", n_stored, n);
   result->messages = stored;
   result->n_messages = n;
-  result->conversation.last_seq = live->last_seq;
-  result->conversation.token_count = live->token_count;
-  result->conversation.updated_at_ms = live->updated_at_ms;
-  result->conversation.mark = live->mark;
+  report(result, live);
   return CONVSTORE_OK;
+}
+
+/* Nothing to append is no write, but the conversation must be there. */
+static int append_nothing(struct sqlite_connection *connection, struct convstore_call *call)
+{
+  struct sqlite_live live;
+  sqlite3_stmt *found;
+  int status = sqlite_find_live(&live, &found, connection, call);
+  sqlite3_reset(found);
+  if (status == CONVSTORE_OK) report(call->result, &live);
+  return status;
 }
 
 int sqlite_append(struct sqlite_connection *connection, struct convstore_call *call)
 {
+  if (call->request->n_messages == 0) return append_nothing(connection, call);
   int status = sqlite_write(connection, call, append_body);
   if (status == CONVSTORE_OK) {
     call->result->messages = call->request->messages;

@@ -57,7 +57,8 @@ static int fail_cantopen(struct sqlite_connection *connection, convstore_error *
 
 static int fail_io(struct sqlite_connection *connection, int extended, convstore_error *err)
 {
-  int reason = sqlite3_system_errno(connection->db);
+  /* A commit that fails leaves SQLite's own record of errno empty; errno itself is still that of the failed call. */
+  int reason = sqlite3_system_errno(connection->db) != 0 ? sqlite3_system_errno(connection->db) : errno;
   if (extended == SQLITE_IOERR_NOMEM) return sqlite_no_memory(err);
   if (extended == SQLITE_IOERR_CORRUPTFS)
     return convstore_fail(err, CONVSTORE_E_CORRUPT, "the file system under \"%s\" is damaged; restore a backup",
@@ -124,6 +125,10 @@ int sqlite_fail(struct sqlite_connection *connection, convstore_error *err)
       if (strstr(sqlite3_errmsg(db), "no such table") != NULL || strstr(sqlite3_errmsg(db), "no such column") != NULL) {
         status = convstore_fail(err, CONVSTORE_E_SCHEMA, "\"%s\" has lost its convstore tables (%s); call store:migrate()",
                                 path, sqlite3_errmsg(db));
+        break;
+      }
+      if (strstr(sqlite3_errmsg(db), "malformed JSON") != NULL) {
+        status = convstore_fail(err, CONVSTORE_E_CORRUPT, "\"%s\" holds broken JSON; restore a backup", path);
         break;
       }
       /* "table x already exists", "there is already a table named x" */
@@ -267,11 +272,9 @@ int sqlite_read_id(char out[CONVSTORE_ID_SIZE], sqlite3_stmt *statement, int col
     return CONVSTORE_OK;
   }
   if (data == NULL) return sqlite_no_memory(call->err);
-  if (sqlite3_column_bytes(statement, column) != CONVSTORE_ID_SIZE - 1)
-    return convstore_fail(call->err, CONVSTORE_E_CORRUPT, "a stored id is no UUID; restore a backup");
-  memcpy(out, data, CONVSTORE_ID_SIZE - 1);
-  out[CONVSTORE_ID_SIZE - 1] = '\0';
-  return CONVSTORE_OK;
+  convstore_text text = {data, (size_t)sqlite3_column_bytes(statement, column)};
+  if (convstore_id_set(out, text, "id", NULL) == CONVSTORE_OK) return CONVSTORE_OK;
+  return convstore_fail(call->err, CONVSTORE_E_CORRUPT, "a stored id is no UUID; restore a backup");
 }
 
 int64_t sqlite_read_optional(sqlite3_stmt *statement, int column)

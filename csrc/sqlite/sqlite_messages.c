@@ -14,9 +14,10 @@ int sqlite_find_live(struct sqlite_live *out, sqlite3_stmt **statement, struct s
   if (code != SQLITE_ROW) return sqlite_fail(connection, call->err);
   out->last_seq = sqlite3_column_int64(*statement, 0);
   out->token_count = sqlite3_column_int64(*statement, 1);
-  out->updated_at_ms = sqlite3_column_int64(*statement, 2);
-  out->archived = sqlite3_column_type(*statement, 4) != SQLITE_NULL;
-  convstore_text mark = {(const char *)sqlite3_column_text(*statement, 3), 0};
+  out->pinned_token_count = sqlite3_column_int64(*statement, 2);
+  out->updated_at_ms = sqlite3_column_int64(*statement, 3);
+  out->archived = sqlite3_column_type(*statement, 5) != SQLITE_NULL;
+  convstore_text mark = {(const char *)sqlite3_column_text(*statement, 4), 0};
   if (mark.data == NULL) return sqlite_no_memory(call->err);
   mark.size = strlen(mark.data);
   if (convstore_mark_parse(&out->mark, mark, NULL) == CONVSTORE_OK) return CONVSTORE_OK;

@@ -39,6 +39,7 @@ int sqlite_users_type(convstore_user_id_type *out, struct sqlite_connection *con
 struct sqlite_live {
   int64_t last_seq;
   int64_t token_count;
+  int64_t pinned_token_count;
   int64_t updated_at_ms;
   convstore_mark mark;
   bool archived;

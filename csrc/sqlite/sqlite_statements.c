@@ -77,22 +77,19 @@ const struct sqlite_stmt_text sqlite_stmt_texts[SQLITE_STMTS] = {
                                    "DELETE FROM convstore_conversations WHERE user_id = ?1 AND id = ?2"},
     [SQLITE_STMT_LIVE_CONVERSATION] =
         {"live_conversation",
-         "SELECT last_seq, token_count, updated_at, status, archived_at FROM convstore_conversations"
+         "SELECT last_seq, token_count, pinned_token_count, updated_at, status, archived_at FROM convstore_conversations"
          " WHERE user_id = ?1 AND id = ?2 AND deleted_at IS NULL"},
     [SQLITE_STMT_TOUCH_CONVERSATION] =
         {"touch_conversation",
          "UPDATE convstore_conversations SET updated_at = ?3 WHERE user_id = ?1 AND id = ?2 AND deleted_at IS NULL"
          " RETURNING archived_at"},
 
-    /* Takes ?3 seqs at once, under the write lock: order and density are the database's doing. ?7 is `expect`. */
-    [SQLITE_STMT_RESERVE_SEQ] =
-        {"reserve_seq",
-         "UPDATE convstore_conversations SET last_seq = last_seq + ?3, token_count = token_count + ?4,"
-         " pinned_token_count = pinned_token_count + ?5, updated_at = ?6,"
-         " status = iif(status = 'archived', 'active', status)"
-         " WHERE user_id = ?1 AND id = ?2 AND deleted_at IS NULL AND archived_at IS NULL"
-         " AND (?7 IS NULL OR last_seq = ?7)"
-         " RETURNING last_seq, token_count, pinned_token_count, status"},
+    /* Under the write lock, after live_conversation: so the values are the caller's sums. Not one UPDATE ... RETURNING,
+     * for which SQLite opens a temporary table at each call. */
+    [SQLITE_STMT_ADVANCE_CONVERSATION] =
+        {"advance_conversation",
+         "UPDATE convstore_conversations SET last_seq = ?3, token_count = ?4, pinned_token_count = ?5, updated_at = ?6,"
+         " status = ?7 WHERE user_id = ?1 AND id = ?2"},
     [SQLITE_STMT_INSERT_MESSAGE] =
         {"insert_message",
          "INSERT INTO convstore_messages (user_id, conversation_id, seq, id, role, content, parts, name, tool_calls,"

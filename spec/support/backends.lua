@@ -72,6 +72,20 @@ function database:sql(sql)
   return output
 end
 
+-- What a table of ours is called in SQL.
+function database.table(_, name)
+  return "convstore_" .. name
+end
+
+function database:count(name)
+  return tonumber(self:sql("SELECT count(*) FROM " .. self:table(name) .. ";"))
+end
+
+-- Makes 5 ms after 1970 the time of every conversation's last write.
+function database:backdate()
+  self:sql("UPDATE " .. self:table("conversations") .. " SET updated_at = 5;")
+end
+
 -- Everything that is stored, as text.
 function database:dump()
   return self:sql(".dump")

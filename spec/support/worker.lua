@@ -45,6 +45,20 @@ function jobs.append_expecting(dsn, key, n)
   end
 end
 
+-- Sends messages that others send as well: every third one alone, the others by twos.
+function jobs.append_same(dsn, key, n)
+  local chat = conversation(dsn, key, { timeout = 60 })
+  local function message(i)
+    return { role = "user", content = tostring(i), id = ("00000000-0000-7000-8000-%012d"):format(i) }
+  end
+  wait_for_start()
+  for i = 1, tonumber(n), 3 do
+    assert(assert(chat:append(message(i))).content == tostring(i))
+    local two = assert(chat:append_many({ message(i + 1), message(i + 2) }))
+    assert(two[2].seq == two[1].seq + 1)
+  end
+end
+
 -- Merges n keys of its own, one by one, into the first message's metadata and the conversation's.
 function jobs.merge(dsn, key, n, name)
   local chat = conversation(dsn, key, { timeout = 60 })
