@@ -235,7 +235,10 @@ static int judge_error(struct postgres_connection *connection, struct convstore_
   bool nested = call->depth > 0;
   bool whole = nested && operation->frame == POSTGRES_FRAME_NONE;
   int status;
-  if (sqlstate == NULL) sqlstate = "";
+  if (sqlstate == NULL) { /* libpq's own: it had no memory for what came */
+    drop(connection, call);
+    return postgres_no_memory(call->err);
+  }
   switch (postgres_remedy(sqlstate)) {
   case POSTGRES_CONSTRAINT:
     status = operation->refuse == NULL ? CONVSTORE_OK : operation->refuse(connection, call, sqlstate);
