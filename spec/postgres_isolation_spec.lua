@@ -21,8 +21,8 @@ describe("row-level security #postgres", function()
     -- Rows in the tables that later work fills, too.
     for _, chat in ipairs({ hers, his }) do
       database:sql(([[
-        INSERT INTO convstore_messages_archive SELECT * FROM convstore_messages WHERE user_id = '%s';
-        INSERT INTO convstore_summaries (user_id, conversation_id, ordinal, through, content, token_count, created_at)
+        INSERT INTO convstore.messages_archive SELECT * FROM convstore.messages WHERE user_id = '%s';
+        INSERT INTO convstore.summaries (user_id, conversation_id, ordinal, through, content, token_count, created_at)
           VALUES ('%s', '%s', 1, 1, 'summary', 1, now());]]):format(chat.user_id, chat.user_id, chat.id))
     end
   end)
@@ -91,7 +91,7 @@ describe("row-level security #postgres", function()
     -- Without a user there is no row to make another of, but one may still be given whole.
     refused("42501", nil, forged[1])
     refused("42501", nil, forged[3])
-    assert.equal("2\n", database:sql("SELECT count(*) FROM convstore_messages"))
+    assert.equal("2\n", database:sql("SELECT count(*) FROM convstore.messages"))
   end)
 
   it("lets nobody touch another's rows", function()
@@ -110,7 +110,7 @@ describe("row-level security #postgres", function()
 
   it("leaves a message in another user's conversation to the foreign key, which binds superusers too", function()
     local sql = ([[\set VERBOSITY verbose
-      INSERT INTO convstore_messages (user_id, conversation_id, seq, id, role, content, token_count, token_total, created_at)
+      INSERT INTO convstore.messages (user_id, conversation_id, seq, id, role, content, token_count, token_total, created_at)
       VALUES ('bob', '%s', 1, gen_random_uuid(), 'user', 'x', 1, 1, now());]]):format(hers.id)
     local ok, message = pcall(database.sql, database, sql)
     assert.is_false(ok)

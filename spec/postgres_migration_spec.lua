@@ -103,10 +103,10 @@ describe("migrations on PostgreSQL #postgres", function()
     local database = postgresql.place()
     database:open():close()
     for _, edit in ipairs({
-      "UPDATE convstore_migrations SET checksum = '0000000000000000'",
-      "UPDATE convstore_migrations SET name = 'other'",
-      "INSERT INTO convstore_migrations SELECT 999, 'future', checksum, applied_at FROM convstore_migrations LIMIT 1",
-      "DROP TABLE convstore_migrations",
+      "UPDATE convstore.migrations SET checksum = '0000000000000000'",
+      "UPDATE convstore.migrations SET name = 'other'",
+      "INSERT INTO convstore.migrations SELECT 999, 'future', checksum, applied_at FROM convstore.migrations LIMIT 1",
+      "DROP TABLE convstore.migrations",
     }) do
       database:sql("DROP SCHEMA IF EXISTS convstore CASCADE")
       database:open():close()
@@ -384,7 +384,7 @@ describe("the users option on PostgreSQL #postgres", function()
       database:sql(("DELETE FROM accounts WHERE id = '%s'"):format(kind[2]))
       check.fails("not_found", nil, store:user(kind[2]):conversation("k"))
       assert.equal("1|1\n", database:sql(
-        "SELECT (SELECT count(*) FROM convstore_conversations), (SELECT count(*) FROM convstore_messages)"))
+        "SELECT (SELECT count(*) FROM convstore.conversations), (SELECT count(*) FROM convstore.messages)"))
       -- What is read from the schema, without the option, is the same.
       assert(database:open():user(kind[3]):conversation("k"))
     end)

@@ -25,7 +25,7 @@ describe("values in PostgreSQL #postgres", function()
     assert.equal(("%s|%s|1|5|2|héllo|call_1|photo|1700000000123\n"):format(stored.id, chat.id), database:sql([[
       SELECT id, conversation_id, seq, metadata #>> '{a,b}', jsonb_array_length(metadata -> 'list'),
              parts -> 0 ->> 'text', tool_calls -> 0 ->> 'id', attachments -> 0 ->> 'name',
-             (extract(epoch FROM created_at) * 1000)::bigint FROM convstore_messages]]))
+             (extract(epoch FROM created_at) * 1000)::bigint FROM convstore.messages]]))
     assert.equal("bigint uuid jsonb timestamp with time zone\n", database:sql([[
       SELECT string_agg(data_type, ' ' ORDER BY array_position(ARRAY['seq', 'id', 'metadata', 'created_at'], column_name::text))
         FROM information_schema.columns WHERE table_schema = 'convstore' AND table_name = 'messages'
@@ -58,7 +58,7 @@ describe("values in PostgreSQL #postgres", function()
   it("read numbers that others have written", function()
     local chat, database = fresh()
     assert(chat:append("user", "x"))
-    database:sql([[UPDATE convstore_messages SET metadata =
+    database:sql([[UPDATE convstore.messages SET metadata =
       '{"long": 123456789012345678901234567890, "one": 1.0, "exact": 1.50, "big": 1e300, "small": 1e-320, "max": 9223372036854775807,
         "beyond": 9223372036854775808, "negative": -9223372036854775809}']])
     check.same_json({
@@ -68,7 +68,7 @@ describe("values in PostgreSQL #postgres", function()
       -- jsonb prints 1e300 as 301 digits, an integer to see; it is a float to Lua as any beyond 64 bits.
       return assert(chat:message(1)).metadata
     end)())
-    database:sql([[UPDATE convstore_messages SET metadata = '{"n": 1e400}']])
+    database:sql([[UPDATE convstore.messages SET metadata = '{"n": 1e400}']])
     local message, _, code = chat:message(1)
     assert.is_true(message ~= nil or code == "invalid" or code == "corrupt" or code == "unsupported", tostring(code))
   end)
@@ -92,7 +92,7 @@ describe("values in PostgreSQL #postgres", function()
       check.same_json({ [text] = text, list = { text } }, history[i].metadata)
       local bytes = text:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
       assert.equal(bytes .. "\n", database:sql(
-        ("SELECT encode(convert_to(content, 'UTF8'), 'hex') FROM convstore_messages WHERE seq = %d"):format(i)))
+        ("SELECT encode(convert_to(content, 'UTF8'), 'hex') FROM convstore.messages WHERE seq = %d"):format(i)))
     end
   end)
 
@@ -133,7 +133,7 @@ describe("values in PostgreSQL #postgres", function()
       assert.equal(time, assert(store:user("alice"):create({ created_at = time })).created_at)
     end
     local seen = database:sql([[SELECT to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
-      FROM convstore_messages ORDER BY seq]])
+      FROM convstore.messages ORDER BY seq]])
     local expected = {}
     for i, time in ipairs(times) do expected[i] = convstore.iso8601(time) .. "\n" end
     assert.equal(table.concat(expected), seen)

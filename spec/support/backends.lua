@@ -86,6 +86,19 @@ function database:backdate()
   self:sql("UPDATE " .. self:table("conversations") .. " SET updated_at = 5;")
 end
 
+-- seq has no gaps, counters are right, no message is there twice: judged by plain SQL.
+function database:assert_sound()
+  local broken = self:sql(([[
+    SELECT c.id, c.last_seq, count(m.id), max(m.seq), c.token_count, sum(m.token_count)
+      FROM %s AS c LEFT JOIN %s AS m ON m.user_id = c.user_id AND m.conversation_id = c.id
+     GROUP BY c.user_id, c.id
+    HAVING c.last_seq <> count(m.id) OR c.last_seq <> coalesce(max(m.seq), 0) OR count(m.id) <> count(DISTINCT m.id)
+        OR c.token_count <> coalesce(sum(m.token_count), 0);]]):format(self:table("conversations"), self:table("messages")))
+  if broken ~= "" then
+    error("these conversations are broken: " .. broken, 2)
+  end
+end
+
 -- Everything that is stored, as text.
 function database:dump()
   return self:sql(".dump")
@@ -107,6 +120,9 @@ local sqlite = {
   name = "sqlite",
   tags = "#sqlite #backend",
   shared = true, -- a second connection, from here or from another process, sees the same data
+  one_writer = true, -- a transaction keeps every other from beginning
+  main_schema = true, -- a table may be called main.TABLE
+  bytes = "BLOB", -- the type of a column of bytes
 }
 
 -- A database file that does not exist yet, in a folder of its own; `on_disk`: a real one, whatever it costs.

@@ -18,9 +18,6 @@ local LOGINS = {
   { name = "postgres_pgbouncer", variable = "CONVSTORE_TEST_PGBOUNCER_URL" },
 }
 
--- Our tables as they are called in SQLite, so that one query serves both.
-local TABLES = { "conversations", "messages", "messages_archive", "summaries", "settings", "migrations" }
-
 local EMPTY = [[
 SET lock_timeout = '20s';
 SET default_transaction_read_only = off;
@@ -86,10 +83,15 @@ local methods = {}
 
 -- What a superuser sees at psql.
 function methods:sql(sql)
-  for _, name in ipairs(TABLES) do
-    sql = sql:gsub("%f[%w_]convstore_" .. name .. "%f[^%w_]", "convstore." .. name)
-  end
   return self.server_database.shell:run(sql)
+end
+
+function methods.table(_, name)
+  return "convstore." .. name
+end
+
+function methods:backdate()
+  self:sql("UPDATE convstore.conversations SET updated_at = to_timestamp(0.005)")
 end
 
 function methods:dump()
@@ -112,7 +114,7 @@ function methods:discard()
 end
 
 local function backend_of(login, new)
-  local backend = { name = login.name, tags = "#postgres #backend", shared = true }
+  local backend = { name = login.name, tags = "#postgres #backend", shared = true, bytes = "bytea" }
 
   function backend.place()
     local found = table.remove(state.free[login.name] or {}) or make_database(login)
