@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../core/text.h"
 #include "postgres_call.h"
 #include "postgres_error.h"
 #include "postgres_schema.h"
@@ -31,6 +32,16 @@ static int receive_nothing(struct postgres_connection *connection, struct convst
   (void)call;
   return CONVSTORE_OK;
 }
+
+static int send_nothing(struct postgres_connection *connection, struct convstore_call *call)
+{
+  (void)connection;
+  (void)call;
+  return CONVSTORE_OK;
+}
+
+static const struct postgres_operation connect_only = {
+    .frame = POSTGRES_FRAME_NONE, .send = send_nothing, .receive = receive_nothing};
 
 static const struct postgres_operation savepoint = {
     .frame = POSTGRES_FRAME_NONE, .send = send_savepoint, .receive = receive_nothing};
@@ -93,8 +104,10 @@ static int start(struct convstore_connection *base, struct convstore_call *call)
 {
   struct postgres_connection *connection = (struct postgres_connection *)base;
   convstore_operation operation = call->request->operation;
-  /* The server hears of a transaction with its first call: until then nothing can be lost, and a trip is saved. */
-  if (operation == CONVSTORE_BEGIN && call->depth == 0) return CONVSTORE_OK;
+  /* The server hears of a transaction with its first call: until then nothing can be lost, and a trip is saved. But that
+   * there is a server is seen to before the caller's function runs. */
+  if (operation == CONVSTORE_BEGIN && call->depth == 0)
+    return postgres_is_connected(connection) ? CONVSTORE_OK : postgres_call_start(connection, call, &connect_only);
   if (operation == CONVSTORE_COMMIT || operation == CONVSTORE_ROLLBACK)
     if (!connection->begun) return CONVSTORE_OK;
   return postgres_call_start(connection, call, operations[operation]);
@@ -138,18 +151,34 @@ static char *make_dsn(const char *location)
   return dsn;
 }
 
-/* libpq's own words may quote a piece of a password, so they are not handed on. */
+/* libpq's words may quote a piece of a badly written password, so all that is handed on is the name of a parameter that
+ * it does not know, and that only where no password can be meant. */
+static int fail_dsn(const char *dsn, const char *words, convstore_error *err)
+{
+  char name[MAX_NAME + 1] = "";
+  const char *quoted = words == NULL ? NULL : strchr(words, '"');
+  const char *found = NULL;
+  if (quoted != NULL && strncmp(words, "invalid ", 8) == 0) {
+    size_t n = strspn(quoted + 1, "abcdefghijklmnopqrstuvwxyz_");
+    if (n > 0 && n < sizeof name && quoted[1 + n] == '"') memcpy(name, quoted + 1, n);
+    name[n < sizeof name ? n : 0] = '\0';
+    found = name[0] != '\0' ? strstr(dsn, name) : NULL;
+  }
+  if (found != NULL && strstr(dsn, "password") == NULL && strchr(found, '@') == NULL)
+    return convstore_fail(err, CONVSTORE_E_INVALID, "the DSN has a parameter that libpq does not know: %s", name);
+  return convstore_fail(err, CONVSTORE_E_INVALID,
+                        "the DSN is neither a postgresql:// URI nor \"postgres:\" with libpq's keyword=value pairs; write "
+                        "special characters in a URI as %%XX and look for misspelt parameters");
+}
+
 static int check_dsn(const char *dsn, convstore_error *err)
 {
   char *words = NULL;
   PQconninfoOption *options = PQconninfoParse(dsn, &words);
-  bool good = options != NULL;
+  int status = options != NULL ? CONVSTORE_OK : fail_dsn(dsn, words, err);
   PQconninfoFree(options);
   PQfreemem(words);
-  if (good) return CONVSTORE_OK;
-  return convstore_fail(err, CONVSTORE_E_INVALID,
-                        "the DSN is neither a postgresql:// URI nor \"postgres:\" with libpq's keyword=value pairs; write "
-                        "special characters in a URI as %%XX and look for misspelt parameters");
+  return status;
 }
 
 static int copy_name(char **out, const char *name, const char *otherwise, const char *field, convstore_error *err)
@@ -157,6 +186,8 @@ static int copy_name(char **out, const char *name, const char *otherwise, const 
   if (name == NULL) name = otherwise;
   if (name[0] == '\0' || strlen(name) > MAX_NAME)
     return convstore_fail(err, CONVSTORE_E_INVALID, "%s must be a name of 1 to %d bytes", field, MAX_NAME);
+  if (convstore__utf8_check(name, strlen(name)) != strlen(name))
+    return convstore_fail(err, CONVSTORE_E_INVALID, "%s is not UTF-8", field);
   *out = strdup(name);
   return *out != NULL ? CONVSTORE_OK : postgres_no_memory(err);
 }
@@ -164,6 +195,10 @@ static int copy_name(char **out, const char *name, const char *otherwise, const 
 static int copy_options(struct postgres_connection *connection, const convstore_options *options, convstore_error *err)
 {
   int status = copy_name(&connection->schema, options->schema, POSTGRES_DEFAULT_SCHEMA, "schema", err);
+  if (status == CONVSTORE_OK &&
+      (strncmp(connection->schema, "pg_", 3) == 0 || strcmp(connection->schema, "information_schema") == 0))
+    status = convstore_fail(err, CONVSTORE_E_INVALID, "the schema %s is PostgreSQL's own; choose another `schema`",
+                            connection->schema);
   if (status == CONVSTORE_OK && !options->no_role)
     status = copy_name(&connection->role, options->role, POSTGRES_DEFAULT_ROLE, "role", err);
   if (status == CONVSTORE_OK)

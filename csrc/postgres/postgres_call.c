@@ -234,17 +234,18 @@ static int judge_error(struct postgres_connection *connection, struct convstore_
   const char *sqlstate = PQresultErrorField(error, PG_DIAG_SQLSTATE);
   bool nested = call->depth > 0;
   bool whole = nested && operation->frame == POSTGRES_FRAME_NONE;
-  int status;
   if (sqlstate == NULL) { /* libpq's own: it had no memory for what came */
     drop(connection, call);
     return postgres_no_memory(call->err);
   }
-  switch (postgres_remedy(sqlstate)) {
-  case POSTGRES_CONSTRAINT:
-    status = operation->refuse == NULL ? CONVSTORE_OK : operation->refuse(connection, call, sqlstate);
+  enum postgres_remedy remedy = postgres_remedy(sqlstate);
+  bool takes_no_writes = strcmp(sqlstate, "25006") == 0;
+  if (operation->refuse != NULL && (remedy == POSTGRES_CONSTRAINT || takes_no_writes)) {
+    int status = operation->refuse(connection, call, sqlstate);
     if (status == POSTGRES_AGAIN) return repeat(connection, false);
     if (status != CONVSTORE_OK) return undo(connection, call, status, whole);
-    break;
+  }
+  switch (remedy) {
   case POSTGRES_SAME:
     if (!nested && !is_late(call)) return repeat(connection, true);
     whole = nested;
@@ -254,12 +255,12 @@ static int judge_error(struct postgres_connection *connection, struct convstore_
     connection->unnamed = true;
     return repeat(connection, connection->open);
   case POSTGRES_RECONNECT:
-    if (connection->options.readonly && strcmp(sqlstate, "25006") == 0) break;
-    if (nested && connection->began_before && strcmp(sqlstate, "25006") == 0) break;
-    connection->refused_writes = strcmp(sqlstate, "25006") == 0;
+    if (takes_no_writes && (connection->options.readonly || (nested && connection->began_before))) break;
+    connection->refused_writes = takes_no_writes;
     postgres_set_reason(connection, PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY));
     if (connection->n_lost == 0) connection->n_lost = 1;
     return on_lost(connection, call);
+  case POSTGRES_CONSTRAINT:
   case POSTGRES_FINAL:
     break;
   }

@@ -353,6 +353,15 @@ void postgres_drop(struct postgres_connection *connection)
   connection->open = false;
 }
 
+bool postgres_is_connected(struct postgres_connection *connection)
+{
+  if (connection->db == NULL) return false;
+  /* Between calls nothing is on its way but the news that the server has gone. */
+  if (PQconsumeInput(connection->db) == 1 && PQstatus(connection->db) == CONNECTION_OK) return true;
+  postgres_drop(connection);
+  return false;
+}
+
 void postgres_connect_start(struct postgres_connection *connection)
 {
   postgres_drop(connection);

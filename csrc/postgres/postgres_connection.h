@@ -127,6 +127,9 @@ struct postgres_connection {
 void postgres_connect_start(struct postgres_connection *connection);
 int postgres_connect(struct postgres_connection *connection, struct convstore_call *call);
 
+/* Whether there is a connection, as far as that is known without waiting; drops it where it has gone. */
+bool postgres_is_connected(struct postgres_connection *connection);
+
 /* Notes why a connection was lost or did not come about, on one line. */
 void postgres_set_reason(struct postgres_connection *connection, const char *reason);
 
@@ -156,7 +159,8 @@ struct postgres_operation {
   postgres_send_function *send;
   /* Reads what came back. CONVSTORE_OK: done; POSTGRES_AGAIN; a status. */
   postgres_receive_function *receive;
-  /* Judges a broken constraint. 0: nothing special about it; POSTGRES_AGAIN; a status. NULL: never special. */
+  /* Judges a broken constraint, or a server that takes no writes. 0: nothing special about it; POSTGRES_AGAIN; a status.
+   * NULL: never special. */
   postgres_refuse_function *refuse;
 };
 

@@ -136,15 +136,21 @@ const struct postgres_operation postgres_create = {
 
 /* ---- by key ---------------------------------------------------------------------------------------------------- */
 
-/* The last of the rounds in which somebody may be faster. */
 enum {
-  LAST_STEP = 3
+  LAST_STEP = 3,     /* of the rounds in which somebody may be faster */
+  STEP_ONLY_FIND,    /* the server takes no writes: is it there already? */
+  STEP_FIND_OR_CREATE /* no; the server may be another one soon */
 };
+
+static bool only_finds(const struct postgres_connection *connection)
+{
+  return connection->options.readonly || connection->step == STEP_ONLY_FIND;
+}
 
 static int send_by_key(struct postgres_connection *connection, struct convstore_call *call)
 {
   struct postgres_params params = {0};
-  if (!connection->options.readonly) return send_new(connection, call, POSTGRES_STMT_FIND_OR_CREATE);
+  if (!only_finds(connection)) return send_new(connection, call, POSTGRES_STMT_FIND_OR_CREATE);
   postgres_add_text(&params, call->request->user_id);
   postgres_add_id(&params, call->request->conversation.id);
   postgres_add_text(&params, call->request->conversation.key);
@@ -161,6 +167,10 @@ static int receive_by_key(struct postgres_connection *connection, struct convsto
   if (!found && connection->options.readonly)
     return convstore_fail(call->err, CONVSTORE_E_READONLY,
                           "there is no conversation with this key, and the store was opened with `readonly`");
+  if (!found && connection->step == STEP_ONLY_FIND) {
+    connection->step = STEP_FIND_OR_CREATE;
+    return POSTGRES_AGAIN;
+  }
   /* The key's conversation was made, or is gone, since this statement began; or the id is taken, which stays so. */
   if (!found && connection->step++ < LAST_STEP) return POSTGRES_AGAIN;
   if (!found) return fail_id_taken(call);
@@ -169,8 +179,16 @@ static int receive_by_key(struct postgres_connection *connection, struct convsto
   return CONVSTORE_OK;
 }
 
+static int refuse_by_key(struct postgres_connection *connection, struct convstore_call *call, const char *sqlstate)
+{
+  if (strcmp(sqlstate, "25006") != 0) return refuse_new(connection, call, sqlstate);
+  if (connection->step == STEP_FIND_OR_CREATE) return CONVSTORE_OK;
+  connection->step = STEP_ONLY_FIND;
+  return POSTGRES_AGAIN;
+}
+
 const struct postgres_operation postgres_conversation = {
-    .frame = POSTGRES_FRAME_USER, .send = send_by_key, .receive = receive_by_key, .refuse = refuse_new};
+    .frame = POSTGRES_FRAME_USER, .send = send_by_key, .receive = receive_by_key, .refuse = refuse_by_key};
 
 /* ---- by id ----------------------------------------------------------------------------------------------------- */
 

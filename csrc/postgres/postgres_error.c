@@ -44,6 +44,7 @@ static const struct {
     {"42P07", CONVSTORE_E_SCHEMA, POSTGRES_FINAL, "it is not convstore's; rename it, or open with another `schema`"},
     {"42710", CONVSTORE_E_SCHEMA, POSTGRES_FINAL, "it is not convstore's; rename it, or open with another `schema`"},
     {"42723", CONVSTORE_E_SCHEMA, POSTGRES_FINAL, "it is not convstore's; rename it, or open with another `schema`"},
+    {"42939", CONVSTORE_E_INVALID, POSTGRES_FINAL, "choose another `schema`"}, /* pg_something */
     {"54", CONVSTORE_E_TOO_LARGE, POSTGRES_FINAL, "shorten it"},
     {"XX001", CONVSTORE_E_CORRUPT, POSTGRES_FINAL, "restore a backup"},
     {"XX002", CONVSTORE_E_CORRUPT, POSTGRES_FINAL, "rebuild the index with REINDEX"},

@@ -234,10 +234,71 @@ convstore_text postgres_peek_text(const PGresult *result, int row, int column)
   return (convstore_text){data, size};
 }
 
+/* Where a run of digits at `at` is a whole number that 64 bits do not hold: its end. Else NULL. */
+static const char *end_of_long_number(const char *at, const char *end, bool negative)
+{
+  static const char limit[] = "9223372036854775808";
+  const size_t n_limit = sizeof limit - 1;
+  const char *digits = at;
+  while (at < end && *at >= '0' && *at <= '9') at++;
+  size_t n = (size_t)(at - digits);
+  if (n < n_limit || (at < end && (*at == '.' || *at == 'e' || *at == 'E'))) return NULL;
+  int order = n > n_limit ? 1 : memcmp(digits, limit, n_limit);
+  return order > 0 || (order == 0 && !negative) ? at : NULL;
+}
+
+/*
+ * Copies what jsonb prints as this library writes JSON: compactly, and with a point in every number that is a float to
+ * Lua. jsonb prints 1e300 as 301 digits, which would be an integer to see. Returns the size.
+ */
+static size_t tidy_json(char *out, const char *at, const char *end)
+{
+  char *to = out;
+  bool in_string = false;
+  for (; at < end; at++) {
+    if (in_string) {
+      *to++ = *at;
+      if (*at == '\\' && at + 1 < end)
+        *to++ = *++at;
+      else if (*at == '"')
+        in_string = false;
+      continue;
+    }
+    if (*at == ' ') continue;
+    bool starts = *at >= '0' && *at <= '9';
+    const char *number_end = starts ? end_of_long_number(at, end, to > out && to[-1] == '-') : NULL;
+    if (number_end != NULL) {
+      memcpy(to, at, (size_t)(number_end - at));
+      to += number_end - at;
+      memcpy(to, ".0", 2);
+      to += 2;
+      at = number_end - 1;
+      continue;
+    }
+    if (starts) { /* the rest of the number, so that its digits are looked at once */
+      while (at + 1 < end && at[1] >= '0' && at[1] <= '9') *to++ = *at++;
+    }
+    in_string = *at == '"';
+    *to++ = *at;
+  }
+  return (size_t)(to - out);
+}
+
+static int read_json(convstore_text *out, convstore_text json, struct convstore_call *call)
+{
+  /* ".0" makes numbers of 19 digits and more a tenth longer; dropped blanks only shorten. */
+  char *copy = convstore__arena_alloc(call->result->memory, json.size + json.size / 8 + 3);
+  if (copy == NULL) return postgres_no_memory(call->err);
+  *out = (convstore_text){copy, tidy_json(copy, json.data, json.data + json.size)};
+  copy[out->size] = '\0';
+  return CONVSTORE_OK;
+}
+
 int postgres_read_text(convstore_text *out, const PGresult *result, int row, int column, struct convstore_call *call)
 {
   *out = postgres_peek_text(result, row, column);
   if (out->data == NULL) return CONVSTORE_OK;
+  if (PQftype(result, column) == (Oid)POSTGRES_JSONB) return read_json(out, *out, call);
   out->data = convstore__arena_copy(call->result->memory, out->data, out->size);
   return out->data != NULL ? CONVSTORE_OK : postgres_no_memory(call->err);
 }

@@ -71,7 +71,7 @@ int64_t postgres_read_time(const PGresult *result, int row, int column);    /* N
 void postgres_read_id(char out[CONVSTORE_ID_SIZE], const PGresult *result, int row, int column); /* NULL: "" */
 /* text or jsonb, borrowed from the result; NULL: absent. */
 convstore_text postgres_peek_text(const PGresult *result, int row, int column);
-/* The same, copied to the arena. E_MEMORY. */
+/* The same, copied to the arena, JSON without the blanks that jsonb prints. E_MEMORY. */
 int postgres_read_text(convstore_text *out, const PGresult *result, int row, int column, struct convstore_call *call);
 
 #endif
