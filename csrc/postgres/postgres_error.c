@@ -35,6 +35,7 @@ static const struct {
     {"53", CONVSTORE_E_UNAVAILABLE, POSTGRES_FINAL, "the server is short of resources; try again later"},
     {"42501", CONVSTORE_E_DENIED, POSTGRES_FINAL, "let an administrator grant it"},
     {"28", CONVSTORE_E_DENIED, POSTGRES_FINAL, "check the user and the password"},
+    {"55000", CONVSTORE_E_DENIED, POSTGRES_FINAL, "let an administrator allow it"}, /* ALLOW_CONNECTIONS false */
     {"3D000", CONVSTORE_E_DENIED, POSTGRES_FINAL, "create the database, or name another"},
     {"42P01", CONVSTORE_E_SCHEMA, POSTGRES_FINAL, "run convstore migrate up"},
     {"42703", CONVSTORE_E_SCHEMA, POSTGRES_FINAL, "run convstore migrate up"},

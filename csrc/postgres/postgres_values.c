@@ -234,17 +234,19 @@ convstore_text postgres_peek_text(const PGresult *result, int row, int column)
   return (convstore_text){data, size};
 }
 
-/* Where a run of digits at `at` is a whole number that 64 bits do not hold: its end. Else NULL. */
-static const char *end_of_long_number(const char *at, const char *end, bool negative)
+/* Whether a number, as it stands in JSON, is a whole one that 64 bits do not hold. */
+static bool is_long_integer(const char *number, size_t size)
 {
   static const char limit[] = "9223372036854775808";
   const size_t n_limit = sizeof limit - 1;
-  const char *digits = at;
-  while (at < end && *at >= '0' && *at <= '9') at++;
-  size_t n = (size_t)(at - digits);
-  if (n < n_limit || (at < end && (*at == '.' || *at == 'e' || *at == 'E'))) return NULL;
-  int order = n > n_limit ? 1 : memcmp(digits, limit, n_limit);
-  return order > 0 || (order == 0 && !negative) ? at : NULL;
+  bool negative = size > 0 && number[0] == '-';
+  if (negative) {
+    number++;
+    size--;
+  }
+  if (size < n_limit || strspn(number, "0123456789") < size) return false;
+  int order = size > n_limit ? 1 : memcmp(number, limit, n_limit);
+  return order > 0 || (order == 0 && !negative);
 }
 
 /*
@@ -255,31 +257,21 @@ static size_t tidy_json(char *out, const char *at, const char *end)
 {
   char *to = out;
   bool in_string = false;
-  for (; at < end; at++) {
-    if (in_string) {
-      *to++ = *at;
-      if (*at == '\\' && at + 1 < end)
-        *to++ = *++at;
-      else if (*at == '"')
-        in_string = false;
-      continue;
+  while (at < end) {
+    size_t n = 1;
+    bool is_number = !in_string && ((*at >= '0' && *at <= '9') || *at == '-');
+    if (in_string && *at == '\\') n = 2;
+    if (is_number) n = strspn(at, "+-.0123456789eE");
+    if (*at == '"') in_string = !in_string;
+    if (in_string || *at != ' ') {
+      memcpy(to, at, n);
+      to += n;
     }
-    if (*at == ' ') continue;
-    bool starts = *at >= '0' && *at <= '9';
-    const char *number_end = starts ? end_of_long_number(at, end, to > out && to[-1] == '-') : NULL;
-    if (number_end != NULL) {
-      memcpy(to, at, (size_t)(number_end - at));
-      to += number_end - at;
+    if (is_number && is_long_integer(at, n)) {
       memcpy(to, ".0", 2);
       to += 2;
-      at = number_end - 1;
-      continue;
     }
-    if (starts) { /* the rest of the number, so that its digits are looked at once */
-      while (at + 1 < end && at[1] >= '0' && at[1] <= '9') *to++ = *at++;
-    }
-    in_string = *at == '"';
-    *to++ = *at;
+    at += n;
   }
   return (size_t)(to - out);
 }
