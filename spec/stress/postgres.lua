@@ -45,37 +45,47 @@ for _, twin in ipairs(twins) do assert(twin:line() == "ready") end
 for _, twin in ipairs(twins) do twin:tell("go") end
 
 -- Sorrow ---------------------------------------------------------------------------------------------------------------
-local KILL = ([[SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity
-  WHERE datname = '%s' AND backend_type = 'client backend' ORDER BY random() LIMIT 1) AS victim]]):format(name)
+-- Kills for a second, inside the server, since a round trip from here may take longer than the time between two kills.
+local KILLER = ([[
+CREATE FUNCTION pg_temp.kill_for_a_second() RETURNS bigint LANGUAGE plpgsql AS $$
+  DECLARE
+    killed bigint := 0;
+    turn timestamptz := clock_timestamp();
+    until timestamptz := turn + interval '1 second';
+  BEGIN
+    WHILE turn < until LOOP
+      PERFORM pg_stat_clear_snapshot();
+      killed := killed + (SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity
+        WHERE datname = '%s' AND backend_type = 'client backend' ORDER BY random() LIMIT 1) AS victim);
+      turn := turn + interval '%g seconds';
+      PERFORM pg_sleep_until(turn);
+    END LOOP;
+    RETURN killed;
+  END $$]]):format(name, SECONDS_BETWEEN_KILLS)
 local killed, restarted = 0, 0
+admin:run(KILLER)
 
 local function n_acknowledged()
   local _, output = shell.run("cat " .. shell.quote(folder) .. "/*.log | wc -l")
-  return tonumber(output)
+  return assert(tonumber(output), output)
 end
 
 local total = #twins * (APPENDS + APPENDS // 10)
-local next_count, done, progress_at = 0, 0, system.monotime()
+local done, progress_at = 0, system.monotime()
 while done < total do
-  local ok, n = pcall(admin.run, admin, KILL)
-  if ok then
-    killed = killed + tonumber(n)
-  end
-  system.sleep(SECONDS_BETWEEN_KILLS)
-  if system.monotime() >= next_count then
-    next_count = system.monotime() + 0.5
-    local n_done = n_acknowledged()
-    if n_done > done then
-      done, progress_at = n_done, system.monotime()
-    elseif system.monotime() - progress_at > SECONDS_WITHOUT_PROGRESS then
-      -- One has failed and its twin waits for it; the checks below tell more.
-      for _, twin in ipairs(twins) do twin:kill() end
-      break
-    end
+  killed = killed + tonumber(admin:run("SELECT pg_temp.kill_for_a_second()"))
+  local n_done = n_acknowledged()
+  if n_done > done then
+    done, progress_at = n_done, system.monotime()
+  elseif system.monotime() - progress_at > SECONDS_WITHOUT_PROGRESS then
+    -- One has failed and its twin waits for it; the checks below tell more.
+    for _, twin in ipairs(twins) do twin:kill() end
+    break
   end
   if control and restarted < RESTARTS and done > total * (restarted + 1) // (RESTARTS + 1) then
     psql.close_all()
     assert(shell.run(shell.quote(control) .. " restart immediate"))
+    admin:run(KILLER)
     restarted = restarted + 1
   end
 end
