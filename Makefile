@@ -55,6 +55,7 @@ LIB_SOURCES := $(sort $(wildcard csrc/core/*.c csrc/sqlite/*.c csrc/postgres/*.c
 BINDING_SOURCES := $(sort $(wildcard csrc/binding/*.c))
 TEST_SOURCES := $(sort $(wildcard csrc/tests/test_*.c))
 TEST_HELPER_SOURCES := $(filter-out $(TEST_SOURCES),$(sort $(wildcard csrc/tests/*.c)))
+SPECS := $(sort $(wildcard spec/*_spec.lua spec/*/*_spec.lua))
 LUA_SOURCES := $(sort $(wildcard lua/convstore/*.lua))
 MIGRATIONS := $(patsubst csrc/%/migrations/,csrc/%/migrations.inc,$(wildcard csrc/*/migrations/))
 
@@ -126,7 +127,10 @@ endif
 
 $(BUILD)/tests/%: $(BUILD)/obj/csrc/tests/%.o $(TEST_HELPER_OBJECTS) $(LIBRARY)
 	@mkdir -p $(@D)
-	$(call quietly,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(TEST_HELPER_OBJECTS) $(LIBRARY) $(DEPS_LIBS) -lpthread
+	$(call quietly,LD)$(CC) $(CFLAGS) $(LDFLAGS) $(TEST_LDFLAGS) -o $@ $< $(TEST_HELPER_OBJECTS) $(LIBRARY) $(DEPS_LIBS) -lpthread
+
+# It makes the library's allocations fail one by one.
+$(BUILD)/tests/test_out_of_memory: private TEST_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 
 $(PROXY): spec/support/proxy.c Makefile $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -191,11 +195,15 @@ sanitized-tests:
 # Errors and definite leaks are fatal. What Lua still reaches when it exits is no leak.
 MEMCHECK = $(VALGRIND) --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
   --errors-for-leak-kinds=definite --keep-debuginfo=yes --child-silent-after-fork=yes
+# The specs are those that reach most of the binding without much data: valgrind takes thirty times the time.
+VALGRIND_SPECS = $(patsubst %,spec/%_spec.lua,annotate_redact conversation errors handle isolation message migration \
+  open transaction user users_option)
 valgrind: all test-programs ## run the C tests and a short set of specs with valgrind
-	@$(RUN_TESTS) $(TEST_PROGRAMS:%='$(MEMCHECK) %') '$(MEMCHECK) $(BUSTED) $(VALGRIND_SPECS)'
+	@$(RUN_TESTS) $(TEST_PROGRAMS:%='$(MEMCHECK) %') $(VALGRIND_SPECS:%='$(MEMCHECK) $(BUSTED) %')
 
+# Each spec by itself: what busted keeps of all specs would have to be walked over and over.
 gc: all ## run the specs with an aggressive garbage collector
-	@$(RUN_TESTS_BESIDE_POSTGRES) '$(BUSTED) --helper=spec/support/aggressive_gc.lua'
+	@$(RUN_TESTS_BESIDE_POSTGRES) $(SPECS:%='$(BUSTED) --helper=spec/support/aggressive_gc.lua %')
 
 coverage: ## run all tests and print how many lines of each C file they reached
 	@rm -rf build/coverage

@@ -5,11 +5,23 @@ local twin = require "twin"
 
 local files = { folder = os.getenv("BENCH_DIR") or "build/bench/data", user_id = "bench", key = "bench" }
 
+local made = {}
+
+local function remove(path)
+  for _, suffix in ipairs{ "", "-wal", "-shm" } do os.remove(path .. suffix) end
+end
+
 -- The path of a file that is not there yet.
 function files.fresh(name)
   local path = files.folder .. "/" .. name
-  for _, suffix in ipairs{ "", "-wal", "-shm" } do os.remove(path .. suffix) end
+  remove(path)
+  made[#made + 1] = path
   return path
+end
+
+-- Removes what was made: together it is more than a gigabyte.
+function files.clean()
+  for _, path in ipairs(made) do remove(path) end
 end
 
 function files.open(path, durability)

@@ -145,4 +145,7 @@ met if both keep it.
 ]]
 if quick then say("**A quick run, too short to judge by.**\n") end
 environment.print(files.folder)
-for _, name in ipairs(chosen) do sections[name]() end
+for _, name in ipairs(chosen) do
+  sections[name]()
+  files.clean()
+end

@@ -221,8 +221,7 @@ for _, backend in ipairs(backends) do
       check.fails("invalid", "tool_call_id", chat:append("user", {
         { type = "text", text = "x" }, { type = "tool_result", tool_use_id = "1" } }))
       for _, parts in ipairs({ { "text" }, { {} }, { { text = "x" } }, { { type = 5 } }, { 5 },
-        { { { type = "text" } } },
-        { type = "text", text = "x" } }) do
+        { { { type = "text" } } }, { type = "text", text = "x" } }) do
         check.fails("invalid", "content", chat:append("user", parts))
       end
       assert.same({}, assert(chat:history()))
@@ -241,8 +240,8 @@ for _, backend in ipairs(backends) do
     it("refuses attachments that are none", function()
       local chat = fresh()
       for _, attachments in ipairs({ { "a.png" }, { { url = 5 } }, { { name = {} } },
-        { { mime_type = true } }, { { sha256 = 1 } },
-        { { size = "5" } }, { { size = 1.5 } }, { { size = -1 } }, { url = "x" }, { { url = "x" }, 5 } }) do
+        { { mime_type = true } }, { { sha256 = 1 } }, { { size = "5" } }, { { size = 1.5 } },
+        { { size = -1 } }, { url = "x" }, { { url = "x" }, 5 } }) do
         check.fails("invalid", "attachments", chat:append("user", "x", { attachments = attachments }))
       end
       assert.same({}, assert(chat:history()))
@@ -356,108 +355,6 @@ for _, backend in ipairs(backends) do
       end)
     end)
 
-    describe("of many", function()
-      local function batch(n, first)
-        local messages = {}
-        for i = 1, n do
-          messages[i] = { role = "user", content = tostring((first or 0) + i), id = convstore.uuid() }
-        end
-        return messages
-      end
-
-      it("gives them consecutive seqs in the order given", function()
-        local chat = fresh()
-        assert(chat:append("user", "0"))
-        local stored = assert(chat:append_many(batch(100)))
-        assert.equal(100, #stored)
-        for i, message in ipairs(stored) do
-          assert.equal(i + 1, message.seq)
-          assert.equal(tostring(i), message.content)
-        end
-        assert.equal(101, chat.last_seq)
-        check.same_json(stored[50], assert(chat:message(51)))
-      end)
-
-      it("has nothing to do with an empty list", function()
-        local chat = fresh()
-        assert.same({}, assert(chat:append_many({})))
-        assert.equal(0, chat.last_seq)
-      end)
-
-      it("writes all or none", function()
-        local chat, alice = fresh({ max_content_bytes = 100 })
-        local function with(message)
-          local messages = batch(5)
-          messages[4] = message
-          return messages
-        end
-        check.fails("too_large", "content", chat:append_many(with({ role = "user",
-          content = ("x"):rep(101) })))
-        check.fails("invalid", "role", chat:append_many(with({ role = "robot", content = "x" })))
-        check.fails("invalid", "message 4", chat:append_many(with({ role = "robot", content = "x" })))
-        check.fails("invalid", "content", chat:append_many(with({ role = "user", content = "\255" })))
-        check.fails("invalid", "tool_call_id", chat:append_many(with({ role = "tool", content = "x" })))
-        check.fails("invalid", "expect", chat:append_many(with({ role = "user", content = "x", expect = 3 })))
-        check.argument("nonsense", chat, "append_many", with({ role = "user", content = "x", nonsense = 1 }))
-        assert.same({}, assert(chat:history()))
-        assert.equal(0, assert(alice:get(chat.id)).last_seq)
-        assert.equal(0, assert(alice:get(chat.id)).token_count)
-      end)
-
-      it("raises for what is no list of messages", function()
-        local chat = fresh()
-        check.argument("#1", chat, "append_many")
-        check.argument("#1", chat, "append_many", "x")
-        check.argument("", chat, "append_many", { "x" })
-        check.argument("", chat, "append_many", { { role = "user", content = "x" }, 5 })
-        check.argument("", chat, "append_many", { role = "user", content = "x" })
-        check.argument("", chat, "append_many", { { role = "user", content = "x" }, [3] = { role = "user",
-          content = "x" } })
-        check.argument("", chat, "append_many", { { role = "user", content = "x" }, n = 1 })
-        assert.same({}, assert(chat:history()))
-      end)
-
-      it("gives the stored ones where all are stored, in this order", function()
-        local chat = fresh()
-        local messages = batch(3)
-        local stored = assert(chat:append_many(messages))
-        assert(chat:append("user", "next"))
-        check.same_json(stored, assert(chat:append_many(messages)))
-        check.same_json({ stored[2] }, assert(chat:append_many({ messages[2] })))
-        assert.equal(4, #assert(chat:history()))
-      end)
-
-      it("gives conflict and writes nothing where only some are stored, or in another order, or otherwise",
-        function()
-        local chat = fresh()
-        local messages = batch(3)
-        assert(chat:append_many(messages))
-        local new = batch(1, 3)[1]
-        check.fails("conflict", nil, chat:append_many({ messages[1], messages[2], messages[3], new }))
-        check.fails("conflict", nil, chat:append_many({ new, messages[1] }))
-        check.fails("conflict", nil, chat:append_many({ messages[2], messages[1], messages[3] }))
-        check.fails("conflict", nil, chat:append_many({ messages[1], messages[2],
-          { role = "user", content = "changed", id = messages[3].id } }))
-        assert.equal(3, #assert(chat:history()))
-        assert.equal(4, assert(chat:append_many({ new }))[1].seq)
-      end)
-
-      it("never stores the same id twice", function()
-        local chat = fresh()
-        local one = batch(1)[1]
-        assert.is_nil((chat:append_many({ one, one })))
-        assert.is_nil((chat:append_many({ one, { role = "user", content = "other", id = one.id } })))
-        assert.same({}, assert(chat:history()))
-      end)
-
-      it("may be a thousand", function()
-        local chat = fresh()
-        local stored = assert(chat:append_many(batch(1000)))
-        assert.equal(1000, stored[1000].seq)
-        assert.equal(1000, assert(chat:message(1000)).seq)
-      end)
-    end)
-
     it("counts seq without gaps whatever failed in between", function()
       local chat = fresh()
       local id
@@ -473,108 +370,6 @@ for _, backend in ipairs(backends) do
         assert.equal(i, message.seq)
         id = message.id
       end
-    end)
-
-    describe("counts tokens", function()
-      it("as a quarter of the content's bytes, rounded up", function()
-        local chat, alice = fresh()
-        local sum = 0
-        for _, case in ipairs({ { "", 0 }, { "a", 1 }, { "abcd", 1 }, { "abcde", 2 }, { "é", 1 },
-          { "日本語", 3 },
-          { ("x"):rep(1000), 250 } }) do
-          assert.equal(case[2], assert(chat:append("user", case[1])).token_count)
-          sum = sum + case[2]
-        end
-        assert.equal(sum, chat.token_count)
-        assert.equal(sum, assert(alice:get(chat.id)).token_count)
-      end)
-
-      it("of parts by their compact JSON, and of nothing as none", function()
-        local chat = fresh()
-        -- [{"text":"hello","type":"text"}] has 32 bytes.
-        assert.equal(8, assert(chat:append("user", { { type = "text", text = "hello" } })).token_count)
-        assert.equal(0, assert(chat:append({ role = "assistant",
-          tool_calls = { { id = "c" } } })).token_count)
-      end)
-
-      it("as the caller says", function()
-        local chat = fresh()
-        for _, count in ipairs({ 0, 1, 2147483647, 5.0 }) do
-          assert.equal(count, assert(chat:append("user", "hello", { token_count = count })).token_count)
-        end
-        for _, wrong in ipairs({ -1, 2147483648, math.maxinteger }) do
-          check.fails("invalid", "token_count", chat:append("user", "x", { token_count = wrong }))
-        end
-        check.argument("token_count", chat, "append", "user", "x", { token_count = "5" })
-        check.argument("token_count", chat, "append", "user", "x", { token_count = 1.5 })
-        assert.equal(2147483653, chat.token_count)
-      end)
-
-      it("by the store's count_tokens where the caller says nothing", function()
-        local seen = {}
-        local chat = fresh({ count_tokens = function(...)
-          seen[#seen + 1] = table.pack(...)
-          return #seen + 0.0
-        end })
-        assert.equal(1, assert(chat:append("user", "hello", { name = "Ann" })).token_count)
-        assert.equal("integer", math.type(assert(chat:message(1)).token_count))
-        assert.equal(9, assert(chat:append("user", "hello", { token_count = 9 })).token_count)
-        local stored = assert(chat:append_many({ { role = "user", content = "a" },
-          { role = "user", content = "b", token_count = 7 }, { role = "assistant", content = "c" } }))
-        assert.equal(2, stored[1].token_count)
-        assert.equal(7, stored[2].token_count)
-        assert.equal(3, stored[3].token_count)
-        assert.equal(3, #seen)
-        assert.equal(1, seen[1].n)
-        assert.equal("user", seen[1][1].role)
-        assert.equal("hello", seen[1][1].content)
-        assert.equal("Ann", seen[1][1].name)
-        assert.equal("c", seen[3][1].content)
-      end)
-
-      it("by a function that may use the store", function()
-        local chat
-        chat = fresh({ count_tokens = function(message)
-          return #assert(chat:history()) + #message.content
-        end })
-        assert.equal(5, assert(chat:append("user", "hello")).token_count)
-        assert.equal(6, assert(chat:append("user", "hello")).token_count)
-      end)
-
-      it("by a function that may close the store, yield or fail, and nothing is left behind", function()
-        local store
-        local chat, _, made, database = fresh({ count_tokens = function(message)
-          if message.content == "close" then
-            store:close()
-          elseif message.content == "yield" then
-            coroutine.yield()
-          elseif message.content == "fail" then
-            error("boom", 0)
-          end
-          return 1
-        end })
-        store = made
-        check.raises("^boom$", chat.append, chat, "user", "fail")
-        check.raises("yield", coroutine.wrap(function() chat:append("user", "yield") end))
-        assert.same({}, assert(chat:history()))
-        check.raises("closed", chat.append, chat, "user", "close")
-        check.raises("closed", chat.append_many, chat, { { role = "user", content = "close" } })
-        if backend.shared then
-          assert.same({}, assert(assert(database:open():user("alice"):conversation("a")):history()))
-        end
-      end)
-
-      it("not at all where the function gives no count, and writes nothing", function()
-        local answer
-        local chat = fresh({ count_tokens = function() return answer end })
-        for _, wrong in ipairs({ -1, 2147483648, 1.5, "5", {}, true }) do
-          answer = wrong
-          check.refused("count_tokens", chat.append, chat, "user", "x")
-        end
-        answer = nil
-        check.refused("count_tokens", chat.append, chat, "user", "x")
-        assert.same({}, assert(chat:history()))
-      end)
     end)
 
     it("wakes an archived conversation, never a closed one", function()

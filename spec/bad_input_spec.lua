@@ -41,158 +41,165 @@ local function with(list, ...)
 end
 
 local KINDS = {
-  id = { raise = { 5, true, {}, print },
+  boolean = { raise = { 0, 1, "true", "any", {}, print } },
+  fn = { raise = { 5, "x", true, {}, convstore.null } },
+  options = { raise = { 5, "x", true, print, { nonsense = 1 }, { [1] = 1 }, { [true] = 1 }, { [""] = 1 } } },
+  dsn = { raise = { true, {}, print }, invalid = { "", "a\0b", "\0" } },
+  user_id = {
+    raise = with(NO_TEXT, "", ("x"):rep(256), ("x"):rep(9999), true, {}, print, 1.5, 0 / 0, 1 / 0, 2.0 ^ 53),
+  },
+  id = {
+    raise = { 5, true, {}, print },
     invalid = with(NO_TEXT, "", "x", ("0"):rep(36), ("0"):rep(32), ("x"):rep(100000),
-    "00000000-0000-7000-8000-00000000000A") },
+      "00000000-0000-7000-8000-00000000000A"),
+  },
   key = { raise = { 5, true, {}, print }, invalid = with(NO_TEXT, "", ("x"):rep(256), ("x"):rep(100000)) },
   title = { raise = { 5, true, {}, print }, invalid = with(NO_TEXT, ("x"):rep(2049), ("é"):rep(1025)) },
-  status = { raise = { 5, true, {}, print }, invalid = with(NO_TEXT, "", "Active", "open",
-  ("x"):rep(100000)) },
-  time = { raise = NO_INTEGER, invalid = { -1, 253402300800000, math.maxinteger, math.mininteger } },
-  metadata = { raise = { 5, "x", true, print, io.stdout }, invalid = no_json(),
-  too_large = { { a = ("x"):rep(1000) } } },
-  role = { raise = { 5, true, {}, print }, invalid = with(NO_TEXT, "", "User", "function",
-  ("x"):rep(100000)) },
-  content = { raise = { 5, true, print, io.stdout },
-    invalid = with(NO_TEXT, { "x" }, { {} }, { { type = 1 } }, { { type = "tool_use" } },
-    { { type = "tool_result" } },
-      { { type = "text", x = deep(64) } }, { { type = "text", x = print } }, { type = "text" },
-      { { type = "\255" } }),
-    too_large = { ("x"):rep(1001), { { type = "text", text = ("x"):rep(1000) } } } },
+  status = { raise = { 5, true, {}, print }, invalid = with(NO_TEXT, "", "Active", "open", ("x"):rep(9999)) },
   name = { raise = { 5, true, {}, print }, invalid = with(NO_TEXT, ("x"):rep(2049)) },
   tool_call_id = { raise = { 5, true, {}, print }, invalid = with(NO_TEXT, ("x"):rep(65537)) },
-  tool_calls = { raise = { 5, "x", true, print },
+  role = { raise = { 5, true, {}, print }, invalid = with(NO_TEXT, "", "User", "robot", ("x"):rep(9999)) },
+  roles = {
+    raise = { 5, true, print, { 5 }, { {} } },
+    invalid = { "", "x", { "x" }, { "user", "User" }, "\0" },
+  },
+  order = { raise = { 5, true, {}, print }, invalid = { "", "x", "DESC", "\0" } },
+  metadata = {
+    raise = { 5, "x", true, print, io.stdout },
+    invalid = no_json(),
+    too_large = { { a = ("x"):rep(1000) } },
+  },
+  content = {
+    raise = { 5, true, print, io.stdout },
+    invalid = with(NO_TEXT, { "x" }, { {} }, { { type = 1 } }, { { type = "tool_use" } },
+      { { type = "tool_result" } }, { { type = "text", x = deep(64) } }, { { type = "text", x = print } },
+      { type = "text" }, { { type = "\255" } }),
+    too_large = { ("x"):rep(1001), { { type = "text", text = ("x"):rep(1000) } } },
+  },
+  tool_calls = {
+    raise = { 5, "x", true, print },
     invalid = { { "x" }, { {} }, { { id = 5 } }, { { id = "" } }, { { id = "\0" } }, { id = "x" },
-    { { id = "c", x = print } },
-      { { id = "c", x = deep(64) } }, { { id = "c" }, { name = "f" } } },
-    too_large = { { { id = "c", x = ("x"):rep(1000) } } } },
-  attachments = { raise = { 5, "x", true, print },
+      { { id = "c", x = print } }, { { id = "c", x = deep(64) } }, { { id = "c" }, { name = "f" } } },
+    too_large = { { { id = "c", x = ("x"):rep(1000) } } },
+  },
+  attachments = {
+    raise = { 5, "x", true, print },
     invalid = { { "x" }, { 5 }, { { url = 5 } }, { { name = true } }, { { mime_type = {} } },
-    { { sha256 = 1 } }, { { size = -1 } },
-      { { size = 1.5 } }, { { size = "1" } }, { { url = "\255" } }, { url = "x" }, { { x = deep(64) } } },
-    too_large = { { { url = ("x"):rep(1000) } } } },
+      { { sha256 = 1 } }, { { size = -1 } }, { { size = 1.5 } }, { { size = "1" } }, { { url = "\255" } },
+      { url = "x" }, { { x = deep(64) } } },
+    too_large = { { { url = ("x"):rep(1000) } } },
+  },
+  time = { raise = NO_INTEGER, invalid = { -1, 253402300800000, math.maxinteger, math.mininteger } },
   token_count = { raise = NO_INTEGER, invalid = { -1, 2147483648, math.maxinteger, math.mininteger } },
   expect = { raise = NO_INTEGER, invalid = { -1, math.mininteger }, conflict = { 0, 2, math.maxinteger } },
-  seq = { raise = NO_INTEGER, invalid = { 0, -1, math.mininteger }, not_found = { 2, 2147483648,
-  math.maxinteger } },
-  -- A seq or an id: a string is an id.
-  seq_or_id = { raise = { true, {}, print, 1.5, 0 / 0, 2.0 ^ 53 }, invalid = with(NO_TEXT, "", "1", "x", 0,
-    -1, math.mininteger),
-    not_found = { 2, math.maxinteger, "00000000-0000-7000-8000-000000000000" } },
   limit = { raise = NO_INTEGER, invalid = { 0, -1, math.mininteger } },
   border = { raise = NO_INTEGER, invalid = { -1, math.mininteger } },
-  order = { raise = { 5, true, {}, print }, invalid = { "", "x", "DESC", "\0" } },
-  roles = { raise = { 5, true, print, { 5 }, { {} } }, invalid = { "", "x", { "x" }, { "user", "User" },
-  "\0" } },
-  boolean = { raise = { 0, 1, "true", "any", {}, print } },
-  dsn = { raise = { true, {}, print }, invalid = { "", "a\0b", "\0" } },
-  options = { raise = { 5, "x", true, print, { nonsense = 1 }, { [1] = 1 }, { [true] = 1 }, { [""] = 1 } } },
-  fn = { raise = { 5, "x", true, {}, convstore.null } },
   target = { raise = NO_INTEGER, invalid = { -1, 1000000, math.maxinteger, math.mininteger } },
-  user_id = { raise = with(NO_TEXT, "", ("x"):rep(256), ("x"):rep(100000), true, {}, print, 1.5, 0 / 0,
-  1 / 0, 2.0 ^ 53) },
+  seq = {
+    raise = NO_INTEGER,
+    invalid = { 0, -1, math.mininteger },
+    not_found = { 2, 2147483648, math.maxinteger },
+  },
+  -- A seq or an id: a string is an id.
+  seq_or_id = {
+    raise = { true, {}, print, 1.5, 0 / 0, 2.0 ^ 53 },
+    invalid = with(NO_TEXT, "", "1", "x", 0, -1, math.mininteger),
+    not_found = { 2, math.maxinteger, "00000000-0000-7000-8000-000000000000" },
+  },
 }
 
 -- A message around one bad field.
 local function message(name, value)
-  local all = { role = "user", content = "x" }
-  if name == "tool_call_id" then
-    all.role = "tool"
-  end
+  local all = { role = name == "tool_call_id" and "tool" or "user", content = "x" }
   all[name] = value
   return all
 end
 
--- Function, parameter, kind of parameter, and how to call it with a bad value. "case" has store, alice and chat; chat
--- has one message.
+-- Function, parameter, kind of parameter, and how to call it with a bad value. `t` has store, alice and chat; chat has
+-- one message.
 local PARAMETERS = {
-  { "convstore.open", "migrate", "boolean", function(_, v) return convstore.open(":memory:",
-  { migrate = v }) end },
-  { "convstore.open", "readonly", "boolean", function(_, v) return convstore.open(":memory:",
-  { readonly = v }) end },
-  { "convstore.open", "durability", "order", function(_, v) return convstore.open(":memory:",
-  { durability = v }) end },
-  { "convstore.open", "text", "order", function(_, v) return convstore.open(":memory:", { text = v }) end },
-  { "convstore.open", "max_content_bytes", "limit", function(_, v)
-    return convstore.open(":memory:", { max_content_bytes = v })
-  end },
-  { "convstore.open", "count_tokens", "fn", function(_, v) return convstore.open(":memory:",
-  { count_tokens = v }) end },
-  { "convstore.open", "options", "options", function(_, v) return convstore.open(":memory:", v) end },
   { "convstore.open", "dsn", "dsn", function(_, v) return convstore.open(v) end },
-  { "store:user", "id", "user_id", function(case, v) return case.store:user(v) end },
-  { "store:transaction", "fn", "fn", function(case, v) return case.store:transaction(v) end },
-  { "store:migrate", "target", "target", function(case, v) return case.store:migrate(v) end },
-  { "user:conversation", "key", "key", function(case, v) return case.alice:conversation(v) end },
-  { "user:conversation", "fields", "options", function(case, v) return case.alice:conversation("new",
-  v) end },
-  { "user:create", "fields", "options", function(case, v) return case.alice:create(v) end },
-  { "user:create", "key", "key", function(case, v) return case.alice:create({ key = v }) end },
-  { "user:get", "id", "id", function(case, v) return case.alice:get(v) end },
-  { "user:get", "options", "options", function(case, v) return case.alice:get(case.chat.id, v) end },
-  { "user:get", "deleted", "boolean", function(case, v) return case.alice:get(case.chat.id,
-  { deleted = v }) end },
-  { "conv:append", "role", "role", function(case, v)
-    -- A table would be a message.
-    return case.chat:append(type(v) == "table" and print or v, "x")
+  { "convstore.open", "options", "options", function(_, v) return convstore.open(":memory:", v) end },
+  { "store:user", "id", "user_id", function(t, v) return t.store:user(v) end },
+  { "store:transaction", "fn", "fn", function(t, v) return t.store:transaction(v) end },
+  { "store:migrate", "target", "target", function(t, v) return t.store:migrate(v) end },
+  { "user:conversation", "key", "key", function(t, v) return t.alice:conversation(v) end },
+  { "user:conversation", "fields", "options", function(t, v) return t.alice:conversation("new", v) end },
+  { "user:create", "fields", "options", function(t, v) return t.alice:create(v) end },
+  { "user:create", "key", "key", function(t, v) return t.alice:create({ key = v }) end },
+  { "user:get", "id", "id", function(t, v) return t.alice:get(v) end },
+  { "user:get", "options", "options", function(t, v) return t.alice:get(t.chat.id, v) end },
+  { "user:get", "deleted", "boolean", function(t, v) return t.alice:get(t.chat.id, { deleted = v }) end },
+  -- A table in the place of the role would be a message, and one in the place of messages a list.
+  { "conv:append", "role", "role", function(t, v)
+    return t.chat:append(type(v) == "table" and 5 or v, "x")
   end },
-  { "conv:append", "content", "content", function(case, v) return case.chat:append("user", v) end },
-  { "conv:append", "fields", "options", function(case, v) return case.chat:append("user", "x", v) end },
-  { "conv:append_many", "messages", "fn", function(case, v)
-    return case.chat:append_many(type(v) == "table" and { 5 } or v)
+  { "conv:append", "content", "content", function(t, v) return t.chat:append("user", v) end },
+  { "conv:append", "fields", "options", function(t, v) return t.chat:append("user", "x", v) end },
+  { "conv:append_many", "messages", "fn", function(t, v)
+    return t.chat:append_many(type(v) == "table" and { 5 } or v)
   end },
-  { "conv:message", "seq", "seq_or_id", function(case, v) return case.chat:message(v) end },
-  { "conv:history", "options", "options", function(case, v) return case.chat:history(v) end },
-  { "conv:update", "fields", "options", function(case, v) return case.chat:update(v) end },
-  { "conv:update", "title", "title", function(case, v) return case.chat:update({ title = v,
-  status = "closed" }) end },
-  { "conv:update", "status", "status", function(case, v) return case.chat:update({ title = "x",
-  status = v }) end },
-  { "conv:update", "metadata", "metadata", function(case, v) return case.chat:update({ metadata = v,
-  title = "x" }) end },
-  { "conv:update", "metadata", "metadata", function(case, v)
-    return case.chat:update({ metadata = v, merge = true, title = "x" })
+  { "conv:message", "seq", "seq_or_id", function(t, v) return t.chat:message(v) end },
+  { "conv:history", "options", "options", function(t, v) return t.chat:history(v) end },
+  { "conv:update", "fields", "options", function(t, v) return t.chat:update(v) end },
+  { "conv:update", "title", "title", function(t, v) return t.chat:update({ title = v, key = "new" }) end },
+  { "conv:update", "status", "status", function(t, v) return t.chat:update({ title = "x", status = v }) end },
+  { "conv:update", "key", "key", function(t, v) return t.chat:update({ key = v, title = "x" }) end },
+  { "conv:update", "merge", "boolean", function(t, v) return t.chat:update({ merge = v, title = "x" }) end },
+  { "conv:update", "metadata", "metadata", function(t, v)
+    return t.chat:update({ metadata = v, title = "x" })
   end },
-  { "conv:update", "key", "key", function(case, v) return case.chat:update({ key = v, title = "x" }) end },
-  { "conv:update", "merge", "boolean", function(case, v) return case.chat:update({ merge = v,
-  metadata = {} }) end },
-  { "conv:annotate", "seq", "seq", function(case, v) return case.chat:annotate(v, { a = 1 }) end },
-  { "conv:annotate", "metadata", "metadata", function(case, v) return case.chat:annotate(1, v) end },
-  { "conv:redact", "seq", "seq", function(case, v) return case.chat:redact(v) end },
+  { "conv:update", "metadata to merge", "metadata", function(t, v)
+    return t.chat:update({ metadata = v, merge = true, title = "x" })
+  end },
+  { "conv:annotate", "seq", "seq", function(t, v) return t.chat:annotate(v, { a = 1 }) end },
+  { "conv:annotate", "metadata", "metadata", function(t, v) return t.chat:annotate(1, v) end },
+  { "conv:redact", "seq", "seq", function(t, v) return t.chat:redact(v) end },
 }
 
 local function add(name, parameter, kind, call)
   PARAMETERS[#PARAMETERS + 1] = { name, parameter, kind, call }
 end
 
-for parameter, kind in pairs({ id = "id", title = "title", status = "status", metadata = "metadata",
-  created_at = "time" }) do
-  add("user:create", parameter, kind, function(case, v) return case.alice:create({ [parameter] = v }) end)
-  add("user:conversation", parameter, kind, function(case, v) return case.alice:conversation("new",
-    { [parameter] = v }) end)
-end
-
-for parameter, kind in pairs({
-  id = "id", role = "role", content = "content", name = "name", tool_call_id = "tool_call_id",
-  tool_calls = "tool_calls",
-  attachments = "attachments", metadata = "metadata", token_count = "token_count", created_at = "time",
-  expect = "expect",
+for option, kind in pairs({
+  migrate = "boolean", readonly = "boolean", durability = "order", text = "order",
+  max_content_bytes = "limit", count_tokens = "fn",
 }) do
-  add("conv:append", parameter, kind, function(case, v) return case.chat:append(message(parameter, v)) end)
-  add("conv:append_many", parameter, kind, function(case, v)
-    local messages = { message("name", "good"), message("name", "good") }
-    -- Only the first message may carry `expect`.
-    table.insert(messages, parameter == "expect" and 1 or 2, message(parameter, v))
-    return case.chat:append_many(messages)
+  add("convstore.open", option, kind, function(_, v)
+    return convstore.open(":memory:", { [option] = v })
   end)
 end
 
-for parameter, kind in pairs({ after = "border", before = "border", limit = "limit", order = "order",
-  role = "roles" }) do
-  add("conv:history", parameter, kind, function(case, v) return case.chat:history({ [parameter] = v }) end)
-  add("conv:each", parameter, kind, function(case, v)
+for field, kind in pairs({
+  id = "id", title = "title", status = "status", metadata = "metadata", created_at = "time",
+}) do
+  add("user:create", field, kind, function(t, v) return t.alice:create({ [field] = v }) end)
+  add("user:conversation", field, kind, function(t, v)
+    return t.alice:conversation("new", { [field] = v })
+  end)
+end
+
+for field, kind in pairs({
+  id = "id", role = "role", content = "content", name = "name", tool_call_id = "tool_call_id",
+  tool_calls = "tool_calls", attachments = "attachments", metadata = "metadata", token_count = "token_count",
+  created_at = "time", expect = "expect",
+}) do
+  add("conv:append", field, kind, function(t, v) return t.chat:append(message(field, v)) end)
+  add("conv:append_many", field, kind, function(t, v)
+    local messages = { message("name", "good"), message("name", "good") }
+    -- Only the first message may carry `expect`.
+    table.insert(messages, field == "expect" and 1 or 2, message(field, v))
+    return t.chat:append_many(messages)
+  end)
+end
+
+for option, kind in pairs({
+  after = "border", before = "border", limit = "limit", order = "order", role = "roles",
+}) do
+  add("conv:history", option, kind, function(t, v) return t.chat:history({ [option] = v }) end)
+  add("conv:each", option, kind, function(t, v)
     local ok, failure = pcall(function()
-      local iterate, state, control = case.chat:each({ [parameter] = v })
+      local iterate, state, control = t.chat:each({ [option] = v })
       return iterate(state, control)
     end)
     if ok then
@@ -244,29 +251,30 @@ for _, backend in ipairs(backends) do
       end
 
       it("in no case gives internal, whatever is given in whatever place", function()
-        local values = { 0, -1, 1, math.maxinteger, math.mininteger, 0.5, 0 / 0, 1 / 0, "", "x", "1", "\0",
-          "\255", ("x"):rep(3000), true, false,
-          {}, { 1 }, { {} }, { a = 1 }, cycle(), deep(70), type, io.stdout, convstore.null,
-          convstore.array {}, case.alice, case.chat, case.store,
-          case.chat.id, "user", "tool" }
-        local methods = {
-          { case.store, { "user", "transaction", "migrations", "schema_version" } },
-          { case.alice, { "conversation", "create", "get" } },
-          { case.chat, { "append", "append_many", "message", "history", "update", "annotate", "refresh",
-          "each" } },
+        local values = {
+          0, -1, 1, math.maxinteger, math.mininteger, 0.5, 0 / 0, 1 / 0, "", "x", "1", "\0", "\255",
+          ("x"):rep(3000), "user", "tool", case.chat.id, true, false, {}, { 1 }, { {} }, { a = 1 }, cycle(),
+          deep(70), type, io.stdout, convstore.null, convstore.array {}, case.alice, case.chat, case.store,
         }
+        local methods = {
+          { case.store, "user", "transaction", "migrations", "schema_version" },
+          { case.alice, "conversation", "create", "get" },
+          { case.chat, "append", "append_many", "message", "history", "update", "annotate", "each" },
+        }
+        local function try(handle, name, ...)
+          local ok, value, failure, code = pcall(handle[name], handle, ...)
+          local said = name .. ": " .. tostring(ok and failure or value)
+          if not ok then
+            assert(type(value) == "string" and not value:find("internal", 1, true), said)
+          elseif value == nil and failure ~= nil then
+            assert(code ~= "internal" and failure:sub(1, #code + 2) == code .. ": ", said)
+          end
+        end
         for _, group in ipairs(methods) do
-          for _, name in ipairs(group[2]) do
+          for i = 2, #group do
             for _, first in ipairs(values) do
               for _, second in ipairs(values) do
-                local ok, value, failure, code = pcall(group[1][name], group[1], first, second)
-                if ok and value == nil and failure ~= nil then
-                  assert(code ~= "internal" and failure:sub(1, #code + 2) == code .. ": ",
-                    name .. ": " .. tostring(failure))
-                elseif not ok then
-                  assert(type(value) == "string" and not value:find("internal", 1, true),
-                    name .. ": " .. tostring(value))
-                end
+                try(group[1], group[i], first, second)
               end
             end
           end

@@ -165,8 +165,7 @@ describe("open's DSN #sqlite", function()
 
   it("may name a file as sqlite:PATH, whatever is in the path", function()
     for _, name in ipairs({ "bot.db", "with space.db", "file:x.db", "100%41?mode=memory#x.db",
-      "机器人 🤖.db",
-      "it's \"quoted\".db", "sqlite:twice.db" }) do
+      "机器人 🤖.db", "it's \"quoted\".db", "sqlite:twice.db" }) do
       local database = sqlite.place(name)
       for _, dsn in ipairs({ "sqlite:" .. database.path, database.path }) do
         local store = assert(convstore.open(dsn))

@@ -6,23 +6,19 @@ local random = require "spec.support.random"
 
 local GOOD = {
   "hello", "", " leading and trailing ", "tab\tCR\rLF\nCRLF\r\n", "\u{FEFF}byte order mark",
-  "e\u{301} is not \u{e9}",
-  "שלום \u{202E}עולם", "مرحبا", "हिन्दी", "你好，世界",
-  "ひらがな カタカナ", "한국어", "ไทย", "👩‍👩‍👧‍👦🏳️‍🌈🇩🇪",
-  "\u{1}\u{2}\u{1F}\u{7F}\u{80}\u{9F}",
-  "\u{FFFD}", "\u{FFFE}\u{FFFF}\u{1FFFE}", "\u{10FFFF}", "\u{E000}\u{F8FF}", "\u{D7FF}\u{E000}",
-  "\u{7FF}\u{800}\u{FFFF}\u{10000}",
-  "'; DROP TABLE convstore_messages; --", "\"quoted\" \\ \\0 \\u0000 %s %d ?1 :name @x $y",
-  "Z̴͎̈a̵l̷g̴o̶", "ﷺ", "İıſẞß",
+  "e\u{301} is not \u{e9}", "שלום \u{202E}עולם", "مرحبا", "हिन्दी",
+  "你好，世界", "ひらがな カタカナ", "한국어", "ไทย",
+  "👩‍👩‍👧‍👦🏳️‍🌈🇩🇪", "\u{1}\u{2}\u{1F}\u{7F}\u{80}\u{9F}", "\u{FFFD}",
+  "\u{FFFE}\u{FFFF}\u{1FFFE}", "\u{10FFFF}", "\u{E000}\u{F8FF}", "\u{D7FF}\u{E000}",
+  "\u{7FF}\u{800}\u{FFFF}\u{10000}", "'; DROP TABLE convstore_messages; --",
+  "\"quoted\" \\ \\0 \\u0000 %s %d ?1 :name @x $y", "Z̴͎̈a̵l̷g̴o̶", "ﷺ", "İıſẞß",
 }
 
 local BAD = {
   "\0", "a\0b", "\x80", "\xBF", "a\xC3", "\xC3(", "\xC0\x80", "\xC1\xBF", "\xE2\x82", "\xE2\x82A",
-  "\xE0\x80\x80", "\xE0\x9F\xBF", "\xED\xA0\x80",
-  "\xED\xBF\xBF", "\xED\xA0\xBD\xED\xB8\x80", "\xF0\x9F\x98", "\xF0\x9F\x98x", "\xF0\x80\x80\x80",
-  "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80",
-  "\xF5\x80\x80\x80", "\xF8\x88\x80\x80\x80", "\xFE", "\xFF", "ok \xE2\x82\xAC\xE2\x82", "\xFF\xFE\x00\x00",
-  "\xC3\xC3\xA9",
+  "\xE0\x80\x80", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xED\xBF\xBF", "\xED\xA0\xBD\xED\xB8\x80", "\xF0\x9F\x98",
+  "\xF0\x9F\x98x", "\xF0\x80\x80\x80", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80",
+  "\xF8\x88\x80\x80\x80", "\xFE", "\xFF", "ok \xE2\x82\xAC\xE2\x82", "\xFF\xFE\x00\x00", "\xC3\xC3\xA9",
 }
 
 -- What text = "replace" makes of a string: each byte that belongs to no character becomes U+FFFD. In plain Lua.
@@ -113,6 +109,13 @@ for _, backend in ipairs(backends) do
       end
       assert.equal(1, #assert(chat:history()))
       assert.is_nil(assert(chat:refresh()).title)
+    end)
+
+    it("that is refused is shown where it is bad", function()
+      local chat = fresh()
+      check.fails("invalid", "byte 4 ", chat:append("user", "abc\255def"))
+      check.fails("invalid", "byte 1 ", chat:append("user", "\0"))
+      check.fails("invalid", "byte 100003 ", chat:append("user", ("x"):rep(100000) .. "é\xC3"))
     end)
 
     it("is mended where the store was told to", function()

@@ -28,8 +28,8 @@ for _, backend in ipairs(backends) do
     it("may have any text of 1 to 255 bytes as its id", function()
       local store = backend.fresh()
       local ids = { "x", ("x"):rep(255), ("é"):rep(127), "用户", "' OR '1'='1", "%", "_", " ", "a ", "A",
-        "a", "a\n", "0", "-0",
-        "00", "\u{10FFFF}", "room:1;--", '"', "\\", "NULL", "null", "e\u{301}", "\u{e9}" }
+        "a", "a\n", "0", "-0", "00", "\u{10FFFF}", "room:1;--", '"', "\\", "NULL", "null", "e\u{301}",
+        "\u{e9}" }
       for i, id in ipairs(ids) do
         local chat = assert(store:user(id):conversation("k"))
         assert.equal(id, chat.user_id)
@@ -45,8 +45,7 @@ for _, backend in ipairs(backends) do
     it("raises for an id that can't be one", function()
       local store = backend.fresh()
       for _, id in ipairs({ "", ("x"):rep(256), "a\0b", "\0", "a\255", "\xC3", "\xED\xA0\x80", 1.5, 2.0 ^ 53,
-        -(2.0 ^ 53), 0 / 0,
-        1 / 0, true, false, {}, print }) do
+        -(2.0 ^ 53), 0 / 0, 1 / 0, true, false, {}, print }) do
         check.argument("#1", store, "user", id)
       end
       check.argument("#1", store, "user")

@@ -30,8 +30,7 @@ for _, backend in ipairs(backends) do
         end
         assert.equal(2, assert(store:user(7):conversation("k")).last_seq)
         for _, id in ipairs({ "07", "+7", " 7", "7 ", "7.0", "0x7", "1e3", "x", "-0", "--8", "-",
-          "9223372036854775808",
-          "-9223372036854775809", "99999999999999999999999" }) do
+          "9223372036854775808", "-9223372036854775809", "99999999999999999999999" }) do
           local bad = store:user(id)
           check.fails("invalid", nil, bad:create())
           check.fails("invalid", nil, bad:conversation("k"))
@@ -142,10 +141,9 @@ for _, backend in ipairs(backends) do
         local database = host(INTEGERS)
         local before = database:dump()
         for _, users in ipairs({ "", "accounts", "accounts()", "(id)", "accounts(id", "accounts id)",
-          "accounts(id)x",
-          "accounts(id)(id)", "accounts(id); DROP TABLE accounts; --", "accounts(id, name)",
-          "accounts(id) --", "acc\0ounts(id)",
-          ("a"):rep(1000) .. "(id)", "accounts(" .. ("a"):rep(1000) .. ")", "accounts(\"id\"); --" }) do
+          "accounts(id)x", "accounts(id)(id)", "accounts(id); DROP TABLE accounts; --", "accounts(id, name)",
+          "accounts(id) --", "acc\0ounts(id)", ("a"):rep(1000) .. "(id)",
+          "accounts(" .. ("a"):rep(1000) .. ")", "accounts(\"id\"); --" }) do
           check.fails("invalid", "users", database:try_open({ users = users }))
         end
         assert.equal(before, database:dump())

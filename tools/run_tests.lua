@@ -1,8 +1,11 @@
 -- Runs test programs one after the other and adds up what they say.
 -- Usage: lua5.4 tools/run_tests.lua COMMAND..., each a shell command whose last line of output is "N passed, N failed".
 --
--- It trusts no silence: a program that crashes, exits with a failure that it did not count, ends without that line, or
--- runs no test is one failure; so is a run without any program. The output passes through as it comes.
+-- It trusts no silence: a program that crashes, hangs, exits with a failure that it did not count, ends without that
+-- line, or runs no test is one failure; so is a run without any program. The output passes through as it comes.
+
+-- A command that takes longer, in seconds, hangs.
+local LIMIT = 900
 
 local passed, failed, complaints = 0, 0, {}
 
@@ -11,23 +14,34 @@ local function complain(name, ...)
   complaints[#complaints + 1] = name .. ": " .. string.format(...)
 end
 
--- What a command is called in the output: the program's name, or "specs" for busted.
+local function quote(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+-- What a command is called in the output: the name of the C program or the spec, or "specs" for all of these.
 local function title(command)
-  return command:match("tests/([%w_]+)$") or command:find("busted", 1, true) and "specs" or command
+  return command:match("tests/([%w_]+)$") or command:match("([%w_]+)%.lua$") or
+    command:find("busted", 1, true) and "specs" or command
 end
 
 local function run(command)
   local name = title(command)
   io.write("== ", name, "\n")
   io.flush()
-  local program <close> = assert(io.popen("{ " .. command .. "\n} 2>&1"))
+  local program <close> = assert(io.popen("exec timeout " .. LIMIT .. " sh -c " .. quote(command) .. " 2>&1"))
   local last, said, p, f
-  for line in program:lines("L") do
-    io.write(line)
+  local line = ""
+  for byte in program:lines(1) do -- by byte, so that busted's row of dots is seen growing
+    io.write(byte)
     io.flush()
-    if line:find("%S") then last = line end
-    local n_passed, n_failed = line:match("^(%d+) passed, (%d+) failed%s*$")
-    if n_passed then said, p, f = line, math.tointeger(n_passed), math.tointeger(n_failed) end
+    if byte ~= "\n" then
+      line = line .. byte
+    else
+      if line:find("%S") then last = line end
+      local n_passed, n_failed = line:match("^(%d+) passed, (%d+) failed%s*$")
+      if n_passed then said, p, f = line, math.tointeger(n_passed), math.tointeger(n_failed) end
+      line = ""
+    end
   end
   local ok, how, code = program:close()
   if not said then
@@ -37,7 +51,7 @@ local function run(command)
   passed, failed = passed + p, failed + f
   if not ok and f == 0 then complain(name, "nothing failed in it, yet it ended by %s %d", how, code) end
   if ok and f > 0 then complain(name, "it ended well in spite of failures") end
-  if ok and last ~= said then complain(name, "its last line does not say what passed") end
+  if ok and (last ~= said or line ~= "") then complain(name, "its last line does not say what passed") end
   if p + f == 0 then complain(name, "no test ran") end
 end
 

@@ -45,19 +45,32 @@ void convstore__lua_answer_done(lua_State *L, int index) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &idle_answer);
 }
 
+void convstore__lua_roll_back(struct store *store, int depth) {
+  int status = CONVSTORE_OK;
+  while (status == CONVSTORE_OK && convstore_depth(store->handle) >= depth) {
+    convstore_request request = CONVSTORE_REQUEST_INIT;
+    convstore_result result = {.n_messages = 0};
+    request.operation = CONVSTORE_ROLLBACK;
+    status = convstore_run(&result, store->handle, &request, NULL);
+    convstore_result_free(&result);
+  }
+}
+
 /*
- * Whether the running coroutine may call: no transaction is open, or it is its own. The owner is held weakly:
- * a coroutine that was dropped in mid-transaction must be collected for the transaction to end. An address
- * would not do: a new coroutine may lie where a collected one was.
+ * Whether the running coroutine may call: no transaction is open, or it is its own. The owner is held
+ * weakly: a coroutine that was dropped in mid-transaction must be collected for the transaction to end. An
+ * address would not do, since a new coroutine may lie where a collected one was. An owner that is gone
+ * leaves nobody to end the transaction where its finalizer failed for want of memory: then it ends here.
  */
-static bool may_call(lua_State *L, const struct store *store) {
+static bool may_call(lua_State *L, struct store *store) {
   lua_State *owner;
   if (convstore_depth(store->handle) == 0) return true;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &owners);
   lua_rawgetp(L, -1, store);
   owner = lua_tothread(L, -1);
   lua_pop(L, 2);
-  return owner == L;
+  if (owner == NULL) convstore__lua_roll_back(store, 1);
+  return owner == L || owner == NULL;
 }
 
 static void own(lua_State *L, const struct store *store) {

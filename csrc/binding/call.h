@@ -38,6 +38,9 @@ convstore_request convstore__lua_request(const struct conversation *conversation
 struct answer *convstore__lua_run(lua_State *L, struct store *store, convstore_request *request,
                                   convstore_error *err);
 
+/* Rolls back transactions of an open store until fewer than `depth` are open. */
+void convstore__lua_roll_back(struct store *store, int depth);
+
 /* Pushes nil, message, code; returns 3. Out of memory raises instead. */
 int convstore__lua_fail(lua_State *L, const convstore_error *err);
 

@@ -50,24 +50,16 @@ static int l_begin(lua_State *L) {
   return 1;
 }
 
-/*
- * Rolls back, this transaction and what is open inside it. What cannot be rolled back the core has already
- * given up.
- */
-static void end(struct transaction *transaction) {
+/* rollback(transaction): of this one and of what is open inside it. Also __close and __gc. */
+static int l_rollback(lua_State *L) {
+  struct transaction *transaction = luaL_checkudata(L, 1, TRANSACTION_TYPE);
   struct store *store = transaction->store;
   int depth = transaction->depth;
   transaction->depth = 0;
-  while (depth > 0 && store->handle != NULL && store->transactions == transaction->serial &&
-         convstore_depth(store->handle) >= depth) {
-    convstore_request request = CONVSTORE_REQUEST_INIT;
-    convstore_result result = {.n_messages = 0};
-    int status;
-    request.operation = CONVSTORE_ROLLBACK;
-    status = convstore_run(&result, store->handle, &request, NULL);
-    convstore_result_free(&result);
-    if (status != CONVSTORE_OK) break;
+  if (depth > 0 && store->handle != NULL && store->transactions == transaction->serial) {
+    convstore__lua_roll_back(store, depth);
   }
+  return 0;
 }
 
 /*
@@ -84,12 +76,6 @@ static int l_commit(lua_State *L) {
   convstore__lua_answer_done(L, -1);
   lua_pushboolean(L, 1);
   return 1;
-}
-
-/* rollback(transaction). Also __close and __gc. */
-static int l_rollback(lua_State *L) {
-  end(luaL_checkudata(L, 1, TRANSACTION_TYPE));
-  return 0;
 }
 
 void convstore__lua_open_transaction(lua_State *L) {

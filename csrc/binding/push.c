@@ -63,9 +63,9 @@ static int set_rare_fields(lua_State *L, struct answer *answer, const convstore_
 }
 
 /*
- * What the messages of one call share, pushed once, in this order from some stack index on. With its key at hand
- * a field is set by lua_rawset; lua_setfield, which looks the string up each time, took 10 % more instructions
- * for a history of 1,000 (callgrind, Lua 5.4.4).
+ * What the messages of one call share, pushed once, in this order from some stack index on. With its key at
+ * hand a field is set by lua_rawset; lua_setfield, which looks the string up each time, took 10 % more
+ * instructions for a history of 1,000 (callgrind, Lua 5.4.4).
  */
 enum shared {
   CONVERSATION_ID,
