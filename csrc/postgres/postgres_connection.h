@@ -116,7 +116,7 @@ struct postgres_connection {
   bool standby_first; /* target_session_attrs=prefer-standby: a first pass over all hosts looks for a standby only */
   int64_t connect_timeout_ms; /* the DSN's own, for each candidate; 0: none */
   int64_t candidate_until_ms;
-  int polling; /* PostgresPollingStatusType of the last step */
+  PostgresPollingStatusType polling; /* of the last step */
 };
 
 /* ---- postgres_connection.c ------------------------------------------------------------------------------------- */

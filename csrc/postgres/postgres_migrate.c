@@ -25,8 +25,8 @@ enum {
 
 /* Made by the engine, not by a step, so that the first step can be recorded like any other. */
 static const char *const create_migrations_sql[] = {
-    "CREATE TABLE {{schema}}.migrations (version integer NOT NULL, name text NOT NULL, checksum text NOT NULL,"
-    " applied_at timestamptz NOT NULL, CONSTRAINT migrations_pkey PRIMARY KEY (version))",
+    ("CREATE TABLE {{schema}}.migrations (version integer NOT NULL, name text NOT NULL, checksum text NOT NULL,"
+     " applied_at timestamptz NOT NULL, CONSTRAINT migrations_pkey PRIMARY KEY (version))"),
     "COMMENT ON TABLE {{schema}}.migrations IS 'The applied steps of this schema''s history'",
     "COMMENT ON COLUMN {{schema}}.migrations.version IS '1, 2, 3 ...'",
     "COMMENT ON COLUMN {{schema}}.migrations.name IS 'What the step does'",
