@@ -8,7 +8,10 @@ psql.__index = psql
 local CLIENTS = os.getenv("CONVSTORE_TEST_POSTGRES_CLIENTS")
 local MARK = "-- the answer ends here --"
 
-local all = setmetatable({}, { __mode = "k" })
+-- All that there are. Busted forgets this module at the end of each spec file; the processes live on.
+local REGISTRY = "convstore.spec.psql"
+local all = debug.getregistry()[REGISTRY] or setmetatable({}, { __mode = "k" })
+debug.getregistry()[REGISTRY] = all
 
 -- A program that came with psql, such as pg_dump.
 function psql.program(name)
@@ -58,10 +61,11 @@ end
 
 -- The process has ended or will.
 function psql:forget()
-  self.commands:close()
-  self.answers:close()
+  local commands, answers = self.commands, self.answers
+  self.commands, self.answers = nil, nil
+  commands:close()
+  answers:close()
   shell.remove(self.folder)
-  self.commands = nil
 end
 
 function psql:close()
