@@ -508,7 +508,7 @@ describe("what no waiting changes #postgres #faults", function()
 
   it("is readonly on a server that takes no writes", function()
     local database, network = place()
-    local store = database:open()
+    local store = database:open({ timeout = 1 })
     local chat = assert(store:user("alice"):conversation("a"))
     local name = database.server_database.name
     database:sql(("ALTER DATABASE %s SET default_transaction_read_only = on"):format(name))

@@ -123,6 +123,10 @@ local function backend_of(login, new)
     for name, method in pairs(methods) do
       self[name] = method
     end
+    if login.owner then
+      -- The tables of the bot that a test makes are made by its administrator, and are the bot's own all the same.
+      self:sql("ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO " .. login.owner)
+    end
     return self
   end
 
