@@ -43,15 +43,15 @@ endif
 # $(call pkg,what,modules,fallback): what pkg-config says, or the fallback where it or the module is missing.
 pkg = $(shell $(PKG_CONFIG) $(1) $(2) 2>/dev/null || echo $(3))
 
-DEPS_CFLAGS := $(call pkg,--cflags,sqlite3 jansson,)
-DEPS_LIBS := $(call pkg,--libs,sqlite3 jansson,-lsqlite3 -ljansson)
+DEPS_CFLAGS := $(call pkg,--cflags,sqlite3 jansson libpq,-I/usr/include/postgresql)
+DEPS_LIBS := $(call pkg,--libs,sqlite3 jansson libpq,-lsqlite3 -ljansson -lpq)
 LUA_CFLAGS := $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(call pkg,--cflags,lua5.4,-I/usr/include/lua5.4))
 
 # POSIX 2008: clocks and threads, which -std=c11 alone hides. The rockspec defines the same.
 ALL_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -fPIC -fvisibility=hidden $(WARNINGS) $(CPPFLAGS) $(CFLAGS) \
   $(DEPS_CFLAGS) $(LUA_CFLAGS)
 
-LIB_SOURCES := $(sort $(wildcard csrc/core/*.c csrc/sqlite/*.c))
+LIB_SOURCES := $(sort $(wildcard csrc/core/*.c csrc/sqlite/*.c csrc/postgres/*.c))
 BINDING_SOURCES := $(sort $(wildcard csrc/binding/*.c))
 TEST_SOURCES := $(sort $(wildcard csrc/tests/test_*.c))
 TEST_HELPER_SOURCES := $(filter-out $(TEST_SOURCES),$(sort $(wildcard csrc/tests/*.c)))
@@ -64,6 +64,8 @@ LIB_OBJECTS := $(call objects,$(LIB_SOURCES))
 BINDING_OBJECTS := $(call objects,$(BINDING_SOURCES))
 TEST_HELPER_OBJECTS := $(call objects,$(TEST_HELPER_SOURCES))
 TEST_PROGRAMS := $(patsubst csrc/tests/%.c,$(BUILD)/tests/%,$(TEST_SOURCES))
+# The network between the specs and PostgreSQL.
+PROXY := $(BUILD)/tests/proxy
 
 LIBRARY := $(BUILD)/libconvstore.a
 MODULE := $(BUILD)/convstore/core.so
@@ -74,7 +76,11 @@ export LUA_PATH := $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(or $(LUA_PATH_
 export LUA_CPATH := $(abspath $(BUILD))/?.so;$(or $(LUA_CPATH_5_4),$(LUA_CPATH),;)
 unexport LUA_PATH_5_4 LUA_CPATH_5_4
 
+export CONVSTORE_TEST_PROXY := $(abspath $(PROXY))
+
 RUN_TESTS = $(LUA) tools/run_tests.lua
+# Beside a PostgreSQL server of their own, or that of CONVSTORE_TEST_POSTGRES_URL.
+RUN_TESTS_BESIDE_POSTGRES = tools/with_postgres $(RUN_TESTS)
 # Through $(LUA), since Debian's busted starts whichever Lua is the default one.
 BUSTED = $(LUA) "$$(command -v busted)" --ignore-lua --output=spec/support/summary.lua --cpath="$(abspath $(BUILD))/?.so" $(ARGS)
 
@@ -84,8 +90,8 @@ quietly = $(if $(filter 0,$(V)),@echo "  $(1)	$@";,)
 .DELETE_ON_ERROR:
 # Keeps the tests' objects, which are intermediate files to make.
 .SECONDARY:
-.PHONY: all help demo test test-programs test-c test-lua check lint format format-check embed asan sanitized-tests \
-  valgrind gc coverage coverage-report bench install uninstall clean FORCE
+.PHONY: all help demo test test-programs test-c test-lua test-pgbouncer test-postgres-doors stress-postgres check lint \
+  format format-check embed asan sanitized-tests valgrind gc coverage coverage-report bench install uninstall clean FORCE
 # The last line of `make test` is the tests', also when make was called with -C or by another make.
 MAKEFLAGS += --no-print-directory
 
@@ -126,13 +132,29 @@ $(BUILD)/tests/%: $(BUILD)/obj/csrc/tests/%.o $(TEST_HELPER_OBJECTS) $(LIBRARY)
 # It makes the library's allocations fail one by one.
 $(BUILD)/tests/test_out_of_memory: private TEST_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 
-test-programs: $(TEST_PROGRAMS)
+$(PROXY): spec/support/proxy.c Makefile $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call quietly,CC)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $<
+
+test-programs: $(TEST_PROGRAMS) $(PROXY)
 
 test-c: $(TEST_PROGRAMS) ## run the C tests
 	@$(RUN_TESTS) $(TEST_PROGRAMS)
 
-test-lua: $(MODULE) ## run the Lua specs; ARGS='--filter=…' goes to busted
-	@$(RUN_TESTS) '$(BUSTED)'
+test-lua: $(MODULE) $(PROXY) ## run the Lua specs; ARGS='--filter=…' goes to busted
+	@$(RUN_TESTS_BESIDE_POSTGRES) '$(BUSTED)'
+
+# The others are the same server by another door.
+test-pgbouncer: $(MODULE) $(PROXY) ## run the contract's specs on PostgreSQL behind PgBouncer
+	@CONVSTORE_TEST_BACKENDS=postgres_pgbouncer $(RUN_TESTS_BESIDE_POSTGRES) '$(BUSTED) --tags=backend'
+
+test-postgres-doors: $(MODULE) $(PROXY) ## the same by a unix socket, and as the plain owner of a database
+	@CONVSTORE_TEST_BACKENDS='postgres_socket postgres_owner' $(RUN_TESTS_BESIDE_POSTGRES) '$(BUSTED) --tags=backend'
+
+# STRESS: clients, appends of each, restarts of the server
+STRESS ?= 16 1000 2
+stress-postgres: $(MODULE) ## kill PostgreSQL's backends under many clients and see that nothing is lost
+	@tools/with_postgres $(LUA) spec/stress/postgres.lua $(STRESS)
 
 # The whole story ------------------------------------------------------------------------------------------------------
 # What is missing is installed first, so what follows is a make of its own that looks for it again.
@@ -144,7 +166,7 @@ demo: ## talk with a bot that remembers; its memory is DEMO_DB
 test: ## run all tests; the last line is "N passed, N failed"
 	@tools/install_deps test
 	@$(MAKE) all test-programs || { echo "0 passed, 1 failed"; exit 1; }
-	@$(RUN_TESTS) $(TEST_PROGRAMS) '$(BUSTED)'
+	@$(RUN_TESTS_BESIDE_POSTGRES) $(TEST_PROGRAMS) '$(BUSTED)'
 
 check: ## everything that CI runs
 	.ci/run
@@ -168,7 +190,7 @@ $(BUILD)/unpreload.so: tools/unpreload.c
 	$(call quietly,CC)$(CC) $(ALL_CFLAGS) -fno-sanitize=all -shared -o $@ $<
 
 sanitized-tests:
-	@CONVSTORE_TEST_LUA="$(ASAN_LUA)" $(RUN_TESTS) $(TEST_PROGRAMS) '$(ASAN_LUA) $(BUSTED:$(LUA)%=%)'
+	@CONVSTORE_TEST_LUA="$(ASAN_LUA)" $(RUN_TESTS_BESIDE_POSTGRES) $(TEST_PROGRAMS) '$(ASAN_LUA) $(BUSTED:$(LUA)%=%)'
 
 # Errors and definite leaks are fatal. What Lua still reaches when it exits is no leak.
 MEMCHECK = $(VALGRIND) --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
@@ -183,7 +205,7 @@ valgrind: all test-programs ## run the C tests and a short set of specs with val
 
 # Each spec by itself: what busted keeps of all specs would have to be walked over and over.
 gc: all ## run the specs with an aggressive garbage collector
-	@$(RUN_TESTS) $(SPECS:%='$(BUSTED) --helper=spec/support/aggressive_gc.lua %')
+	@$(RUN_TESTS_BESIDE_POSTGRES) $(SPECS:%='$(BUSTED) --helper=spec/support/aggressive_gc.lua %')
 
 coverage: ## run all tests and print how many lines of each C file they reached
 	@rm -rf build/coverage
@@ -194,7 +216,8 @@ coverage-report:
 	@find $(BUILD)/obj -name '*.gcda' -not -path '*/tests/*' | sort | xargs $(GCOV) --no-output | $(LUA) tools/coverage.lua
 
 # Style ----------------------------------------------------------------------------------------------------------------
-C_SOURCES := $(LIB_SOURCES) $(BINDING_SOURCES) $(TEST_SOURCES) $(TEST_HELPER_SOURCES) $(sort $(wildcard examples/*.c bench/*.c))
+C_SOURCES := $(LIB_SOURCES) $(BINDING_SOURCES) $(TEST_SOURCES) $(TEST_HELPER_SOURCES) spec/support/proxy.c \
+  $(sort $(wildcard examples/*.c bench/*.c))
 C_HEADERS := $(sort $(wildcard csrc/*.h csrc/*/*.h))
 
 # Not cppcheck's unusedFunction, which knows no public interface. Reasons for what is suppressed:

@@ -252,7 +252,14 @@ typedef enum convstore_migrate {
   CONVSTORE_MIGRATE_NEVER /**< open whatever the schema is; other calls give E_SCHEMA until it is right */
 } convstore_migrate;
 
-/** How to open. Zeroes are the defaults. */
+/** Prepared statements on PostgreSQL. */
+typedef enum convstore_prepare {
+  CONVSTORE_PREPARE_AUTO = 0, /**< prepared, unless a pooler between turns out not to have them */
+  CONVSTORE_PREPARE_ALWAYS,
+  CONVSTORE_PREPARE_NEVER
+} convstore_prepare;
+
+/** How to open. Zeroes are the defaults. The texts are copied. */
 typedef struct convstore_options {
   convstore_migrate migrate;
   bool durability_normal; /**< false: a returned append survives power loss; true: a killed process */
@@ -261,6 +268,13 @@ typedef struct convstore_options {
   int64_t timeout_ms;        /**< for one call, waiting for locks included; 0: 10,000 */
   int64_t max_content_bytes; /**< 0: CONVSTORE_DEFAULT_CONTENT; at most CONVSTORE_MAX_CONTENT */
   const char *users;         /**< "TABLE(COLUMN)" that user ids refer to, or NULL; copied */
+  /* What follows is PostgreSQL's alone; SQLite takes no notice, so that a program moves by changing its DSN. */
+  const char *schema;        /**< where the tables are; NULL: "convstore" */
+  const char *role;          /**< what each transaction takes on; NULL: "convstore_user" */
+  bool no_role;              /**< transactions stay the login's own */
+  const char *operator_role; /**< what carries work over all users; NULL: "convstore_operator" */
+  const char *jwt_claim;     /**< the claim that row-level security takes the user from, when the schema is first created */
+  convstore_prepare prepare;
 } convstore_options;
 
 typedef struct convstore convstore;
@@ -268,7 +282,7 @@ typedef struct convstore convstore;
 /**
  * Opens a store. Blocks up to the timeout.
  * @param out      the handle, owned: convstore_close(). Untouched on failure.
- * @param dsn      a path, ":memory:", "sqlite:PATH"
+ * @param dsn      a path, ":memory:", "sqlite:PATH", a "postgresql://" URI, "postgres:" and libpq's keyword=value pairs
  * @param options  or NULL; copied
  * @return CONVSTORE_OK; E_CORRUPT: not a database; E_SCHEMA: newer or foreign schema; E_BUSY; E_READONLY; E_DENIED;
  *         E_UNAVAILABLE: no such folder; E_INVALID: an option; E_UNSUPPORTED: no such kind of database; E_FULL

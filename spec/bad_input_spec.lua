@@ -279,7 +279,7 @@ for _, backend in ipairs(backends) do
             end
           end
         end
-        assert.equal("ok\n", case.database:sql("PRAGMA integrity_check;"))
+        case.database:assert_sound()
       end)
     end)
   end

@@ -21,7 +21,7 @@ for _, backend in ipairs(backends) do
 
     it("takes every option that is documented", function()
       local store = backend.fresh({
-        migrate = true, durability = "normal", timeout = 0.25, text = "replace", readonly = false,
+        migrate = true, durability = "normal", timeout = 2.5, text = "replace", readonly = false,
         max_content_bytes = 100.0, count_tokens = function() return 1 end,
       })
       assert(assert(store:user("alice"):conversation("a")):append("user", "hello"))

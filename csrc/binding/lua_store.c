@@ -12,6 +12,10 @@
 struct opening {
   convstore_options options;
   convstore_text users;
+  convstore_text schema;
+  convstore_text role;
+  convstore_text operator_role;
+  convstore_text jwt_claim;
   int64_t max_content_bytes;
   int store;
 };
@@ -63,6 +67,34 @@ static void take_count_tokens(struct arguments *args, const struct field *field,
   lua_setiuservalue(args->L, opening->store, STORE_COUNT_TOKENS);
 }
 
+/* A role's name, or false for none. */
+static void take_role(struct arguments *args, const struct field *field, void *slot) {
+  struct opening *opening = slot;
+  if (lua_isboolean(args->L, -1) && !lua_toboolean(args->L, -1)) {
+    opening->options.no_role = true;
+  } else if (lua_type(args->L, -1) == LUA_TSTRING) {
+    convstore__lua_take_text(args, field, &opening->role);
+  } else {
+    convstore__lua_type_error(args, field, "string or false");
+  }
+}
+
+static void take_prepare(struct arguments *args, const struct field *field, void *slot) {
+  convstore_text word = {NULL, 0};
+  if (lua_isboolean(args->L, -1)) {
+    *(convstore_prepare *)slot = lua_toboolean(args->L, -1) ? CONVSTORE_PREPARE_ALWAYS : CONVSTORE_PREPARE_NEVER;
+    return;
+  }
+  if (lua_type(args->L, -1) != LUA_TSTRING) {
+    convstore__lua_type_error(args, field, "boolean or \"auto\"");
+  }
+  convstore__lua_take_text(args, field, &word);
+  if (!convstore__lua_same(word, "auto")) {
+    convstore_fail(convstore__lua_report(args), CONVSTORE_E_INVALID,
+                   "option %s must be true, false or \"auto\"", field->name);
+  }
+}
+
 static const struct field open_options[] = {
     FIELD("migrate", take_migrate, struct opening, options.migrate),
     FIELD("durability", take_durability, struct opening, options.durability_normal),
@@ -72,23 +104,35 @@ static const struct field open_options[] = {
     FIELD("max_content_bytes", convstore__lua_take_integer, struct opening, max_content_bytes),
     FIELD_OF("count_tokens", take_count_tokens),
     FIELD("users", convstore__lua_take_text, struct opening, users),
+    FIELD("schema", convstore__lua_take_text, struct opening, schema),
+    FIELD_OF("role", take_role),
+    FIELD("operator_role", convstore__lua_take_text, struct opening, operator_role),
+    FIELD("jwt_claim", convstore__lua_take_text, struct opening, jwt_claim),
+    FIELD("prepare", take_prepare, struct opening, options.prepare),
     FIELDS_END,
 };
+
+/* A text as an ended string; a NUL byte would end it early. */
+static const char *ended(struct arguments *args, convstore_text text, const char *name) {
+  if (text.data != NULL && memchr(text.data, '\0', text.size) != NULL) {
+    convstore_fail(convstore__lua_report(args), CONVSTORE_E_INVALID, "%s holds a NUL byte", name);
+  }
+  return text.data;
+}
 
 /* What C's ended strings and zero for "default" would hide. */
 static void check_opening(struct arguments *args, struct opening *opening, convstore_text dsn) {
   convstore_options *options = &opening->options;
-  if (dsn.data != NULL && memchr(dsn.data, '\0', dsn.size) != NULL) {
-    convstore_fail(convstore__lua_report(args), CONVSTORE_E_INVALID, "dsn holds a NUL byte");
-  }
-  if (opening->users.data != NULL && memchr(opening->users.data, '\0', opening->users.size) != NULL) {
-    convstore_fail(convstore__lua_report(args), CONVSTORE_E_INVALID, "option users holds a NUL byte");
-  }
+  (void)ended(args, dsn, "dsn");
+  options->users = ended(args, opening->users, "option users");
+  options->schema = ended(args, opening->schema, "option schema");
+  options->role = ended(args, opening->role, "option role");
+  options->operator_role = ended(args, opening->operator_role, "option operator_role");
+  options->jwt_claim = ended(args, opening->jwt_claim, "option jwt_claim");
   if (opening->max_content_bytes < 1 || opening->max_content_bytes > CONVSTORE_MAX_CONTENT) {
     convstore_fail(convstore__lua_report(args), CONVSTORE_E_INVALID,
                    "option max_content_bytes must be 1 to %d", CONVSTORE_MAX_CONTENT);
   }
-  options->users = opening->users.data;
   options->max_content_bytes = opening->max_content_bytes;
 }
 

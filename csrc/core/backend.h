@@ -84,6 +84,7 @@ struct convstore_backend {
 };
 
 extern const struct convstore_backend convstore__sqlite;
+extern const struct convstore_backend convstore__postgres;
 
 /*
  * The backend for a DSN, and in *location the rest of it. E_UNSUPPORTED: another scheme; E_INVALID: an empty DSN.

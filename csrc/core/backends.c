@@ -5,11 +5,11 @@
 
 static const struct {
   const char *prefix;
-  const struct convstore_backend *backend; /* NULL: known, but not in this version */
+  const struct convstore_backend *backend;
 } schemes[] = {
     {"sqlite:", &convstore__sqlite},
-    {"postgresql:", NULL},
-    {"postgres:", NULL},
+    {"postgresql:", &convstore__postgres},
+    {"postgres:", &convstore__postgres},
 };
 
 /* Whether the DSN looks like "scheme://...", which no one means as a file's path. */
@@ -25,16 +25,14 @@ int convstore__backend_for(const struct convstore_backend **out, const char **lo
   for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
     size_t n = strlen(schemes[i].prefix);
     if (strncmp(dsn, schemes[i].prefix, n) != 0) continue;
-    if (schemes[i].backend == NULL)
-      return convstore_fail(err, CONVSTORE_E_UNSUPPORTED,
-                            "this version of convstore has no PostgreSQL backend; give the path of an SQLite file");
     *out = schemes[i].backend;
     *location = dsn + n;
     return CONVSTORE_OK;
   }
   if (has_scheme(dsn))
     return convstore_fail(err, CONVSTORE_E_UNSUPPORTED,
-                          "no such kind of database: \"%.*s://\"; give a file's path or \"sqlite:PATH\"",
+                          "no such kind of database: \"%.*s://\"; give a file's path, \"sqlite:PATH\" or a "
+                          "postgresql:// URI",
                           (int)strcspn(dsn, ":"), dsn);
   *out = &convstore__sqlite;
   *location = dsn;

@@ -17,7 +17,7 @@
 
 struct convstore {
   struct convstore_connection *connection;
-  convstore_options options; /* with defaults filled in; options.users is not kept */
+  convstore_options options; /* with defaults filled in; its texts are not kept */
   int depth;                 /* open transactions, one inside the other */
 };
 
@@ -158,6 +158,16 @@ static int check_options(convstore_options *options, convstore_error *err)
   return CONVSTORE_OK;
 }
 
+/* The caller's texts were borrowed until the connection had its copies. */
+static void forget_texts(convstore_options *options)
+{
+  options->users = NULL;
+  options->schema = NULL;
+  options->role = NULL;
+  options->operator_role = NULL;
+  options->jwt_claim = NULL;
+}
+
 int convstore__open_backend(convstore **out, const struct convstore_backend *backend, const char *location,
                             const convstore_options *options, convstore_error *err)
 {
@@ -172,7 +182,7 @@ int convstore__open_backend(convstore **out, const struct convstore_backend *bac
 
   int status = check_options(&store->options, err);
   if (status == CONVSTORE_OK) status = backend->create(&store->connection, location, &store->options, err);
-  store->options.users = NULL; /* borrowed until here; the connection has its copy */
+  forget_texts(&store->options);
   if (status == CONVSTORE_OK)
     status = run(store, (struct convstore_call){
                             .request = &request,

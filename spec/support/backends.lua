@@ -1,9 +1,13 @@
 -- Which databases the contract is tested on. A new backend is one more entry; the specs do not change.
+-- CONVSTORE_TEST_BACKENDS names the entries to test, with spaces between them; without it: see DEFAULT.
 -- fresh(options) gives a new store in an empty database of its own, and a `database` for what a test needs beside it.
 -- Call clean() after each test: it closes every store that was opened here and removes what lay below.
 local convstore = require "convstore"
 local shell = require "spec.support.shell"
 local process = require "spec.support.process"
+local postgres = require "spec.support.postgres"
+
+local DEFAULT = "sqlite sqlite_memory postgres"
 
 local database = {}
 database.__index = database
@@ -82,15 +86,43 @@ function database:backdate()
   self:sql("UPDATE " .. self:table("conversations") .. " SET updated_at = 5;")
 end
 
+-- seq has no gaps, counters are right, no message is there twice: judged by plain SQL.
+function database:assert_sound()
+  local broken = self:sql(([[
+    SELECT c.id, c.last_seq, count(m.id), max(m.seq), c.token_count, sum(m.token_count)
+      FROM %s AS c LEFT JOIN %s AS m ON m.user_id = c.user_id AND m.conversation_id = c.id
+     GROUP BY c.user_id, c.id
+    HAVING c.last_seq <> count(m.id) OR c.last_seq <> coalesce(max(m.seq), 0) OR count(m.id) <> count(DISTINCT m.id)
+        OR c.token_count <> coalesce(sum(m.token_count), 0);]]):format(self:table("conversations"), self:table("messages")))
+  if broken ~= "" then
+    error("these conversations are broken: " .. broken, 2)
+  end
+end
+
 -- Everything that is stored, as text.
 function database:dump()
   return self:sql(".dump")
+end
+
+-- Keeps everyone else from writing, until release() of what it returns.
+function database:hold()
+  local worker = self:start("hold")
+  assert(worker:line() == "locked")
+  return {
+    release = function()
+      worker:tell("go")
+      worker:finish()
+    end,
+  }
 end
 
 local sqlite = {
   name = "sqlite",
   tags = "#sqlite #backend",
   shared = true, -- a second connection, from here or from another process, sees the same data
+  one_writer = true, -- a transaction keeps every other from beginning
+  main_schema = true, -- a table may be called main.TABLE
+  bytes = "BLOB", -- the type of a column of bytes
 }
 
 -- A database file that does not exist yet, in a folder of its own; `on_disk`: a real one, whatever it costs.
@@ -118,7 +150,23 @@ function memory.fresh(options)
   return self:open(options), self
 end
 
-local backends = { sqlite, memory, sqlite = sqlite }
+-- By number those to test, by name all.
+local backends = { sqlite = sqlite }
+
+local function add(backend)
+  backends[backend.name] = backend
+  for name in (os.getenv("CONVSTORE_TEST_BACKENDS") or DEFAULT):gmatch("%S+") do
+    if name == backend.name then
+      backends[#backends + 1] = backend
+    end
+  end
+end
+
+add(sqlite)
+add(memory)
+for _, backend in ipairs(postgres.backends(new)) do
+  add(backend)
+end
 
 function backends.close()
   for _, self in ipairs(opened) do
@@ -131,6 +179,9 @@ end
 function backends.clean()
   backends.close()
   for _, self in ipairs(opened) do
+    if self.discard then
+      self:discard()
+    end
     shell.remove(self.folder)
   end
   opened = {}

@@ -1,0 +1,315 @@
+/*
+ * Appending in PostgreSQL: one statement takes the next seqs of the conversation and inserts the messages.
+ * A retry is found by the UNIQUE constraint on the message's id, after the fact: the usual append asks nothing first, and
+ * the failed statement takes its seqs back. What a statement without rows means is asked in a second round.
+ */
+#include <string.h>
+
+#include "../core/message.h"
+#include "postgres_error.h"
+#include "postgres_pipeline.h"
+
+enum {
+  STEP_APPEND,
+  STEP_LOOK,            /* nothing matched: why? */
+  STEP_LOOK_DUPLICATES, /* an id is stored already, or stands in the request twice */
+  STEP_UNARCHIVE        /* brings the messages back, then appends */
+};
+
+static bool is_pinned(const convstore_message *message)
+{
+  return message->role == CONVSTORE_ROLE_SYSTEM || message->role == CONVSTORE_ROLE_DEVELOPER;
+}
+
+/* ---- appending ------------------------------------------------------------------------------------------------- */
+
+/* $1 to $7: how many seqs and tokens to take. */
+static void add_reservation(struct postgres_params *params, const struct convstore_call *call)
+{
+  const convstore_request *request = call->request;
+  int64_t tokens = 0;
+  int64_t pinned_tokens = 0;
+  for (size_t i = 0; i < request->n_messages; i++) {
+    tokens += request->messages[i].token_count;
+    if (is_pinned(&request->messages[i])) pinned_tokens += request->messages[i].token_count;
+  }
+  postgres_add_conversation(params, call);
+  postgres_add_integer(params, (int64_t)request->n_messages);
+  postgres_add_integer(params, tokens);
+  postgres_add_integer(params, pinned_tokens);
+  postgres_add_time(params, call->now_ms);
+  postgres_add_integer(params, request->expect);
+}
+
+static void queue_one(struct postgres_connection *connection, const struct convstore_call *call)
+{
+  const convstore_message *message = call->request->messages;
+  struct postgres_params params = {0};
+  add_reservation(&params, call);
+  postgres_add_id(&params, message->id);
+  postgres_add_string(&params, convstore_role_name(message->role));
+  postgres_add_text(&params, message->content);
+  postgres_add_text(&params, message->parts);
+  postgres_add_text(&params, message->name);
+  postgres_add_text(&params, message->tool_calls);
+  postgres_add_text(&params, message->tool_call_id);
+  postgres_add_text(&params, message->attachments);
+  postgres_add_text(&params, message->metadata);
+  postgres_add_integer(&params, message->token_count);
+  postgres_add_time(&params, message->created_at_ms);
+  postgres_queue(connection, POSTGRES_STMT_APPEND_MESSAGE, &params);
+}
+
+/* A text of each message, by its place in the struct. */
+static int add_texts(struct postgres_params *params, struct convstore_call *call, size_t offset)
+{
+  const convstore_request *request = call->request;
+  struct postgres_array array;
+  size_t n_bytes = 0;
+  for (int pass = 0; pass < 2; pass++) {
+    if (pass == 1) {
+      int status = postgres_array_start(&array, call, POSTGRES_TEXT, request->n_messages, n_bytes);
+      if (status != CONVSTORE_OK) return status;
+    }
+    for (size_t i = 0; i < request->n_messages; i++) {
+      const convstore_text *text = (const void *)((const char *)&request->messages[i] + offset);
+      if (pass == 0)
+        n_bytes += text->size;
+      else
+        postgres_array_text(&array, *text);
+    }
+  }
+  postgres_add_array(params, POSTGRES_TEXT_ARRAY, &array);
+  return CONVSTORE_OK;
+}
+
+static int add_ids(struct postgres_params *params, struct convstore_call *call)
+{
+  const convstore_request *request = call->request;
+  struct postgres_array ids;
+  int status = postgres_array_start(&ids, call, POSTGRES_UUID, request->n_messages, request->n_messages * 16);
+  if (status != CONVSTORE_OK) return status;
+  for (size_t i = 0; i < request->n_messages; i++) postgres_array_id(&ids, request->messages[i].id);
+  postgres_add_array(params, POSTGRES_UUID_ARRAY, &ids);
+  return CONVSTORE_OK;
+}
+
+static int add_roles(struct postgres_params *params, struct convstore_call *call)
+{
+  enum {
+    ROLE_BYTES = 16
+  };
+  const convstore_request *request = call->request;
+  struct postgres_array roles;
+  int status = postgres_array_start(&roles, call, POSTGRES_TEXT, request->n_messages, request->n_messages * ROLE_BYTES);
+  if (status != CONVSTORE_OK) return status;
+  for (size_t i = 0; i < request->n_messages; i++) {
+    const char *name = convstore_role_name(request->messages[i].role);
+    postgres_array_text(&roles, (convstore_text){name, strlen(name)});
+  }
+  postgres_add_array(params, POSTGRES_TEXT_ARRAY, &roles);
+  return CONVSTORE_OK;
+}
+
+/* token_count, created_at, and how far each running total is below the last one's. */
+static int add_numbers(struct postgres_params *params, struct convstore_call *call)
+{
+  const convstore_request *request = call->request;
+  size_t n = request->n_messages;
+  struct postgres_array tokens;
+  struct postgres_array times;
+  struct postgres_array below;
+  int64_t rest = 0;
+  int status = postgres_array_start(&tokens, call, POSTGRES_INT8, n, n * 8);
+  if (status == CONVSTORE_OK) status = postgres_array_start(&times, call, POSTGRES_TIMESTAMPTZ, n, n * 8);
+  if (status == CONVSTORE_OK) status = postgres_array_start(&below, call, POSTGRES_INT8, n, n * 8);
+  if (status != CONVSTORE_OK) return status;
+  for (size_t i = 0; i < n; i++)
+    if (!is_pinned(&request->messages[i])) rest += request->messages[i].token_count;
+  for (size_t i = 0; i < n; i++) {
+    const convstore_message *message = &request->messages[i];
+    if (!is_pinned(message)) rest -= message->token_count;
+    postgres_array_integer(&tokens, message->token_count);
+    postgres_array_time(&times, message->created_at_ms);
+    postgres_array_integer(&below, rest);
+  }
+  postgres_add_array(params, POSTGRES_INT8_ARRAY, &tokens);
+  postgres_add_array(params, POSTGRES_TIMESTAMPTZ_ARRAY, &times);
+  postgres_add_array(params, POSTGRES_INT8_ARRAY, &below);
+  return CONVSTORE_OK;
+}
+
+static int queue_many(struct postgres_connection *connection, struct convstore_call *call)
+{
+  static const size_t texts[] = {
+      offsetof(convstore_message, content),      offsetof(convstore_message, parts),
+      offsetof(convstore_message, name),         offsetof(convstore_message, tool_calls),
+      offsetof(convstore_message, tool_call_id), offsetof(convstore_message, attachments),
+      offsetof(convstore_message, metadata),
+  };
+  struct postgres_params params = {0};
+  add_reservation(&params, call);
+  int status = add_ids(&params, call);
+  if (status == CONVSTORE_OK) status = add_roles(&params, call);
+  for (size_t i = 0; status == CONVSTORE_OK && i < sizeof texts / sizeof *texts; i++)
+    status = add_texts(&params, call, texts[i]);
+  if (status == CONVSTORE_OK) status = add_numbers(&params, call);
+  if (status == CONVSTORE_OK) postgres_queue(connection, POSTGRES_STMT_APPEND_MESSAGES, &params);
+  return status;
+}
+
+/* *found is false where no row matched: not there, deleted, archived, or not at `expect`. */
+static int read_appended(bool *found, const PGresult *rows, struct convstore_call *call)
+{
+  static const enum postgres_type types[] = {POSTGRES_INT8, POSTGRES_INT8, POSTGRES_TEXT};
+  convstore_request *request = call->request;
+  convstore_result *result = call->result;
+  int status = postgres_check_columns(rows, types, 3, call->err);
+  if (status != CONVSTORE_OK) return status;
+  *found = PQntuples(rows) > 0;
+  if (!*found) return CONVSTORE_OK;
+  status = convstore_mark_parse(&result->conversation.mark, postgres_peek_text(rows, 0, 2), call->err);
+  if (status != CONVSTORE_OK) return status;
+  result->conversation.last_seq = postgres_read_integer(rows, 0, 0);
+  result->conversation.token_count = postgres_read_integer(rows, 0, 1);
+  result->conversation.updated_at_ms = call->now_ms;
+  for (size_t i = 0; i < request->n_messages; i++)
+    request->messages[i].seq = result->conversation.last_seq - (int64_t)(request->n_messages - 1 - i);
+  result->messages = request->messages;
+  result->n_messages = request->n_messages;
+  return CONVSTORE_OK;
+}
+
+/* ---- looking --------------------------------------------------------------------------------------------------- */
+
+static int queue_look(struct postgres_connection *connection, struct convstore_call *call)
+{
+  struct postgres_params live = {0};
+  struct postgres_params stored = {0};
+  postgres_add_conversation(&live, call);
+  postgres_add_conversation(&stored, call);
+  int status = add_ids(&stored, call);
+  if (status != CONVSTORE_OK) return status;
+  postgres_queue(connection, POSTGRES_STMT_LIVE_CONVERSATION, &live);
+  postgres_queue(connection, POSTGRES_STMT_STORED_MESSAGES, &stored);
+  return CONVSTORE_OK;
+}
+
+/* What stands of the conversation, for a replay's answer. */
+static int read_live(bool *archived, const PGresult *row, struct convstore_call *call)
+{
+  static const enum postgres_type types[] = {POSTGRES_INT8, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ, POSTGRES_TEXT,
+                                             POSTGRES_TIMESTAMPTZ};
+  convstore_conversation *conversation = &call->result->conversation;
+  int status = postgres_check_columns(row, types, 5, call->err);
+  if (status != CONVSTORE_OK) return status;
+  if (PQntuples(row) == 0) return postgres_fail_no_conversation(call);
+  conversation->last_seq = postgres_read_integer(row, 0, 0);
+  conversation->token_count = postgres_read_integer(row, 0, 1);
+  conversation->updated_at_ms = postgres_read_time(row, 0, 2);
+  *archived = !postgres_is_null(row, 0, 4);
+  return convstore_mark_parse(&conversation->mark, postgres_peek_text(row, 0, 3), call->err);
+}
+
+/* Compares what was to be appended with what is stored: all of it, in this order, is a replay. */
+static int replay(const PGresult *rows, struct convstore_call *call)
+{
+  enum {
+    PLACE = 14 /* the column behind those of a message */
+  };
+  const convstore_request *request = call->request;
+  size_t n_stored = (size_t)PQntuples(rows);
+  int64_t seq = 0;
+  convstore_message *stored = convstore__arena_alloc(call->result->memory, n_stored * sizeof *stored);
+  if (stored == NULL) return postgres_no_memory(call->err);
+  for (size_t i = 0; i < n_stored; i++) {
+    int status = postgres_read_message(&stored[i], rows, (int)i, call);
+    if (status != CONVSTORE_OK) return status;
+    int64_t place = postgres_read_integer(rows, (int)i, PLACE);
+    bool same = false;
+    status = convstore__message_same(&same, &stored[i], &request->messages[place - 1], call->err);
+    if (status != CONVSTORE_OK) return status;
+    if (!same)
+      return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
+                            "the id %s is stored with another role or content; choose another id", stored[i].id);
+    if (stored[i].seq <= seq)
+      return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
+                            "the messages are stored already, but in another order; read them by id");
+    seq = stored[i].seq;
+  }
+  if (n_stored < request->n_messages)
+    return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
+                          "%zu of the %zu ids are stored already; append the others by themselves", n_stored,
+                          request->n_messages);
+  call->result->messages = stored;
+  call->result->n_messages = n_stored;
+  return CONVSTORE_OK;
+}
+
+static int receive_look(struct postgres_connection *connection, struct convstore_call *call)
+{
+  const convstore_request *request = call->request;
+  const PGresult *stored = postgres_result(connection, 1);
+  int64_t last_seq;
+  bool archived = false;
+  if (convstore__arena(call->result) == NULL) return postgres_no_memory(call->err);
+  int status = read_live(&archived, postgres_result(connection, 0), call);
+  if (status == CONVSTORE_OK) status = postgres_check_message_columns(stored, call);
+  if (status != CONVSTORE_OK) return status;
+  if (PQntuples(stored) > 0) return replay(stored, call);
+
+  last_seq = call->result->conversation.last_seq;
+  if (connection->step == STEP_LOOK_DUPLICATES)
+    return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
+                          "an id is given to two of the messages; choose another id");
+  if (request->expect != CONVSTORE_ABSENT && last_seq != request->expect)
+    return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
+                          "expect is %lld but the conversation's last message is %lld; read what came and decide again",
+                          (long long)request->expect, (long long)last_seq);
+  if (request->n_messages == 0) return CONVSTORE_OK;
+  /* Not archived: it was, or was deleted, a moment ago. */
+  connection->step = archived ? STEP_UNARCHIVE : STEP_APPEND;
+  return POSTGRES_AGAIN;
+}
+
+/* ---- the operation --------------------------------------------------------------------------------------------- */
+
+static int send_append(struct postgres_connection *connection, struct convstore_call *call)
+{
+  /* Nothing to append: only whether there is such a conversation. */
+  if (call->request->n_messages == 0) connection->step = STEP_LOOK;
+  if (connection->step == STEP_LOOK || connection->step == STEP_LOOK_DUPLICATES) return queue_look(connection, call);
+  if (connection->step == STEP_UNARCHIVE) {
+    struct postgres_params params = {0};
+    postgres_add_conversation(&params, call);
+    postgres_queue(connection, POSTGRES_STMT_UNARCHIVE, &params);
+  }
+  if (call->request->n_messages > 1) return queue_many(connection, call);
+  queue_one(connection, call);
+  return CONVSTORE_OK;
+}
+
+static int receive_append(struct postgres_connection *connection, struct convstore_call *call)
+{
+  bool found = false;
+  if (connection->step == STEP_LOOK || connection->step == STEP_LOOK_DUPLICATES) return receive_look(connection, call);
+  int status = read_appended(&found, postgres_result(connection, connection->step == STEP_UNARCHIVE ? 1 : 0), call);
+  if (status != CONVSTORE_OK || found) return status;
+  connection->step = STEP_LOOK;
+  return POSTGRES_AGAIN;
+}
+
+static int refuse_append(struct postgres_connection *connection, struct convstore_call *call, const char *sqlstate)
+{
+  const char *constraint = PQresultErrorField(connection->pipeline.error, PG_DIAG_CONSTRAINT_NAME);
+  if (strcmp(sqlstate, "23505") != 0 || constraint == NULL) return CONVSTORE_OK;
+  if (strcmp(constraint, "messages_pkey") == 0)
+    return convstore_fail(call->err, CONVSTORE_E_CORRUPT,
+                          "conversation %s counts its messages wrongly; restore a backup",
+                          call->request->conversation_id);
+  connection->step = STEP_LOOK_DUPLICATES;
+  return POSTGRES_AGAIN;
+}
+
+const struct postgres_operation postgres_append = {
+    .frame = POSTGRES_FRAME_USER, .send = send_append, .receive = receive_append, .refuse = refuse_append};

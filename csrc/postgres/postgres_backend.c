@@ -1,0 +1,249 @@
+/*
+ * The PostgreSQL backend: the seam's functions, and the table from operations to what does them.
+ * It never waits: a call says what it wants and is resumed.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../core/text.h"
+#include "postgres_call.h"
+#include "postgres_error.h"
+#include "postgres_schema.h"
+
+#include "migrations.inc"
+
+enum {
+  MAX_NAME = 63 /* bytes of a name in PostgreSQL: it would cut longer ones without a word */
+};
+
+/* ---- the caller's transactions --------------------------------------------------------------------------------- */
+
+static int send_savepoint(struct postgres_connection *connection, struct convstore_call *call)
+{
+  (void)call;
+  if (!connection->begun) postgres_queue_begin(connection);
+  postgres_queue_frame(connection, "SAVEPOINT convstore");
+  return CONVSTORE_OK;
+}
+
+static int receive_nothing(struct postgres_connection *connection, struct convstore_call *call)
+{
+  (void)connection;
+  (void)call;
+  return CONVSTORE_OK;
+}
+
+static int send_nothing(struct postgres_connection *connection, struct convstore_call *call)
+{
+  (void)connection;
+  (void)call;
+  return CONVSTORE_OK;
+}
+
+static const struct postgres_operation connect_only = {
+    .frame = POSTGRES_FRAME_NONE, .send = send_nothing, .receive = receive_nothing};
+
+static const struct postgres_operation savepoint = {
+    .frame = POSTGRES_FRAME_NONE, .send = send_savepoint, .receive = receive_nothing};
+
+static int send_commit(struct postgres_connection *connection, struct convstore_call *call)
+{
+  postgres_queue_frame(connection, call->depth > 1 ? "RELEASE SAVEPOINT convstore" : "COMMIT");
+  return CONVSTORE_OK;
+}
+
+static int receive_end(struct postgres_connection *connection, struct convstore_call *call)
+{
+  if (call->depth == 1) connection->begun = false;
+  return CONVSTORE_OK;
+}
+
+static const struct postgres_operation commit = {
+    .frame = POSTGRES_FRAME_NONE, .send = send_commit, .receive = receive_end};
+
+static int send_rollback(struct postgres_connection *connection, struct convstore_call *call)
+{
+  if (call->depth > 1) {
+    postgres_queue_frame(connection, "ROLLBACK TO SAVEPOINT convstore");
+    postgres_queue_frame(connection, "RELEASE SAVEPOINT convstore");
+  } else {
+    postgres_queue_frame(connection, "ROLLBACK");
+  }
+  return CONVSTORE_OK;
+}
+
+static const struct postgres_operation rollback = {
+    .frame = POSTGRES_FRAME_NONE, .send = send_rollback, .receive = receive_end};
+
+/* ---- the seam -------------------------------------------------------------------------------------------------- */
+
+static const struct postgres_operation *const operations[CONVSTORE_OPERATIONS] = {
+    [CONVSTORE_OPEN] = &postgres_open,
+    [CONVSTORE_CREATE] = &postgres_create,
+    [CONVSTORE_CONVERSATION] = &postgres_conversation,
+    [CONVSTORE_GET] = &postgres_get,
+    [CONVSTORE_UPDATE] = &postgres_update,
+    [CONVSTORE_DELETE] = &postgres_delete,
+    [CONVSTORE_RESTORE] = &postgres_restore,
+    [CONVSTORE_PURGE] = &postgres_purge,
+    [CONVSTORE_APPEND] = &postgres_append,
+    [CONVSTORE_MESSAGE] = &postgres_message,
+    [CONVSTORE_HISTORY] = &postgres_history,
+    [CONVSTORE_BOUNDS] = &postgres_bounds,
+    [CONVSTORE_ANNOTATE] = &postgres_annotate,
+    [CONVSTORE_REDACT] = &postgres_redact,
+    [CONVSTORE_BEGIN] = &savepoint,
+    [CONVSTORE_COMMIT] = &commit,
+    [CONVSTORE_ROLLBACK] = &rollback,
+    [CONVSTORE_SCHEMA_VERSION] = &postgres_schema_version,
+    [CONVSTORE_MIGRATIONS] = &postgres_migrations,
+    [CONVSTORE_MIGRATE] = &postgres_migrate,
+};
+
+static int start(struct convstore_connection *base, struct convstore_call *call)
+{
+  struct postgres_connection *connection = (struct postgres_connection *)base;
+  convstore_operation operation = call->request->operation;
+  /* The server hears of a transaction with its first call: until then nothing can be lost, and a trip is saved. But that
+   * there is a server is seen to before the caller's function runs. */
+  if (operation == CONVSTORE_BEGIN && call->depth == 0)
+    return postgres_is_connected(connection) ? CONVSTORE_OK : postgres_call_start(connection, call, &connect_only);
+  if (operation == CONVSTORE_COMMIT || operation == CONVSTORE_ROLLBACK)
+    if (!connection->begun) return CONVSTORE_OK;
+  return postgres_call_start(connection, call, operations[operation]);
+}
+
+static int resume(struct convstore_connection *base, struct convstore_call *call)
+{
+  return postgres_call_resume((struct postgres_connection *)base, call);
+}
+
+static void cancel(struct convstore_connection *base, struct convstore_call *call)
+{
+  postgres_call_cancel((struct postgres_connection *)base, call);
+}
+
+static void close_connection(struct convstore_connection *base)
+{
+  struct postgres_connection *connection = (struct postgres_connection *)base;
+  postgres_pipeline_clear(connection);
+  postgres_drop(connection); /* the server rolls back what is open */
+  postgres_forget_texts(connection);
+  free(connection->pipeline.entries);
+  free(connection->dsn);
+  free(connection->schema);
+  free(connection->role);
+  free(connection->operator_role);
+  free(connection->jwt_claim);
+  free(connection);
+}
+
+/* libpq takes a URI or keywords and values. `location` is what follows "postgres:" or "postgresql:". */
+static char *make_dsn(const char *location)
+{
+  static const char scheme[] = "postgresql:";
+  size_t prefix = strncmp(location, "//", 2) == 0 ? sizeof scheme - 1 : 0;
+  size_t size = strlen(location) + 1;
+  char *dsn = malloc(prefix + size);
+  if (dsn == NULL) return NULL;
+  memcpy(dsn, scheme, prefix);
+  memcpy(dsn + prefix, location, size);
+  return dsn;
+}
+
+/* libpq's words may quote a piece of a badly written password, so all that is handed on is the name of a parameter that
+ * it does not know, and that only where no password can be meant. */
+static int fail_dsn(const char *dsn, const char *words, convstore_error *err)
+{
+  char name[MAX_NAME + 1] = "";
+  const char *quoted = words == NULL ? NULL : strchr(words, '"');
+  const char *found = NULL;
+  if (quoted != NULL && strncmp(words, "invalid ", 8) == 0) {
+    size_t n = strspn(quoted + 1, "abcdefghijklmnopqrstuvwxyz_");
+    if (n > 0 && n < sizeof name && quoted[1 + n] == '"') memcpy(name, quoted + 1, n);
+    name[n < sizeof name ? n : 0] = '\0';
+    found = name[0] != '\0' ? strstr(dsn, name) : NULL;
+  }
+  if (found != NULL && strstr(dsn, "password") == NULL && strchr(found, '@') == NULL)
+    return convstore_fail(err, CONVSTORE_E_INVALID, "the DSN has a parameter that libpq does not know: %s", name);
+  return convstore_fail(err, CONVSTORE_E_INVALID,
+                        "the DSN is neither a postgresql:// URI nor \"postgres:\" with libpq's keyword=value pairs; write "
+                        "special characters in a URI as %%XX and look for misspelt parameters");
+}
+
+static int check_dsn(const char *dsn, convstore_error *err)
+{
+  char *words = NULL;
+  PQconninfoOption *options = PQconninfoParse(dsn, &words);
+  int status = options != NULL ? CONVSTORE_OK : fail_dsn(dsn, words, err);
+  PQconninfoFree(options);
+  PQfreemem(words);
+  return status;
+}
+
+static int copy_name(char **out, const char *name, const char *otherwise, const char *field, convstore_error *err)
+{
+  if (name == NULL) name = otherwise;
+  if (name[0] == '\0' || strlen(name) > MAX_NAME)
+    return convstore_fail(err, CONVSTORE_E_INVALID, "%s must be a name of 1 to %d bytes", field, MAX_NAME);
+  if (convstore__utf8_check(name, strlen(name)) != strlen(name))
+    return convstore_fail(err, CONVSTORE_E_INVALID, "%s is not UTF-8", field);
+  *out = strdup(name);
+  return *out != NULL ? CONVSTORE_OK : postgres_no_memory(err);
+}
+
+static int copy_options(struct postgres_connection *connection, const convstore_options *options, convstore_error *err)
+{
+  int status = copy_name(&connection->schema, options->schema, POSTGRES_DEFAULT_SCHEMA, "schema", err);
+  if (status == CONVSTORE_OK &&
+      (strncmp(connection->schema, "pg_", 3) == 0 || strcmp(connection->schema, "information_schema") == 0))
+    status = convstore_fail(err, CONVSTORE_E_INVALID, "the schema %s is PostgreSQL's own; choose another `schema`",
+                            connection->schema);
+  if (status == CONVSTORE_OK && !options->no_role)
+    status = copy_name(&connection->role, options->role, POSTGRES_DEFAULT_ROLE, "role", err);
+  if (status == CONVSTORE_OK)
+    status = copy_name(&connection->operator_role, options->operator_role, POSTGRES_DEFAULT_OPERATOR_ROLE,
+                       "operator_role", err);
+  if (status == CONVSTORE_OK && options->jwt_claim != NULL)
+    status = copy_name(&connection->jwt_claim, options->jwt_claim, "", "jwt_claim", err);
+  if (status == CONVSTORE_OK && options->users != NULL)
+    status = postgres_normalize_users(connection->users, options->users, err);
+  connection->asked_claim = connection->jwt_claim != NULL;
+  return status;
+}
+
+static int create(struct convstore_connection **out, const char *location, const convstore_options *options,
+                  convstore_error *err)
+{
+  struct postgres_connection *connection = calloc(1, sizeof *connection);
+  if (connection == NULL) return postgres_no_memory(err);
+  connection->base.backend = &convstore__postgres;
+  connection->options = *options;
+  connection->options.users = NULL;
+  connection->options.schema = NULL;
+  connection->options.role = NULL;
+  connection->options.operator_role = NULL;
+  connection->options.jwt_claim = NULL;
+  connection->unnamed = options->prepare == CONVSTORE_PREPARE_NEVER;
+  connection->dsn = make_dsn(location);
+  int status = connection->dsn == NULL ? postgres_no_memory(err) : check_dsn(connection->dsn, err);
+  if (status == CONVSTORE_OK) status = copy_options(connection, options, err);
+  if (status != CONVSTORE_OK) {
+    close_connection(&connection->base);
+    return status;
+  }
+  *out = &connection->base;
+  return CONVSTORE_OK;
+}
+
+const struct convstore_backend convstore__postgres = {
+    .name = "postgres",
+    .blocks = false,
+    .steps = postgres_steps,
+    .n_steps = sizeof postgres_steps / sizeof *postgres_steps,
+    .create = create,
+    .start = start,
+    .resume = resume,
+    .cancel = cancel,
+    .close = close_connection,
+};

@@ -1,0 +1,197 @@
+/*
+ * One PostgreSQL connection and the call that is under way on it; what the operations are written in.
+ * Private to this folder, the only one that includes <libpq-fe.h>.
+ *
+ * Nothing here waits. A call is a row of rounds: an operation queues the statements of a round, the round travels as one
+ * pipeline in a transaction of its own (or in a savepoint of the caller's transaction), and the operation looks at what
+ * came back and is done, or asks for another round. What can be tried again is tried again from the first round on.
+ */
+#ifndef CONVSTORE_POSTGRES_CONNECTION_H
+#define CONVSTORE_POSTGRES_CONNECTION_H
+
+#include <libpq-fe.h>
+
+#include "../core/arena.h"
+#include "../core/backend.h"
+#include "../core/users.h"
+#include "postgres_statements.h"
+
+#define POSTGRES_DEFAULT_SCHEMA "convstore"
+#define POSTGRES_DEFAULT_ROLE "convstore_user"
+#define POSTGRES_DEFAULT_OPERATOR_ROLE "convstore_operator"
+
+/** Answered by the functions of a connection and of an operation, beside the statuses and CONVSTORE_PENDING. */
+enum {
+  POSTGRES_AGAIN = 2, /* an operation: one more round, please; connection->step says which */
+  POSTGRES_LOST = 3   /* the connection is gone; connection->lost_reason says why */
+};
+
+enum postgres_phase {
+  POSTGRES_IDLE,
+  POSTGRES_RESOLVING,  /* a helper thread looks up the hosts' names */
+  POSTGRES_CONNECTING, /* libpq is at it */
+  POSTGRES_RESTING,    /* before the next try to connect */
+  POSTGRES_SENDING,    /* a round is to be queued */
+  POSTGRES_EXCHANGING  /* it travels */
+};
+
+/* One statement on its way. A Parse message ahead of it, which makes it a prepared one, is an entry of its own. */
+struct postgres_entry {
+  int statement; /* enum postgres_stmt, or -1 */
+  bool parses;
+  bool asked;       /* by the operation; the others are the transaction's */
+  PGresult *result; /* owned */
+};
+
+struct postgres_pipeline {
+  struct postgres_entry *entries;
+  size_t n;
+  size_t capacity;
+  size_t n_read;
+  bool queued_badly;     /* libpq had no memory, or no connection */
+  const PGresult *error; /* of the first entry that failed, borrowed */
+};
+
+/* A statement's text for this connection, and whether the server has it. It has it only when its own Parse message was
+ * answered well: behind an error in a pipeline later ones are skipped. */
+struct postgres_prepared {
+  const char *sql;
+  char name[64]; /* with a checksum of the text: behind a pooler somebody else's statement may be there */
+  enum {
+    POSTGRES_UNPREPARED,
+    POSTGRES_PREPARING, /* its Parse message is on its way */
+    POSTGRES_PREPARED
+  } state;
+};
+
+struct postgres_candidate;
+struct postgres_lookup;
+struct postgres_operation;
+struct postgres_schema_state;
+
+struct postgres_connection {
+  struct convstore_connection base; /* first: the core sees only this */
+  PGconn *db;                       /* NULL: none */
+  convstore_options options;        /* its texts are the ones below */
+  char *dsn;
+  char *schema; /* as it is, unquoted */
+  char *role;   /* NULL: none is taken on */
+  char *operator_role;
+  char *jwt_claim;  /* as the schema has it, or as asked; NULL: the setting convstore.user_id */
+  bool asked_claim; /* the options name one */
+  char users[CONVSTORE_USERS_SIZE]; /* the option as SQL, or "" */
+
+  convstore_result texts; /* owns the statements' texts */
+  struct postgres_prepared statements[POSTGRES_STMTS];
+  bool unnamed; /* the server, or a pooler before it, has no prepared statements for us */
+
+  bool begun; /* the caller's transaction has begun on the server, too */
+  bool open;  /* a transaction of the call's own is open between two rounds */
+
+  /* The call under way; postgres_call.c. */
+  const struct postgres_operation *operation;
+  enum postgres_phase phase;
+  struct postgres_pipeline pipeline;
+  int step;          /* the operation's own; 0 at each new try */
+  bool keep_open;    /* set by an operation's send: do not commit at the end of this round */
+  bool may_be_done;  /* an earlier try was lost after it was sent: it may have been committed */
+  bool began_before; /* the caller's transaction had begun before this call */
+  bool recovering;   /* the round that travels only undoes one that failed */
+  bool must_recover; /* the next round has to undo the one before first */
+  int verdict;       /* what to answer after that */
+  bool refused_writes; /* the last connection was to a server that takes none */
+  unsigned n_lost;   /* connections, in this call */
+  unsigned jitter;   /* a random number's state */
+  int64_t rest_until_ms;
+  char lost_reason[256];
+
+  int64_t target; /* of a migration */
+  struct postgres_schema_state *schema_state; /* of the call under way, in its result's arena */
+
+  /* Connecting; postgres_connection.c. */
+  struct postgres_lookup *lookup; /* NULL unless RESOLVING */
+  struct postgres_candidate *candidates;
+  size_t n_candidates;
+  size_t candidate;
+  bool standby_first; /* target_session_attrs=prefer-standby: a first pass over all hosts looks for a standby only */
+  int64_t connect_timeout_ms; /* the DSN's own, for each candidate; 0: none */
+  int64_t candidate_until_ms;
+  PostgresPollingStatusType polling; /* of the last step */
+};
+
+/* ---- postgres_connection.c ------------------------------------------------------------------------------------- */
+
+/* Begins to connect; then postgres_connect() is called until it answers something else than CONVSTORE_PENDING.
+ * CONVSTORE_OK: connected, in pipeline mode; POSTGRES_LOST: nobody answered, but somebody may later; else a status that
+ * no waiting changes. call->want is filled with CONVSTORE_PENDING. */
+void postgres_connect_start(struct postgres_connection *connection);
+int postgres_connect(struct postgres_connection *connection, struct convstore_call *call);
+
+/* Whether there is a connection, as far as that is known without waiting; drops it where it has gone. */
+bool postgres_is_connected(struct postgres_connection *connection);
+
+/* Notes why a connection was lost or did not come about, on one line. */
+void postgres_set_reason(struct postgres_connection *connection, const char *reason);
+
+/* Drops the connection and what was under way on it. The caller's transaction is then over. */
+void postgres_drop(struct postgres_connection *connection);
+
+/* Queues the BEGIN of a caller's transaction; postgres_call.c. */
+void postgres_queue_begin(struct postgres_connection *connection);
+
+/* ---- operations ------------------------------------------------------------------------------------------------ */
+
+typedef int postgres_send_function(struct postgres_connection *connection, struct convstore_call *call);
+typedef int postgres_receive_function(struct postgres_connection *connection, struct convstore_call *call);
+typedef int postgres_refuse_function(struct postgres_connection *connection, struct convstore_call *call,
+                                     const char *sqlstate);
+
+/* What surrounds a round of an operation. */
+enum postgres_frame {
+  POSTGRES_FRAME_USER,   /* a transaction as the call's user */
+  POSTGRES_FRAME_SCHEMA, /* a transaction as the login itself */
+  POSTGRES_FRAME_NONE    /* nothing: the operation is about transactions */
+};
+
+struct postgres_operation {
+  enum postgres_frame frame;
+  /* Queues the round connection->step. CONVSTORE_OK, or a status; POSTGRES_AGAIN is not for it. */
+  postgres_send_function *send;
+  /* Reads what came back. CONVSTORE_OK: done; POSTGRES_AGAIN; a status. */
+  postgres_receive_function *receive;
+  /* Judges a broken constraint, or a server that takes no writes. 0: nothing special about it; POSTGRES_AGAIN; a status.
+   * NULL: never special. */
+  postgres_refuse_function *refuse;
+};
+
+/* postgres_conversations.c */
+extern const struct postgres_operation postgres_create;
+extern const struct postgres_operation postgres_conversation;
+extern const struct postgres_operation postgres_get;
+extern const struct postgres_operation postgres_update;
+extern const struct postgres_operation postgres_delete;
+extern const struct postgres_operation postgres_restore;
+extern const struct postgres_operation postgres_purge;
+int postgres_fail_no_conversation(const struct convstore_call *call);
+
+/* postgres_append.c */
+extern const struct postgres_operation postgres_append;
+
+/* postgres_messages.c */
+extern const struct postgres_operation postgres_message;
+extern const struct postgres_operation postgres_history;
+extern const struct postgres_operation postgres_bounds;
+extern const struct postgres_operation postgres_annotate;
+extern const struct postgres_operation postgres_redact;
+/* Reads a row of MESSAGE_COLUMNS. The result's arena must be there. */
+int postgres_read_message(convstore_message *out, const PGresult *result, int row, struct convstore_call *call);
+/* Checks that the columns of a result are those of a message; E_SCHEMA. */
+int postgres_check_message_columns(const PGresult *result, struct convstore_call *call);
+
+/* postgres_schema.c, postgres_migrate.c */
+extern const struct postgres_operation postgres_open; /* what CONVSTORE_OPEN does when it is connected */
+extern const struct postgres_operation postgres_schema_version;
+extern const struct postgres_operation postgres_migrations;
+extern const struct postgres_operation postgres_migrate;
+
+#endif
