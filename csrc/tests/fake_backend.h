@@ -49,8 +49,9 @@ struct fake {
   int create_status;
   struct fake_answer answers[FAKE_MAX_ANSWERS]; /* one for each start or resume; then all is done at once */
   int n_answers, n_answered;
-  int version; /* as SCHEMA_VERSION and OPEN find it */
-  int fd;      /* the readable end of a pipe, with nothing to read until fake_make_ready() */
+  int version;                         /* as SCHEMA_VERSION and OPEN find it */
+  convstore_user_id_type user_id_type; /* the same */
+  int fd; /* the readable end of a pipe, with nothing to read until fake_make_ready() */
   int write_fd;
   int counts[FAKE_EVENTS];
   struct fake_record records[FAKE_MAX_RECORDS];
