@@ -494,7 +494,6 @@ static void test_open__says_what_is_wrong(void) {
       {"", {0}, CONVSTORE_E_INVALID},
       {"sqlite:", {0}, CONVSTORE_E_INVALID},
       {"mysql://host/db", {0}, CONVSTORE_E_UNSUPPORTED},
-      {"postgresql://host/db", {0}, CONVSTORE_E_UNSUPPORTED},
       {":memory:", {.timeout_ms = -1}, CONVSTORE_E_INVALID},
       {":memory:", {.users = "people"}, CONVSTORE_E_INVALID},
       {":memory:", {.users = "people(id)"}, CONVSTORE_E_INVALID},

@@ -1,4 +1,4 @@
-/* core/users.c: the option `users`, which ends up in SQL: each name is quoted, and what is none is refused. */
+/* core/users.c: the option `users`, which ends up in SQL: names are quoted, and what is none is refused. */
 #include "../core/users.h"
 
 #include <string.h>
