@@ -102,6 +102,10 @@ void convstore__lua_read(struct arguments *args, int index, const struct field *
       unknown_key(args, lua_absindex(L, -2));
       return;
     }
+    if (args->null_is_absent && convstore__lua_is_null(L, -1)) {
+      lua_pop(L, 1);
+      continue;
+    }
     field->take(args, field, (char *)target + field->offset);
     if (lua_type(L, -1) == LUA_TSTRING) {
       lua_insert(L, -2); /* below the key, where it stays */

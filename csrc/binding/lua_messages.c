@@ -66,7 +66,7 @@ static void take_content(struct arguments *args, const struct field *field, void
 static void take_array(struct arguments *args, const struct field *field, void *slot) {
   if (lua_istable(args->L, -1)) {
     set_array(args, field->name, slot, true);
-  } else if (!convstore__lua_is_null(args->L, -1)) {
+  } else {
     convstore__lua_type_error(args, field, "table");
   }
 }
@@ -151,7 +151,7 @@ static bool must_count(const struct conversation *conversation, const convstore_
 static int l_append(lua_State *L) {
   struct conversation *conversation = convstore__lua_conversation(L, 1);
   struct arguments args = {
-      .L = L, .arg = 2, .noun = "field", .max_json = conversation->store->max_content_bytes};
+      .L = L, .arg = 2, .noun = "field", .null_is_absent = true, .max_json = conversation->store->max_content_bytes};
   convstore_request request = convstore__lua_request(conversation, CONVSTORE_APPEND);
   struct draft draft = empty_draft;
   struct answer *answer;
@@ -262,7 +262,7 @@ static int fail_with_ids(lua_State *L, const convstore_error *err, convstore_mes
 static int l_append_many(lua_State *L) {
   struct conversation *conversation = convstore__lua_conversation(L, 1);
   struct arguments args = {
-      .L = L, .arg = 2, .noun = "field", .max_json = conversation->store->max_content_bytes};
+      .L = L, .arg = 2, .noun = "field", .null_is_absent = true, .max_json = conversation->store->max_content_bytes};
   convstore_request request = convstore__lua_request(conversation, CONVSTORE_APPEND);
   struct answer *answer;
   lua_settop(L, 2);

@@ -104,16 +104,24 @@ static const char *tool_call_rule(const json_t *tool_call)
   return NULL;
 }
 
+/* A decoder without integers, as lua-cjson is, makes 5 a 5.0. */
+static bool is_size(const json_t *value)
+{
+  if (json_is_integer(value)) return json_integer_value(value) >= 0;
+  return json_is_real(value) && json_real_value(value) >= 0 && json_real_value(value) < 9007199254740992.0 &&
+         json_real_value(value) == (double)(int64_t)json_real_value(value);
+}
+
 static const char *attachment_rule(const json_t *attachment)
 {
   static const char *const strings[] = {"url", "name", "mime_type", "sha256"};
   for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) {
     const json_t *value = json_object_get(attachment, strings[i]);
-    if (value != NULL && !json_is_string(value))
+    if (value != NULL && !json_is_string(value) && !json_is_null(value))
       return "has an attachment whose url, name, mime_type or sha256 is no string";
   }
   const json_t *size = json_object_get(attachment, "size");
-  if (size != NULL && (!json_is_integer(size) || json_integer_value(size) < 0))
+  if (size != NULL && !is_size(size) && !json_is_null(size))
     return "has an attachment whose size is no integer of bytes";
   return NULL;
 }
@@ -161,8 +169,12 @@ static int rule_fields(struct convstore_rules *rules, convstore_message *message
     status = convstore__rule_text(rules, &message->name, "name", CONVSTORE_MAX_NAME, CONVSTORE_E_INVALID);
   if (status == CONVSTORE_OK)
     status = rule_array(rules, &message->tool_calls, "tool_calls", tool_call_rule, true);
+  /* Replaced as the ids in tool_calls are, or a call and its result would come apart. */
   if (status == CONVSTORE_OK)
-    status = convstore__rule_identifier(rules, message->tool_call_id, "tool_call_id", CONVSTORE_MAX_TOOL_CALL_ID);
+    status = convstore__rule_text(rules, &message->tool_call_id, "tool_call_id", CONVSTORE_MAX_TOOL_CALL_ID,
+                                  CONVSTORE_E_INVALID);
+  if (status == CONVSTORE_OK && message->tool_call_id.data != NULL && message->tool_call_id.size == 0)
+    status = rule_fail(rules, CONVSTORE_E_INVALID, "tool_call_id", "is empty; give the id of the call");
   if (status == CONVSTORE_OK)
     status = rule_array(rules, &message->attachments, "attachments", attachment_rule, true);
   if (status == CONVSTORE_OK) status = convstore__rule_json(rules, &message->metadata, "metadata");

@@ -19,6 +19,7 @@ struct convstore {
   struct convstore_connection *connection;
   convstore_options options; /* with defaults filled in; its texts are not kept */
   int depth;                 /* open transactions, one inside the other */
+  int lost_status;           /* of the call that lost the transaction around it */
 };
 
 /* Runs a call to its end. One that is still pending after its deadline is given up. */
@@ -46,10 +47,22 @@ static int64_t deadline(const convstore *store)
 }
 
 /* Runs a prepared request. `call` has its inputs but for the depth. */
-static int run(const convstore *store, struct convstore_call call)
+static int run(convstore *store, struct convstore_call call)
 {
   call.depth = store->depth;
-  return drive(store->connection, &call);
+  bool lost = store->connection->lost;
+  int status = drive(store->connection, &call);
+  if (store->connection->lost && !lost) store->lost_status = status < 0 ? status : CONVSTORE_E_UNAVAILABLE;
+  return status;
+}
+
+/* Said of a transaction that is lost, with the reason where that matters: a full disk is not mended by trying again. */
+static int fail_lost(const convstore *store, convstore_error *err, const char *sentence)
+{
+  bool tells = store->lost_status == CONVSTORE_E_FULL || store->lost_status == CONVSTORE_E_BUSY ||
+               store->lost_status == CONVSTORE_E_READONLY || store->lost_status == CONVSTORE_E_CORRUPT;
+  return convstore_fail(err, tells ? store->lost_status : CONVSTORE_E_UNAVAILABLE, "%s (%s); run it again", sentence,
+                        convstore_status_name(store->lost_status));
 }
 
 static int newest(const convstore *store)
@@ -99,8 +112,7 @@ static int require_transaction(const convstore *store, convstore_operation opera
     return convstore_fail(err, CONVSTORE_E_INVALID,
                           "migrate runs in a transaction of its own; call it outside store:transaction");
   if (store->connection->lost && operation != CONVSTORE_ROLLBACK && operation != CONVSTORE_COMMIT)
-    return convstore_fail(err, CONVSTORE_E_UNAVAILABLE,
-                          "an earlier failure ended this transaction and undid it; let it end, then run it again");
+    return fail_lost(store, err, "an earlier failure has ended this transaction and undone it");
   return CONVSTORE_OK;
 }
 
@@ -113,8 +125,7 @@ static int end_transaction(convstore *store, struct convstore_call call)
   store->depth--;
   if (store->depth == 0) store->connection->lost = false;
   if (lost && call.request->operation == CONVSTORE_COMMIT)
-    return convstore_fail(call.err, CONVSTORE_E_UNAVAILABLE,
-                          "nothing was committed: an earlier failure undid this transaction; run it again");
+    return fail_lost(store, call.err, "nothing was committed: an earlier failure has undone this transaction");
   return status;
 }
 

@@ -41,6 +41,8 @@ static int fail_cantopen(struct sqlite_connection *connection, convstore_error *
   bool there = stat(path, &info) == 0;
   if (there && S_ISDIR(info.st_mode))
     return convstore_fail(err, CONVSTORE_E_INVALID, "\"%s\" is a folder; give the path of a file", path);
+  if (!there && errno != ENOENT && errno != ENOTDIR && errno != EACCES)
+    return convstore_fail(err, CONVSTORE_E_UNAVAILABLE, "\"%s\" cannot be opened: %s", path, strerror(errno));
   if ((there && access(path, R_OK) != 0) || (!there && errno == EACCES))
     return convstore_fail(err, CONVSTORE_E_DENIED, "\"%s\" may not be read by this user; change its permissions", path);
   if (!there && (stat(folder, &info) != 0 || !S_ISDIR(info.st_mode)))
@@ -159,7 +161,8 @@ int sqlite_fail(struct sqlite_connection *connection, convstore_error *err)
       break;
     case SQLITE_ERROR:
       if (is_lost_table(sqlite3_errmsg(db))) {
-        status = convstore_fail(err, CONVSTORE_E_SCHEMA, "\"%s\" has lost its convstore tables (%s); call store:migrate()",
+        status = convstore_fail(err, CONVSTORE_E_SCHEMA, "the tables in \"%s\" are not as convstore made them (%s); restore a backup, or use "
+                                "another file",
                                 path, sqlite3_errmsg(db));
         break;
       }

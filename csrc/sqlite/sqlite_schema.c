@@ -426,7 +426,7 @@ int sqlite_open_schema(struct sqlite_connection *connection, struct convstore_ca
   if (!never && plan.n > 0) {
     if (!connection->options.readonly) return sqlite_migrate(connection, call);
     return convstore_fail(call->err, CONVSTORE_E_SCHEMA,
-                          "\"%s\" has schema version %d and %d is needed; open it once without `readonly`",
+                          "\"%s\" has schema version %d and %d is needed, which `readonly` forbids to make; open it without",
                           connection->path, plan.current, plan.target);
   }
   if (connection->options.readonly || connection->base.schema_version != (int)n_steps(connection)) return CONVSTORE_OK;
