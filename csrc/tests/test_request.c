@@ -127,7 +127,7 @@ static void test_append__refuses_bad_messages(void) {
   BAD_APPEND("name", message.name = long_text(CONVSTORE_MAX_NAME + 1));
   BAD_APPEND("attachments", message.attachments = text_of("[{\"url\":1}]"));
   BAD_APPEND("attachments", message.attachments = text_of("[{\"size\":-1}]"));
-  BAD_APPEND("attachments", message.attachments = text_of("[{\"size\":1.0}]"));
+  BAD_APPEND("attachments", message.attachments = text_of("[{\"size\":1.5}]"));
   BAD_APPEND("metadata", message.metadata = text_of("{a:1}"));
   BAD(CONVSTORE_APPEND, CONVSTORE_E_TOO_LARGE, "metadata", message.metadata = long_text(1001));
   BAD_APPEND("token_count", message.token_count = -1);
@@ -231,6 +231,8 @@ static void test_append__takes_the_longest_that_is_allowed(void) {
   message.content = long_text(1000);
   message.name = long_text(CONVSTORE_MAX_NAME);
   message.tool_call_id = long_text(CONVSTORE_MAX_TOOL_CALL_ID);
+  message.attachments =
+      text_of("[{\"size\":1.0,\"url\":null}]"); /* what decoders without integers make of 1 */
   message.token_count = INT32_MAX;
   message.created_at_ms = INT64_C(253402300799999);
   request.expect = 0;
@@ -284,19 +286,21 @@ static void test_append__replaces_bad_bytes_where_the_options_say_so(void) {
   convstore_result result = {0};
   message.content = (convstore_text){.data = "a\xFF\0b", .size = 4};
   message.name = text_of("\x80");
+  message.tool_call_id = text_of("id\xFF");
   request.messages = &message;
   request.n_messages = 1;
   CHECK_INT(convstore_run(&result, store, &request, NULL), CONVSTORE_OK);
   CHECK_STRING(fake_last()->message.content.data, "a\xEF\xBF\xBD\xEF\xBF\xBD"
                                                   "b");
   CHECK_STRING(fake_last()->message.name.data, "\xEF\xBF\xBD");
+  CHECK_STRING(fake_last()->message.tool_call_id.data, "id\xEF\xBF\xBD");
   CHECK_INT((int64_t)message.content.size, 4);
   convstore_result_free(&result);
 
-  message.tool_call_id = text_of("id\xFF"); /* but never in what identifies */
+  request.user_id = text_of("ali\xFF"); /* but never in what identifies: two users must not become one */
   convstore_error err = {0};
   CHECK_INT(convstore_run(&result, store, &request, &err), CONVSTORE_E_INVALID);
-  CHECK_HAS(err.message, "tool_call_id");
+  CHECK_HAS(err.message, "user_id");
   convstore_result_free(&result);
   convstore_close(store);
 }
