@@ -273,7 +273,8 @@ typedef struct convstore_options {
   const char *role;          /**< what each transaction takes on; NULL: "convstore_user" */
   bool no_role;              /**< transactions stay the login's own */
   const char *operator_role; /**< what carries work over all users; NULL: "convstore_operator" */
-  const char *jwt_claim;     /**< the claim that row-level security takes the user from, when the schema is first created */
+  const char *
+      jwt_claim; /**< the claim that row-level security takes the user from, when the schema is first created */
   convstore_prepare prepare;
 } convstore_options;
 

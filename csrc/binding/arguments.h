@@ -16,11 +16,12 @@
 /* One table being read. Start from { .L =, .arg =, .noun = } and zeroes. */
 struct arguments {
   lua_State *L;
-  int arg;             /* the number of the argument, for errors */
-  const char *noun;    /* what a key is called there: "option", "field" */
-  int item;            /* which table of an array it is, from 1; 0: no array */
-  bool null_is_absent; /* convstore.null counts as nothing: what a JSON decoder made can be handed on as it is */
-  size_t max_json;     /* bytes of one JSON value */
+  int arg;          /* the number of the argument, for errors */
+  const char *noun; /* what a key is called there: "option", "field" */
+  int item;         /* which table of an array it is, from 1; 0: no array */
+  bool
+      null_is_absent; /* convstore.null counts as nothing: what a JSON decoder made can be handed on as it is */
+  size_t max_json;    /* bytes of one JSON value */
   convstore_error err; /* of the first value that breaks a rule; status 0: none did */
 };
 

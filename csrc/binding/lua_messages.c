@@ -150,8 +150,11 @@ static bool must_count(const struct conversation *conversation, const convstore_
 /* conv:append(role, content [, fields]), conv:append(message) -> the stored message. */
 static int l_append(lua_State *L) {
   struct conversation *conversation = convstore__lua_conversation(L, 1);
-  struct arguments args = {
-      .L = L, .arg = 2, .noun = "field", .null_is_absent = true, .max_json = conversation->store->max_content_bytes};
+  struct arguments args = {.L = L,
+                           .arg = 2,
+                           .noun = "field",
+                           .null_is_absent = true,
+                           .max_json = conversation->store->max_content_bytes};
   convstore_request request = convstore__lua_request(conversation, CONVSTORE_APPEND);
   struct draft draft = empty_draft;
   struct answer *answer;
@@ -261,8 +264,11 @@ static int fail_with_ids(lua_State *L, const convstore_error *err, convstore_mes
 /* conv:append_many(messages) -> array of the stored messages; all or none. */
 static int l_append_many(lua_State *L) {
   struct conversation *conversation = convstore__lua_conversation(L, 1);
-  struct arguments args = {
-      .L = L, .arg = 2, .noun = "field", .null_is_absent = true, .max_json = conversation->store->max_content_bytes};
+  struct arguments args = {.L = L,
+                           .arg = 2,
+                           .noun = "field",
+                           .null_is_absent = true,
+                           .max_json = conversation->store->max_content_bytes};
   convstore_request request = convstore__lua_request(conversation, CONVSTORE_APPEND);
   struct answer *answer;
   lua_settop(L, 2);

@@ -82,7 +82,8 @@ static void take_role(struct arguments *args, const struct field *field, void *s
 static void take_prepare(struct arguments *args, const struct field *field, void *slot) {
   convstore_text word = {NULL, 0};
   if (lua_isboolean(args->L, -1)) {
-    *(convstore_prepare *)slot = lua_toboolean(args->L, -1) ? CONVSTORE_PREPARE_ALWAYS : CONVSTORE_PREPARE_NEVER;
+    *(convstore_prepare *)slot =
+        lua_toboolean(args->L, -1) ? CONVSTORE_PREPARE_ALWAYS : CONVSTORE_PREPARE_NEVER;
     return;
   }
   if (lua_type(args->L, -1) != LUA_TSTRING) {

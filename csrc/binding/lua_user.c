@@ -41,7 +41,8 @@ static int run_for_handle(lua_State *L, struct user *user, convstore_request *re
 /* user:conversation(key [, fields]): the conversation with this key, made on first use. */
 static int l_conversation(lua_State *L) {
   struct user *user = convstore__lua_user(L, 1);
-  struct arguments args = {.L = L, .arg = 3, .noun = "field", .null_is_absent = true, .max_json = user->store->max_content_bytes};
+  struct arguments args = {
+      .L = L, .arg = 3, .noun = "field", .null_is_absent = true, .max_json = user->store->max_content_bytes};
   convstore_request request = CONVSTORE_REQUEST_INIT;
   lua_settop(L, 3);
   request.operation = CONVSTORE_CONVERSATION;
@@ -56,7 +57,8 @@ static int l_conversation(lua_State *L) {
 /* user:create([fields]): a new conversation; the same id again gives the same one. */
 static int l_create(lua_State *L) {
   struct user *user = convstore__lua_user(L, 1);
-  struct arguments args = {.L = L, .arg = 2, .noun = "field", .null_is_absent = true, .max_json = user->store->max_content_bytes};
+  struct arguments args = {
+      .L = L, .arg = 2, .noun = "field", .null_is_absent = true, .max_json = user->store->max_content_bytes};
   convstore_request request = CONVSTORE_REQUEST_INIT;
   lua_settop(L, 2);
   request.operation = CONVSTORE_CREATE;
