@@ -414,6 +414,16 @@ static int twin_newest(lua_State *L) {
   return 1;
 }
 
+/* twin:ping(n): n round trips for nothing */
+static int twin_ping(lua_State *L) {
+  const struct twin *twin = luaL_checkudata(L, 1, TWIN);
+  for (lua_Integer n = luaL_checkinteger(L, 2); n > 0; n--) {
+    if (PQpipelineSync(twin->db) != 1) return fail(L, twin);
+    PQclear(take(L, twin, PGRES_PIPELINE_SYNC));
+  }
+  return 0;
+}
+
 /* twin:server_version() */
 static int twin_server_version(lua_State *L) {
   const struct twin *twin = luaL_checkudata(L, 1, TWIN);
@@ -425,6 +435,7 @@ __attribute__((visibility("default"))) int luaopen_twin_postgres(lua_State *L) {
   static const luaL_Reg methods[] = {{"append", twin_append},
                                      {"copy", twin_copy},
                                      {"newest", twin_newest},
+                                     {"ping", twin_ping},
                                      {"server_version", twin_server_version},
                                      {"close", twin_close},
                                      {"__gc", twin_close},
