@@ -26,8 +26,7 @@ dependencies = {
 external_dependencies = {
   SQLITE = { header = "sqlite3.h", library = "sqlite3" },
   JANSSON = { header = "jansson.h", library = "jansson" },
-  -- Not linked yet: the PostgreSQL backend will need it, and installing should not change then. Its header is not
-  -- looked for, because luarocks knows one place for a header and Debian has this one in a folder of its own.
+  -- Its header is not looked for: luarocks knows one place for a header, and Debian has this one in a folder of its own.
   PQ = { library = "pq" },
 }
 
@@ -67,6 +66,20 @@ build = {
         "csrc/core/users.c",
         "csrc/core/uuid.c",
         "csrc/core/wait.c",
+        "csrc/postgres/postgres_append.c",
+        "csrc/postgres/postgres_backend.c",
+        "csrc/postgres/postgres_call.c",
+        "csrc/postgres/postgres_connection.c",
+        "csrc/postgres/postgres_conversations.c",
+        "csrc/postgres/postgres_error.c",
+        "csrc/postgres/postgres_lookup.c",
+        "csrc/postgres/postgres_messages.c",
+        "csrc/postgres/postgres_migrate.c",
+        "csrc/postgres/postgres_pipeline.c",
+        "csrc/postgres/postgres_schema.c",
+        "csrc/postgres/postgres_statements.c",
+        "csrc/postgres/postgres_users.c",
+        "csrc/postgres/postgres_values.c",
         "csrc/sqlite/sqlite_append.c",
         "csrc/sqlite/sqlite_backend.c",
         "csrc/sqlite/sqlite_connection.c",
@@ -77,9 +90,9 @@ build = {
         "csrc/sqlite/sqlite_users.c",
       },
       defines = { "_POSIX_C_SOURCE=200809L" }, -- as in the Makefile
-      incdirs = { "$(SQLITE_INCDIR)", "$(JANSSON_INCDIR)" },
-      libdirs = { "$(SQLITE_LIBDIR)", "$(JANSSON_LIBDIR)" },
-      libraries = { "sqlite3", "jansson" },
+      incdirs = { "$(SQLITE_INCDIR)", "$(JANSSON_INCDIR)", "$(PQ_INCDIR)" },
+      libdirs = { "$(SQLITE_LIBDIR)", "$(JANSSON_LIBDIR)", "$(PQ_LIBDIR)" },
+      libraries = { "sqlite3", "jansson", "pq" },
     },
   },
 }
