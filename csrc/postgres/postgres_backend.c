@@ -184,11 +184,11 @@ static int copy_name(char **out, const char *name, const char *otherwise, const 
 
 static int copy_options(struct postgres_connection *connection, const convstore_options *options,
                         convstore_error *err) {
-  int status = copy_name(&connection->schema, options->schema, POSTGRES_DEFAULT_SCHEMA, "schema", err);
-  if (status == CONVSTORE_OK &&
-      (strncmp(connection->schema, "pg_", 3) == 0 || strcmp(connection->schema, "information_schema") == 0))
-    status = convstore_fail(err, CONVSTORE_E_INVALID,
-                            "the schema %s is PostgreSQL's own; choose another `schema`", connection->schema);
+  const char *schema = options->schema;
+  if (schema != NULL && (strncmp(schema, "pg_", 3) == 0 || strcmp(schema, "information_schema") == 0))
+    return convstore_fail(err, CONVSTORE_E_INVALID,
+                          "the schema %s is PostgreSQL's own; choose another `schema`", schema);
+  int status = copy_name(&connection->schema, schema, POSTGRES_DEFAULT_SCHEMA, "schema", err);
   if (status == CONVSTORE_OK && !options->no_role)
     status = copy_name(&connection->role, options->role, POSTGRES_DEFAULT_ROLE, "role", err);
   if (status == CONVSTORE_OK)

@@ -125,14 +125,18 @@ static void rest(struct postgres_connection *connection, const struct convstore_
   connection->phase = POSTGRES_RESTING;
 }
 
+/* Every server that was reached took no writes. */
+static int fail_readonly(const struct postgres_connection *connection, const struct convstore_call *call) {
+  return convstore_fail(call->err, CONVSTORE_E_READONLY,
+                        "the server takes no writes (%s); connect to one that does, for example with "
+                        "target_session_attrs=read-write",
+                        connection->lost_reason);
+}
+
 /* The deadline came while there was no connection. */
 static int give_up_connecting(struct postgres_connection *connection, struct convstore_call *call) {
   postgres_drop(connection);
-  if (connection->refused_writes)
-    return convstore_fail(call->err, CONVSTORE_E_READONLY,
-                          "the server takes no writes (%s); connect to one that does, for example with "
-                          "target_session_attrs=read-write",
-                          connection->lost_reason);
+  if (connection->refused_writes) return fail_readonly(connection, call);
   return convstore_fail(call->err, CONVSTORE_E_UNAVAILABLE,
                         "no connection to PostgreSQL in time: %s; check that it runs, then try again",
                         connection->lost_reason[0] != '\0' ? connection->lost_reason : "no answer");
@@ -181,6 +185,7 @@ static int give_up_answer(struct postgres_connection *connection, struct convsto
   drop(connection, call);
   if (recovering) return connection->verdict;
   if (is_rolled_back(connection, call)) return CONVSTORE_OK;
+  if (connection->refused_writes) return fail_readonly(connection, call);
   return convstore_fail(call->err, CONVSTORE_E_TIMEOUT,
                         "PostgreSQL has the call but gave no answer in time; try again with the same id");
 }

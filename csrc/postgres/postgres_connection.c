@@ -4,6 +4,7 @@
  * So the hosts of a DSN are taken apart here into candidates of one address each, tried one after the other.
  */
 #include <arpa/inet.h>
+#include <assert.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,7 +108,10 @@ static bool needs_lookup(const struct postgres_candidate *candidate) {
 static int start_lookup(struct postgres_connection *connection, convstore_error *err) {
   bool needed = false;
   const char **names = calloc(connection->n_candidates, sizeof *names);
-  if (names == NULL) return postgres_no_memory(err);
+  if (names == NULL || connection->candidates == NULL) {
+    free(names);
+    return postgres_no_memory(err);
+  }
   for (size_t i = 0; i < connection->n_candidates; i++) {
     if (!needs_lookup(&connection->candidates[i])) continue;
     names[i] = connection->candidates[i].host;
@@ -179,7 +183,7 @@ static int use_lookup(struct postgres_connection *connection, convstore_error *e
   bool good = true;
   connection->candidates = NULL;
   connection->n_candidates = 0;
-  for (size_t i = 0; i < n; i++) {
+  for (size_t i = 0; named != NULL && i < n; i++) {
     if (!needs_lookup(&named[i])) {
       good = good && add_candidate(connection, &named[i], named[i].address);
     } else {
@@ -213,6 +217,7 @@ static size_t n_tries(const struct postgres_connection *connection) {
 }
 
 static int start_candidate(struct postgres_connection *connection, const struct convstore_call *call) {
+  assert(connection->candidates != NULL);
   size_t tries_left = n_tries(connection) - connection->candidate;
   const struct postgres_candidate *one =
       &connection->candidates[connection->candidate % connection->n_candidates];

@@ -4,7 +4,7 @@
  *
  * Nothing here waits. A call is a row of rounds: an operation queues the statements of a round, the round travels as
  * one pipeline in a transaction of its own (or in a savepoint of the caller's transaction), and the operation looks at
- * what came back and is done, or asks for another round. What can be tried again is tried again from the first round on.
+ * what came back and is done, or asks for another round. What can be tried again is tried again from the first round.
  */
 #ifndef CONVSTORE_POSTGRES_CONNECTION_H
 #define CONVSTORE_POSTGRES_CONNECTION_H
@@ -87,13 +87,13 @@ struct postgres_connection {
   char *schema; /* as it is, unquoted */
   char *role;   /* NULL: none is taken on */
   char *operator_role;
-  char *jwt_claim;  /* as the schema has it, or as asked; NULL: the setting convstore.user_id */
-  bool asked_claim; /* the options name one */
+  char *jwt_claim; /* as the schema has it, or as asked; NULL: the setting convstore.user_id */
   char users[CONVSTORE_USERS_SIZE]; /* the option as SQL, or "" */
 
+  bool asked_claim;       /* the options name a claim */
+  bool unnamed;           /* the server, or a pooler before it, has no prepared statements for us */
   convstore_result texts; /* owns the statements' texts */
   struct postgres_prepared statements[POSTGRES_STMTS];
-  bool unnamed; /* the server, or a pooler before it, has no prepared statements for us */
 
   bool begun; /* the caller's transaction has begun on the server, too */
   bool open;  /* a transaction of the call's own is open between two rounds */
@@ -102,14 +102,14 @@ struct postgres_connection {
   const struct postgres_operation *operation;
   enum postgres_phase phase;
   struct postgres_pipeline pipeline;
-  int step;            /* the operation's own; 0 at each new try */
   bool keep_open;      /* set by an operation's send: do not commit at the end of this round */
   bool may_be_done;    /* an earlier try was lost after it was sent: it may have been committed */
   bool began_before;   /* the caller's transaction had begun before this call */
   bool recovering;     /* the round that travels only undoes one that failed */
   bool must_recover;   /* the next round has to undo the one before first */
-  int verdict;         /* what to answer after that */
   bool refused_writes; /* the last connection was to a server that takes none */
+  int step;            /* the operation's own; 0 at each new try */
+  int verdict;         /* what to answer after that */
   unsigned n_lost;     /* connections, in this call */
   unsigned jitter;     /* a random number's state */
   int64_t rest_until_ms;
@@ -123,11 +123,10 @@ struct postgres_connection {
   struct postgres_candidate *candidates;
   size_t n_candidates;
   size_t candidate;
-  bool
-      standby_first; /* target_session_attrs=prefer-standby: a first pass over all hosts looks for a standby only */
   int64_t connect_timeout_ms; /* the DSN's own, for each candidate; 0: none */
   int64_t candidate_until_ms;
   PostgresPollingStatusType polling; /* of the last step */
+  bool standby_first; /* prefer-standby: a first pass over all hosts looks for a standby only */
 };
 
 /* ---- postgres_connection.c ------------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 #include "postgres_lookup.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -62,7 +63,7 @@ static void *run(void *context) {
     if (lookup->names[i].name != NULL) look_up(&lookup->names[i]);
   ssize_t written;
   do written = write(lookup->ends[1], "", 1);
-  while (written < 0);
+  while (written < 0 && errno == EINTR);
   postgres_lookup_release(lookup);
   return NULL;
 }
@@ -70,9 +71,11 @@ static void *run(void *context) {
 /* An abandoned thread may still run this code when Lua unloads its modules, so the library stays loaded from now on. */
 static void stay_loaded(void) {
   static atomic_flag done = ATOMIC_FLAG_INIT;
+  static void *kept; /* never closed */
   Dl_info info;
   if (!atomic_flag_test_and_set(&done) && dladdr(&done, &info) != 0 && info.dli_fname != NULL)
-    (void)dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+    kept = dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+  (void)kept;
 }
 
 /* Signals belong to the program's own threads. */
@@ -112,7 +115,7 @@ int postgres_lookup_start(struct postgres_lookup **out, const char *const *names
     stay_loaded();
   }
   if (!complete || start_thread(lookup) != 0) {
-    postgres_lookup_release(lookup);
+    atomic_store(&lookup->holders, 1); /* there is no thread */
     postgres_lookup_release(lookup);
     return convstore_fail(err, CONVSTORE_E_MEMORY, "no memory, file or thread to look up a host's name");
   }

@@ -124,7 +124,7 @@ static unsigned char *add_element(struct postgres_array *array, int64_t size) {
 
 void postgres_array_text(struct postgres_array *array, convstore_text text) {
   unsigned char *at = add_element(array, text.data == NULL ? -1 : (int64_t)text.size);
-  if (text.size > 0) memcpy(at, text.data, text.size);
+  if (text.data != NULL && text.size > 0) memcpy(at, text.data, text.size);
 }
 
 void postgres_array_id(struct postgres_array *array, const char *id) {
