@@ -38,4 +38,11 @@ function data.messages(texts)
   return messages
 end
 
+-- A function that appends the texts to a conversation one by one.
+function data.appends(chat, texts)
+  return function()
+    for i = 1, #texts do assert(chat:append(data.roles[i % 2], texts[i])) end
+  end
+end
+
 return data

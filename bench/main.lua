@@ -1,7 +1,7 @@
--- What convstore costs beside plain C on the same SQLite statements, and what it costs as a database grows.
+-- What convstore costs beside plain C on the same statements, and what it costs as a database grows.
 --
--- bench/run [SECTION...]. The sections append, history, growth and memory have goals and are run without an argument;
--- indexes, tables and contention show what decisions rest on.
+-- bench/run [SECTION...]. The sections append, history, growth and memory (SQLite) and postgres have goals and are run
+-- without an argument; indexes, tables and contention show what decisions rest on.
 -- BENCH_QUICK=1 takes seconds and shows that everything runs, not how fast it is.
 -- BENCH_DIR is the folder for the databases; by default build/bench/data.
 local choices = require "choices"
@@ -9,15 +9,10 @@ local data = require "data"
 local environment = require "environment"
 local files = require "files"
 local measure = require "measure"
+local postgres = require "postgres"
 
 local quick = os.getenv("BENCH_QUICK") == "1"
 local rounds = quick and 5 or 200
-
-local function appends(chat, texts)
-  return function()
-    for i = 1, #texts do assert(chat:append(data.roles[i % 2], texts[i])) end
-  end
-end
 
 local function say(text, ...)
   print((text:format(...)))
@@ -38,7 +33,7 @@ C side does not. %d rounds.
   measure.header("convstore", "plain C")
   for _, durability in ipairs{ "full", "normal" } do
     files.with_pair("append-" .. durability, 10000, durability, function(chat, c)
-      local result = measure.compare(rounds, #few, appends(chat, few), function() c:append(few) end)
+      local result = measure.compare(rounds, #few, data.appends(chat, few), function() c:append(few) end)
       measure.row("append, " .. durability, result, 1.10)
     end)
   end
@@ -95,7 +90,7 @@ with full, the disk's flush would hide a difference.
       for _ = 1, calls do assert(chat:history{ limit = 50 }) end
     end
   end
-  local result = measure.compare(rounds, calls, appends(large_chat, texts), appends(small_chat, texts))
+  local result = measure.compare(rounds, calls, data.appends(large_chat, texts), data.appends(small_chat, texts))
   measure.row("append", result, 1.25)
   measure.row("newest 50", measure.compare(rounds, calls, newest(large_chat), newest(small_chat)), 1.25)
   large_store:close()
@@ -123,14 +118,19 @@ loop, in a fresh process. SQLite's page cache is in it.
     kib / 1024 < goal and "met" or "**missed**")
 end
 
+function sections.postgres()
+  postgres.run(rounds)
+end
+
 for name, section in pairs(choices) do
   sections[name] = function() section(rounds) end
 end
 
-local chosen = #arg > 0 and arg or { "append", "history", "growth", "memory" }
+local chosen = #arg > 0 and arg or { "append", "history", "growth", "memory", "postgres" }
 for _, name in ipairs(chosen) do
   if not sections[name] then
-    io.stderr:write("usage: bench/run [append] [history] [growth] [memory] [indexes] [tables] [contention]\n")
+    io.stderr:write("usage: bench/run [append] [history] [growth] [memory] [postgres] [indexes] [tables] ",
+      "[contention]\n")
     os.exit(2)
   end
 end
@@ -138,10 +138,10 @@ end
 say [[
 # Benchmark
 
-Both sides run in one process, on files of the same bytes, with the same statements and pragmas, in
-alternating blocks whose order is shuffled each round. Times are medians per call. *Ratio of medians* divides
-them; *median of ratios* is taken over the rounds, one side divided by the other of the same round. A goal is
-met if both keep it.
+Both sides run in one process, with the same statements and settings on the same data (SQLite: files of the
+same bytes; PostgreSQL: conversations alike in one database), in alternating blocks whose order is shuffled each
+round. Times are medians per call. *Ratio of medians* divides them; *median of ratios* is taken over the rounds,
+one side divided by the other of the same round. A goal is met if both keep it.
 ]]
 if quick then say("**A quick run, too short to judge by.**\n") end
 environment.print(files.folder)

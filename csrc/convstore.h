@@ -68,7 +68,8 @@ typedef enum convstore_status {
   CONVSTORE_E_MEMORY = -15 /**< an allocation failed; nothing was written */
 } convstore_status;
 
-/** Why a call failed. Fixed in size, so that running out of memory can be reported too. */
+/** Why a call failed; it means nothing after one that did not. Fixed in size, so that running out of memory can be
+ *  reported too. */
 typedef struct convstore_error {
   int status;        /**< a convstore_status */
   int native;        /**< the database's own code (SQLite: extended result code), 0 if there is none */
@@ -157,7 +158,7 @@ typedef enum convstore_operation {
   CONVSTORE_GET,
   /** Changes the fields of `conversation` that `changes` names; `merge` merges metadata. -> conversation. */
   CONVSTORE_UPDATE,
-  /** Soft delete, its undo, and hard delete, of conversation_id. RESTORE -> conversation. */
+  /** Soft delete, its undo, and hard delete, of conversation_id. DELETE and RESTORE -> conversation. */
   CONVSTORE_DELETE,
   CONVSTORE_RESTORE,
   CONVSTORE_PURGE,
@@ -272,7 +273,8 @@ typedef struct convstore_options {
   const char *role;          /**< what each transaction takes on; NULL: "convstore_user" */
   bool no_role;              /**< transactions stay the login's own */
   const char *operator_role; /**< what carries work over all users; NULL: "convstore_operator" */
-  const char *jwt_claim;     /**< the claim that row-level security takes the user from, when the schema is first created */
+  const char *
+      jwt_claim; /**< the claim that row-level security takes the user from, when the schema is first created */
   convstore_prepare prepare;
 } convstore_options;
 

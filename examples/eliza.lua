@@ -1,7 +1,6 @@
 -- A bot that remembers, in the spirit of ELIZA (Joseph Weizenbaum, 1966), with words of its own.
 -- lua5.4 examples/eliza.lua [DSN [NAME]]: all it knows of you is in the database; stop it, start it, go on.
 local convstore = require "convstore"
-
 local name = arg[2] or os.getenv("USER") or "friend"
 local store <close> = assert(convstore.open(arg[1] or "eliza.db", { text = "replace" }))
 local user = store:user(name)
@@ -62,7 +61,8 @@ commands["/forget"] = function()
   return "All of it is gone. What is on your mind?"
 end
 
-local last = assert(chat:history{ role = "user", limit = 1 })[1]
+local before = chat.metadata.previous and assert(user:get(chat.metadata.previous)) or chat
+local last = assert((chat.last_seq > 0 and chat or before):history{ role = "user", limit = 1 })[1]
 print((last and "Welcome back, %s. Last time you said: “%s” How is that today?"
   or "Hello %s, I am Eliza. What is on your mind? (Or /help.)"):format(name, last and last.content))
 local prompt = os.execute("test -t 0 && test -t 1") and "> " or ""

@@ -26,7 +26,8 @@ dependencies = {
 external_dependencies = {
   SQLITE = { header = "sqlite3.h", library = "sqlite3" },
   JANSSON = { header = "jansson.h", library = "jansson" },
-  -- Its header is not looked for: luarocks knows one place for a header, and Debian has this one in a folder of its own.
+  -- Its header is not looked for, because luarocks knows one place for a header and Debian has this one in a folder of
+  -- its own.
   PQ = { library = "pq" },
 }
 
@@ -84,15 +85,17 @@ build = {
         "csrc/sqlite/sqlite_backend.c",
         "csrc/sqlite/sqlite_connection.c",
         "csrc/sqlite/sqlite_conversations.c",
+        "csrc/sqlite/sqlite_error.c",
         "csrc/sqlite/sqlite_messages.c",
         "csrc/sqlite/sqlite_schema.c",
         "csrc/sqlite/sqlite_statements.c",
         "csrc/sqlite/sqlite_users.c",
       },
       defines = { "_POSIX_C_SOURCE=200809L" }, -- as in the Makefile
-      incdirs = { "$(SQLITE_INCDIR)", "$(JANSSON_INCDIR)", "$(PQ_INCDIR)" },
+      -- Debian has libpq-fe.h in a folder of its own.
+      incdirs = { "$(SQLITE_INCDIR)", "$(JANSSON_INCDIR)", "$(PQ_INCDIR)", "$(PQ_INCDIR)/postgresql" },
       libdirs = { "$(SQLITE_LIBDIR)", "$(JANSSON_LIBDIR)", "$(PQ_LIBDIR)" },
-      libraries = { "sqlite3", "jansson", "pq" },
+      libraries = { "sqlite3", "jansson", "pq", "pthread" },
     },
   },
 }

@@ -22,8 +22,7 @@ bool convstore__lua_is_null(lua_State *L, int index) {
 }
 
 bool convstore__lua_integer(lua_State *L, int index, int64_t *out) {
-  static const lua_Number exact =
-      9007199254740992.0; /* 2^53: from here on a float may stand for its neighbour */
+  static const lua_Number exact = 9007199254740992.0; /* 2^53: above, a float may stand for its neighbour */
   lua_Number number;
   if (lua_isinteger(L, index)) {
     *out = lua_tointeger(L, index);
@@ -42,16 +41,12 @@ static int64_t present(int64_t integer) {
 
 int64_t convstore__lua_check_integer(lua_State *L, int arg) {
   int64_t integer = 0;
-  if (!convstore__lua_integer(L, arg, &integer)) {
-    luaL_typeerror(L, arg, "integer");
-  }
+  if (!convstore__lua_integer(L, arg, &integer)) luaL_typeerror(L, arg, "integer");
   return present(integer);
 }
 
 convstore_text convstore__lua_check_text(lua_State *L, int arg) {
-  if (lua_type(L, arg) != LUA_TSTRING) {
-    luaL_typeerror(L, arg, "string");
-  }
+  if (lua_type(L, arg) != LUA_TSTRING) luaL_typeerror(L, arg, "string");
   return convstore__lua_text(L, arg);
 }
 
@@ -87,10 +82,8 @@ static void unknown_key(struct arguments *args, int key) {
 static const struct field *find_field(const struct field *fields, lua_State *L, int key) {
   size_t size;
   const char *name;
-  if (lua_type(L, key) !=
-      LUA_TSTRING) { /* before lua_tolstring, which would turn a number into a string in place */
-    return NULL;
-  }
+  if (lua_type(L, key) != LUA_TSTRING)
+    return NULL; /* lua_tolstring would turn a number into a string in place */
   name = lua_tolstring(L, key, &size);
   for (; fields->name != NULL; fields++) {
     if (fields->n_name == size && memcmp(fields->name, name, size) == 0) return fields;
@@ -109,6 +102,10 @@ void convstore__lua_read(struct arguments *args, int index, const struct field *
       unknown_key(args, lua_absindex(L, -2));
       return;
     }
+    if (args->null_is_absent && convstore__lua_is_null(L, -1)) {
+      lua_pop(L, 1);
+      continue;
+    }
     field->take(args, field, (char *)target + field->offset);
     if (lua_type(L, -1) == LUA_TSTRING) {
       lua_insert(L, -2); /* below the key, where it stays */
@@ -124,54 +121,43 @@ void convstore__lua_read_optional(struct arguments *args, const struct field *fi
   convstore__lua_read(args, args->arg, fields, target);
 }
 
-static bool is_string(struct arguments *args, const struct field *field) {
-  if (lua_type(args->L, -1) != LUA_TSTRING) {
-    convstore__lua_type_error(args, field, "string");
-  }
-  return true;
+/* The string at the top. */
+static convstore_text check_string(struct arguments *args, const struct field *field) {
+  if (lua_type(args->L, -1) != LUA_TSTRING) convstore__lua_type_error(args, field, "string");
+  return convstore__lua_text(args->L, -1);
 }
 
 void convstore__lua_take_text(struct arguments *args, const struct field *field, void *slot) {
-  if (is_string(args, field)) {
-    *(convstore_text *)slot = convstore__lua_text(args->L, -1);
-  }
+  *(convstore_text *)slot = check_string(args, field);
 }
 
 void convstore__lua_take_integer(struct arguments *args, const struct field *field, void *slot) {
   int64_t integer = 0;
-  if (!convstore__lua_integer(args->L, -1, &integer)) {
-    convstore__lua_type_error(args, field, "integer");
-  }
+  if (!convstore__lua_integer(args->L, -1, &integer)) convstore__lua_type_error(args, field, "integer");
   *(int64_t *)slot = present(integer);
 }
 
 void convstore__lua_take_boolean(struct arguments *args, const struct field *field, void *slot) {
-  if (!lua_isboolean(args->L, -1)) {
-    convstore__lua_type_error(args, field, "boolean");
-  }
+  if (!lua_isboolean(args->L, -1)) convstore__lua_type_error(args, field, "boolean");
   *(bool *)slot = lua_toboolean(args->L, -1) != 0;
 }
 
 void convstore__lua_take_id(struct arguments *args, const struct field *field, void *slot) {
-  if (is_string(args, field)) {
-    convstore_id_set(slot, convstore__lua_text(args->L, -1), field->name, convstore__lua_report(args));
-  }
+  convstore_id_set(slot, check_string(args, field), field->name, convstore__lua_report(args));
 }
 
 void convstore__lua_take_mark(struct arguments *args, const struct field *field, void *slot) {
   if (convstore__lua_is_null(args->L, -1)) {
     convstore_fail(convstore__lua_report(args), CONVSTORE_E_INVALID,
                    "%s cannot be cleared: set it to \"active\" instead", field->name);
-  } else if (is_string(args, field)) {
-    convstore_mark_parse(slot, convstore__lua_text(args->L, -1), convstore__lua_report(args));
+  } else {
+    convstore_mark_parse(slot, check_string(args, field), convstore__lua_report(args));
   }
 }
 
 void convstore__lua_take_json(struct arguments *args, const struct field *field, void *slot) {
   if (convstore__lua_is_null(args->L, -1)) return;
-  if (!lua_istable(args->L, -1)) {
-    convstore__lua_type_error(args, field, "table");
-  }
+  if (!lua_istable(args->L, -1)) convstore__lua_type_error(args, field, "table");
   if (convstore__lua_json_encode(args->L, SHAPE_ANY, field->name, args->max_json,
                                  convstore__lua_report(args)) == CONVSTORE_OK) {
     *(convstore_text *)slot = convstore__lua_text(args->L, -1);

@@ -16,10 +16,12 @@
 /* One table being read. Start from { .L =, .arg =, .noun = } and zeroes. */
 struct arguments {
   lua_State *L;
-  int arg;             /* the number of the argument, for errors */
-  const char *noun;    /* what a key is called there: "option", "field" */
-  int item;            /* which table of an array it is, from 1; 0: no array */
-  size_t max_json;     /* bytes of one JSON value */
+  int arg;          /* the number of the argument, for errors */
+  const char *noun; /* what a key is called there: "option", "field" */
+  int item;         /* which table of an array it is, from 1; 0: no array */
+  bool
+      null_is_absent; /* convstore.null counts as nothing: what a JSON decoder made can be handed on as it is */
+  size_t max_json;    /* bytes of one JSON value */
   convstore_error err; /* of the first value that breaks a rule; status 0: none did */
 };
 
@@ -58,15 +60,15 @@ convstore_error *convstore__lua_report(struct arguments *args);
 /* Raises: `field`'s value, at the top, is not `expected`. */
 void convstore__lua_type_error(struct arguments *args, const struct field *field, const char *expected);
 
-/* Takers for the common types; the comment names the slot. */
-void convstore__lua_take_text(struct arguments *args, const struct field *field,
-                              void *slot); /* convstore_text */
-void convstore__lua_take_integer(struct arguments *args, const struct field *field, void *slot); /* int64_t */
-void convstore__lua_take_boolean(struct arguments *args, const struct field *field, void *slot); /* bool */
-void convstore__lua_take_id(struct arguments *args, const struct field *field, void *slot); /* char[37] */
-void convstore__lua_take_mark(struct arguments *args, const struct field *field,
-                              void *slot); /* convstore_mark */
-/* convstore_text: a table as JSON, or absent for convstore.null. */
+/*
+ * Takers for the common types. Their slots: convstore_text, int64_t, bool, char[CONVSTORE_ID_SIZE],
+ * convstore_mark; and for JSON a convstore_text, absent where the value is convstore.null.
+ */
+void convstore__lua_take_text(struct arguments *args, const struct field *field, void *slot);
+void convstore__lua_take_integer(struct arguments *args, const struct field *field, void *slot);
+void convstore__lua_take_boolean(struct arguments *args, const struct field *field, void *slot);
+void convstore__lua_take_id(struct arguments *args, const struct field *field, void *slot);
+void convstore__lua_take_mark(struct arguments *args, const struct field *field, void *slot);
 void convstore__lua_take_json(struct arguments *args, const struct field *field, void *slot);
 
 /* The string at `index`, as it lies there. */

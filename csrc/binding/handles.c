@@ -5,19 +5,13 @@
 
 struct store *convstore__lua_store(lua_State *L, int arg) {
   struct store *store = luaL_checkudata(L, arg, STORE_TYPE);
-  if (store->handle == NULL) {
-    luaL_argerror(L, arg, "store is closed");
-  }
+  if (store->handle == NULL) luaL_argerror(L, arg, "store is closed");
   return store;
 }
 
 static void check_open(lua_State *L, int arg, const struct store *store, bool closed, const char *message) {
-  if (closed) {
-    luaL_argerror(L, arg, message);
-  }
-  if (store->handle == NULL) {
-    luaL_argerror(L, arg, "store is closed");
-  }
+  if (closed) luaL_argerror(L, arg, message);
+  if (store->handle == NULL) luaL_argerror(L, arg, "store is closed");
 }
 
 struct user *convstore__lua_user(lua_State *L, int arg) {

@@ -1,8 +1,8 @@
 /*
  * Lua tables to JSON text; see json.h.
  *
- * Whatever allocates may run a finalizer, and a finalizer may change the table being walked. So nothing read
- * from a table is trusted to stay there: a key's bytes are used only while the key is anchored, and an
+ * Whatever allocates may run a finalizer, and a finalizer may change the table being walked. So nothing
+ * read from a table is trusted to stay there: a key's bytes are used only while the key is anchored, and an
  * array's length only as a hope.
  */
 #include <float.h>
@@ -17,12 +17,14 @@
 
 /*
  * The text so far. It starts in `local`, and moves into userdata of doubling size at stack index `box`;
- * luaL_Buffer would not do, since it wants the top of the stack for itself.
+ * luaL_Buffer would not do, since it wants the top of the stack for itself. After the first failure nothing
+ * is added any more, so that writers need not look at each step.
  */
 struct encoder {
   lua_State *L;
   const char *field;
   convstore_error *err;
+  int status;
   int box;
   char *data;
   size_t size;
@@ -31,84 +33,73 @@ struct encoder {
   char local[1024];
 };
 
-static int encode_value(struct encoder *e, int depth);
+static void encode_value(struct encoder *e, int depth);
 
-static int refuse(struct encoder *e, const char *why) {
-  return convstore_fail(e->err, CONVSTORE_E_INVALID, "%s cannot be JSON: %s", e->field, why);
+static void refuse(struct encoder *e, const char *why) {
+  e->status = convstore_fail(e->err, CONVSTORE_E_INVALID, "%s cannot be JSON: %s", e->field, why);
 }
 
-static int refuse_size(struct encoder *e) {
-  return convstore_fail(e->err, CONVSTORE_E_TOO_LARGE,
-                        "%s is longer than %zu bytes as JSON: shorten it or raise max_content_bytes",
-                        e->field, e->limit);
+static void refuse_size(struct encoder *e) {
+  e->status = convstore_fail(e->err, CONVSTORE_E_TOO_LARGE,
+                             "%s is longer than %zu bytes as JSON: shorten it or raise max_content_bytes",
+                             e->field, e->limit);
 }
 
-/* Makes room for `n` more bytes. Raises when out of memory. */
-static int reserve(struct encoder *e, size_t n) {
+/* Makes room for `n` more bytes, which must not go beyond the limit. Raises when out of memory. */
+static void grow(struct encoder *e, size_t n) {
   size_t capacity = e->capacity;
-  char *data;
-  if (n <= e->capacity - e->size) return CONVSTORE_OK;
-  if (n > e->limit || e->size > e->limit - n) return refuse_size(e);
-  while (capacity - e->size < n) {
-    capacity *= 2;
-  }
-  data = lua_newuserdatauv(e->L, capacity, 0);
+  while (capacity - e->size < n) capacity *= 2;
+  char *data = lua_newuserdatauv(e->L, capacity, 0);
   memcpy(data, e->data, e->size);
   lua_replace(e->L, e->box);
   e->data = data;
   e->capacity = capacity;
-  return CONVSTORE_OK;
 }
 
-static int put(struct encoder *e, const char *bytes, size_t n) {
-  int status = reserve(e, n);
-  if (status == CONVSTORE_OK) {
-    memcpy(e->data + e->size, bytes, n);
-    e->size += n;
+static void put(struct encoder *e, const char *bytes, size_t n) {
+  if (e->status != CONVSTORE_OK) return;
+  if (n > e->limit || e->size > e->limit - n) {
+    refuse_size(e);
+    return;
   }
-  return status;
+  if (n > e->capacity - e->size) grow(e, n);
+  memcpy(e->data + e->size, bytes, n);
+  e->size += n;
 }
 
-static int put_byte(struct encoder *e, char byte) {
-  return put(e, &byte, 1);
+static void put_byte(struct encoder *e, char byte) {
+  put(e, &byte, 1);
 }
 
-/*
- * NUL is no control character here: it goes through as it is, for the core to judge with the rest of the
- * bytes.
- */
+/* NUL is no control character here: it goes through as it is, for the core to judge with the other bytes. */
 static bool needs_escape(unsigned char c) {
   return (c < 0x20 && c != 0) || c == '"' || c == '\\';
 }
 
-static int put_escape(struct encoder *e, unsigned char c) {
+static void put_escape(struct encoder *e, unsigned char c) {
   static const char shorts[] = {
       ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\'};
   char escape[8];
   int n = shorts[c] != '\0' ? snprintf(escape, sizeof escape, "\\%c", shorts[c])
                             : snprintf(escape, sizeof escape, "\\u%04x", (unsigned)c);
-  return put(e, escape, (size_t)n);
+  put(e, escape, (size_t)n);
 }
 
-static int put_string(struct encoder *e, const char *data, size_t size) {
+static void put_string(struct encoder *e, const char *data, size_t size) {
   const char *end = data + size;
-  int status = put_byte(e, '"');
-  while (status == CONVSTORE_OK && data < end) {
+  put_byte(e, '"');
+  while (data < end) {
     const char *run = data;
-    while (data < end && !needs_escape((unsigned char)*data)) {
-      data++;
-    }
-    status = put(e, run, (size_t)(data - run));
-    if (status == CONVSTORE_OK && data < end) {
-      status = put_escape(e, (unsigned char)*data++);
-    }
+    while (data < end && !needs_escape((unsigned char)*data)) data++;
+    put(e, run, (size_t)(data - run));
+    if (data < end) put_escape(e, (unsigned char)*data++);
   }
-  return status == CONVSTORE_OK ? put_byte(e, '"') : status;
+  put_byte(e, '"');
 }
 
-static int put_integer(struct encoder *e, lua_Integer value) {
+static void put_integer(struct encoder *e, lua_Integer value) {
   char digits[24];
-  return put(e, digits, (size_t)snprintf(digits, sizeof digits, LUA_INTEGER_FMT, value));
+  put(e, digits, (size_t)snprintf(digits, sizeof digits, LUA_INTEGER_FMT, value));
 }
 
 /*
@@ -143,44 +134,38 @@ static int shortest_digits(char digits[24], int *exponent, lua_Number value) {
  * No exponent, and always a point: PostgreSQL's jsonb rewrites 1e300 as an integer of 301 digits, and a float
  * must come back as a float.
  */
-static int put_float(struct encoder *e, lua_Number value) {
+static void put_float(struct encoder *e, lua_Number value) {
   char plain[400]; /* at most 17 digits behind "-0." and 323 zeros */
   char digits[24];
   size_t size = 0;
   int exponent;
-  int n;
-  if (!isfinite(value)) return refuse(e, isnan(value) ? "it holds NaN" : "it holds an infinite number");
-  n = shortest_digits(digits, &exponent, fabs(value));
-  if (signbit(value)) {
-    plain[size++] = '-';
+  if (!isfinite(value)) {
+    refuse(e, isnan(value) ? "it holds NaN" : "it holds an infinite number");
+    return;
   }
+  int n = shortest_digits(digits, &exponent, fabs(value));
+  if (signbit(value)) plain[size++] = '-';
   /*
-   * One digit for each power of ten, from the first that matters or 1 down to the last that matters or 1/10.
+   * One digit for each power of ten, from the first that matters or 1 down to the last that matters or
+   * 1/10.
    */
   for (int power = exponent > 0 ? exponent : 0; power >= exponent - n + 1 || power >= -1; power--) {
     int i = exponent - power;
-    if (power == -1) {
-      plain[size++] = '.';
-    }
+    if (power == -1) plain[size++] = '.';
     plain[size++] = i >= 0 && i < n ? digits[i] : '0';
   }
-  return put(e, plain, size);
+  put(e, plain, size);
 }
 
-static int encode_array(struct encoder *e, lua_Integer n, int depth) {
-  lua_State *L = e->L;
-  int status = put_byte(e, '[');
-  for (lua_Integer i = 1; status == CONVSTORE_OK && i <= n; i++) {
-    if (i > 1) {
-      status = put_byte(e, ',');
-    }
-    if (status == CONVSTORE_OK) {
-      lua_rawgeti(L, -1, i);
-      status = encode_value(e, depth);
-      lua_pop(L, 1);
-    }
+static void encode_array(struct encoder *e, lua_Integer n, int depth) {
+  put_byte(e, '[');
+  for (lua_Integer i = 1; e->status == CONVSTORE_OK && i <= n; i++) {
+    if (i > 1) put_byte(e, ',');
+    lua_rawgeti(e->L, -1, i);
+    encode_value(e, depth);
+    lua_pop(e->L, 1);
   }
-  return status == CONVSTORE_OK ? put_byte(e, ']') : status;
+  put_byte(e, ']');
 }
 
 static int compare_keys(const void *a, const void *b) {
@@ -221,38 +206,28 @@ static convstore_text *sorted_keys(lua_State *L, size_t n, convstore_text few[FE
       lua_rawseti(L, anchor, (lua_Integer)i);
     }
   }
-  if (i < n) {
-    luaL_error(L, "a table was changed while it was being encoded");
-  }
+  if (i < n) luaL_error(L, "a table was changed while it was being encoded");
   qsort(keys, n, sizeof *keys, compare_keys);
   return keys;
 }
 
-static int encode_object(struct encoder *e, size_t n, int depth) {
+static void encode_object(struct encoder *e, size_t n, int depth) {
   lua_State *L = e->L;
   int table = lua_gettop(L);
   convstore_text few[FEW_KEYS];
   const convstore_text *keys = sorted_keys(L, n, few);
-  int status = put_byte(e, '{');
-  for (size_t i = 0; status == CONVSTORE_OK && i < n; i++) {
-    if (i > 0) {
-      status = put_byte(e, ',');
-    }
-    if (status == CONVSTORE_OK) {
-      status = put_string(e, keys[i].data, keys[i].size);
-    }
-    if (status == CONVSTORE_OK) {
-      status = put_byte(e, ':');
-    }
-    if (status == CONVSTORE_OK) {
-      lua_pushlstring(L, keys[i].data, keys[i].size);
-      lua_rawget(L, table);
-      status = encode_value(e, depth);
-      lua_pop(L, 1);
-    }
+  put_byte(e, '{');
+  for (size_t i = 0; e->status == CONVSTORE_OK && i < n; i++) {
+    if (i > 0) put_byte(e, ',');
+    put_string(e, keys[i].data, keys[i].size);
+    put_byte(e, ':');
+    lua_pushlstring(L, keys[i].data, keys[i].size);
+    lua_rawget(L, table);
+    encode_value(e, depth);
+    lua_pop(L, 1);
   }
+  put_byte(e, '}');
   lua_settop(L, table);
-  return status == CONVSTORE_OK ? put_byte(e, '}') : status;
 }
 
 /*
@@ -270,7 +245,7 @@ static bool is_marked(lua_State *L) {
 }
 
 /* Counts the keys of the table at the top, and sees that they are those of an array or of an object. */
-static int survey(struct encoder *e, size_t *n_strings, lua_Integer *n_integers) {
+static void survey(struct encoder *e, size_t *n_strings, size_t *n_integers) {
   lua_State *L = e->L;
   lua_Integer highest = 0;
   *n_strings = 0;
@@ -282,71 +257,91 @@ static int survey(struct encoder *e, size_t *n_strings, lua_Integer *n_integers)
       ++*n_strings;
     } else if (lua_isinteger(L, -1) && lua_tointeger(L, -1) >= 1) {
       ++*n_integers;
-      highest = lua_tointeger(L, -1) > highest ? lua_tointeger(L, -1) : highest;
+      if (lua_tointeger(L, -1) > highest) highest = lua_tointeger(L, -1);
     } else {
       lua_pop(L, 1);
-      return refuse(e, "a table in it has a key that is neither a string nor a place in an array");
+      refuse(e, "a table in it has a key that is neither a string nor a place in an array");
+      return;
     }
   }
   if (*n_strings > 0 && *n_integers > 0) {
-    return refuse(e, "a table in it has both string keys and array items");
+    refuse(e, "a table in it has both string keys and array items");
+  } else if ((size_t)highest != *n_integers) {
+    refuse(e, "an array in it has gaps");
   }
-  if (highest != *n_integers) return refuse(e, "an array in it has gaps");
-  return CONVSTORE_OK;
 }
 
 /* The table at the top, the depth-th one on the way in. */
-static int encode_table(struct encoder *e, bool is_array, int depth) {
+static void encode_table(struct encoder *e, bool must_be_array, int depth) {
   size_t n_strings;
-  lua_Integer n_integers;
-  int status;
-  if (depth > CONVSTORE_MAX_JSON_DEPTH) return refuse(e, "it has a cycle or more than 64 levels");
+  size_t n_integers;
+  if (depth > CONVSTORE_MAX_JSON_DEPTH) {
+    refuse(e, "it has a cycle or more than 64 levels");
+    return;
+  }
   luaL_checkstack(e->L, LUA_MINSTACK, "JSON value");
-  status = survey(e, &n_strings, &n_integers);
-  if (status != CONVSTORE_OK) return status;
-  if (n_strings > e->limit || (size_t)n_integers > e->limit) {
-    return refuse_size(e); /* before the keys are collected: each takes more than a byte */
+  survey(e, &n_strings, &n_integers);
+  if (e->status != CONVSTORE_OK) return;
+
+  if (n_strings > e->limit || n_integers > e->limit) {
+    refuse_size(e); /* before the keys are collected: each takes more than a byte */
+  } else if (n_strings > 0 && must_be_array) {
+    e->status = convstore_fail(e->err, CONVSTORE_E_INVALID, "%s must be an array, not an object", e->field);
+  } else if (n_strings > 0 && is_marked(e->L)) {
+    refuse(e, "a table in it is marked as an array and has string keys");
+  } else if (n_integers > 0 || must_be_array || is_marked(e->L)) {
+    encode_array(e, (lua_Integer)n_integers, depth);
+  } else {
+    encode_object(e, n_strings, depth);
   }
-  is_array = is_array || n_integers > 0 || is_marked(e->L);
-  if (is_array && n_strings > 0) {
-    return refuse(e, depth == 1 ? "an array is expected, it is an object"
-                                : "a table marked as an array has string keys");
-  }
-  return is_array ? encode_array(e, n_integers, depth) : encode_object(e, n_strings, depth);
 }
 
 /* The value at the top, which stays there; `depth` tables are around it. */
-static int encode_value(struct encoder *e, int depth) {
+static void encode_value(struct encoder *e, int depth) {
   lua_State *L = e->L;
-  convstore_text text;
+  size_t size;
+  const char *data;
   char why[64];
   switch (lua_type(L, -1)) {
   case LUA_TBOOLEAN:
-    return lua_toboolean(L, -1) ? put(e, "true", 4) : put(e, "false", 5);
+    if (lua_toboolean(L, -1)) {
+      put(e, "true", 4);
+    } else {
+      put(e, "false", 5);
+    }
+    return;
   case LUA_TNUMBER:
-    return lua_isinteger(L, -1) ? put_integer(e, lua_tointeger(L, -1)) : put_float(e, lua_tonumber(L, -1));
+    if (lua_isinteger(L, -1)) {
+      put_integer(e, lua_tointeger(L, -1));
+    } else {
+      put_float(e, lua_tonumber(L, -1));
+    }
+    return;
   case LUA_TSTRING:
-    text.data = lua_tolstring(L, -1, &text.size);
-    return put_string(e, text.data, text.size);
+    data = lua_tolstring(L, -1, &size);
+    put_string(e, data, size);
+    return;
   case LUA_TTABLE:
-    return encode_table(e, false, depth + 1);
-  case LUA_TLIGHTUSERDATA:
-    if (lua_touserdata(L, -1) == NULL) return put(e, "null", 4);
-    break;
+    encode_table(e, false, depth + 1);
+    return;
   default:
     break;
   }
-  snprintf(why, sizeof why, "it holds a %s", luaL_typename(L, -1));
-  return refuse(e, why);
+  if (lua_islightuserdata(L, -1) && lua_touserdata(L, -1) == NULL) {
+    put(e, "null", 4);
+    return;
+  }
+  (void)snprintf(why, sizeof why, "it holds a %s", luaL_typename(L, -1));
+  refuse(e, why);
 }
 
 int convstore__lua_json_encode(lua_State *L, enum json_shape shape, const char *field, size_t limit,
                                convstore_error *err) {
   struct encoder e;
-  int status;
   e.L = L;
   e.field = field;
   e.err = err;
+  e.status = CONVSTORE_OK;
   e.data = e.local;
   e.size = 0;
   e.capacity = sizeof e.local;
@@ -354,14 +349,11 @@ int convstore__lua_json_encode(lua_State *L, enum json_shape shape, const char *
   lua_pushnil(L);
   lua_insert(L, -2);
   e.box = lua_gettop(L) - 1;
-  status = encode_table(&e, shape == SHAPE_ARRAY, 1);
-  if (status == CONVSTORE_OK && e.size > limit) {
-    status = refuse_size(&e); /* it fits into `local` or the last doubling */
-  }
-  if (status == CONVSTORE_OK) {
+  encode_table(&e, shape == SHAPE_ARRAY, 1);
+  if (e.status == CONVSTORE_OK) {
     lua_pushlstring(L, e.data, e.size);
     lua_replace(L, e.box);
   }
   lua_settop(L, e.box);
-  return status;
+  return e.status;
 }

@@ -87,32 +87,24 @@ static int l_restore(lua_State *L) {
   return run_for_renewal(L, conversation, &request);
 }
 
-static int run_for_true(lua_State *L, convstore_operation operation) {
-  struct conversation *conversation = convstore__lua_conversation(L, 1);
-  convstore_request request = convstore__lua_request(conversation, operation);
-  convstore_error err;
-  if (convstore__lua_run(L, conversation->store, &request, &err) == NULL) return convstore__lua_fail(L, &err);
-  convstore__lua_answer_done(L, -1);
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
 /* conv:delete() -> true. Soft: hidden until restored. The handle then shows when it was deleted. */
 static int l_delete(lua_State *L) {
-  int n = run_for_true(L, CONVSTORE_DELETE);
-  if (n == 1) {
-    struct conversation *conversation = lua_touserdata(L, 1);
-    convstore_request request = convstore__lua_request(conversation, CONVSTORE_GET);
-    request.deleted = true;
-    (void)run_for_renewal(L, conversation, &request); /* where it was purged since, the fields stay */
-    lua_pushboolean(L, 1);
-  }
+  struct conversation *conversation = convstore__lua_conversation(L, 1);
+  convstore_request request = convstore__lua_request(conversation, CONVSTORE_DELETE);
+  int n = run_for_renewal(L, conversation, &request);
+  if (n == 1) lua_pushboolean(L, 1);
   return n;
 }
 
 /* conv:purge() -> true. For good. */
 static int l_purge(lua_State *L) {
-  return run_for_true(L, CONVSTORE_PURGE);
+  struct conversation *conversation = convstore__lua_conversation(L, 1);
+  convstore_request request = convstore__lua_request(conversation, CONVSTORE_PURGE);
+  convstore_error err;
+  if (convstore__lua_run(L, conversation->store, &request, &err) == NULL) return convstore__lua_fail(L, &err);
+  convstore__lua_answer_done(L, -1);
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
 /* conv:close() -> true. Fields stay readable. */

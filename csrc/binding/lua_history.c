@@ -33,9 +33,7 @@ static void take_roles(struct arguments *args, const struct field *field, void *
     add_role(args, slot);
     return;
   }
-  if (!lua_istable(L, -1)) {
-    convstore__lua_type_error(args, field, "string or array of strings");
-  }
+  if (!lua_istable(L, -1)) convstore__lua_type_error(args, field, "string or array of strings");
   if (lua_rawlen(L, -1) == 0) {
     convstore_fail(convstore__lua_report(args), CONVSTORE_E_INVALID, "%s names no role", field->name);
   }

@@ -60,15 +60,13 @@ static bool set_content(struct arguments *args, struct draft *draft) {
 }
 
 static void take_content(struct arguments *args, const struct field *field, void *slot) {
-  if (!set_content(args, slot)) {
-    convstore__lua_type_error(args, field, "string or table");
-  }
+  if (!set_content(args, slot)) convstore__lua_type_error(args, field, "string or table");
 }
 
 static void take_array(struct arguments *args, const struct field *field, void *slot) {
   if (lua_istable(args->L, -1)) {
     set_array(args, field->name, slot, true);
-  } else if (!convstore__lua_is_null(args->L, -1)) {
+  } else {
     convstore__lua_type_error(args, field, "table");
   }
 }
@@ -102,14 +100,10 @@ static void read_message(struct arguments *args, int index, struct draft *draft)
 /* Reads append's arguments 2 to 4 as one message. */
 static void read_arguments(struct arguments *args, struct draft *draft) {
   lua_State *L = args->L;
-  if (lua_type(L, 2) != LUA_TSTRING) {
-    luaL_typeerror(L, 2, "string or table");
-  }
+  if (lua_type(L, 2) != LUA_TSTRING) luaL_typeerror(L, 2, "string or table");
   set_role(args, draft, convstore__lua_text(L, 2));
   lua_pushvalue(L, 3);
-  if (!set_content(args, draft)) {
-    luaL_typeerror(L, 3, "string or table");
-  }
+  if (!set_content(args, draft)) luaL_typeerror(L, 3, "string or table");
   args->arg = 4;
   convstore__lua_read_optional(args, further_fields, draft);
 }
@@ -156,19 +150,23 @@ static bool must_count(const struct conversation *conversation, const convstore_
 /* conv:append(role, content [, fields]), conv:append(message) -> the stored message. */
 static int l_append(lua_State *L) {
   struct conversation *conversation = convstore__lua_conversation(L, 1);
-  struct arguments args = {
-      .L = L, .arg = 2, .noun = "field", .max_json = conversation->store->max_content_bytes};
+  struct arguments args = {.L = L,
+                           .arg = 2,
+                           .noun = "field",
+                           .null_is_absent = true,
+                           .max_json = conversation->store->max_content_bytes};
   convstore_request request = convstore__lua_request(conversation, CONVSTORE_APPEND);
   struct draft draft = empty_draft;
   struct answer *answer;
   bool is_table = lua_istable(L, 2);
   lua_settop(L, 4);
   if (is_table) {
+    if (!lua_isnil(L, 3)) luaL_argerror(L, 3, "nothing may follow a message");
     read_message(&args, 2, &draft);
   } else {
     read_arguments(&args, &draft);
   }
-  if (args.err.status != CONVSTORE_OK) return convstore__lua_fail(L, &args.err);
+  if (args.err.status != CONVSTORE_OK) return convstore__lua_fail_with_id(L, &args.err, draft.message.id);
   if (must_count(conversation, &draft.message)) {
     if (is_table) {
       lua_pushvalue(L, 2);
@@ -205,9 +203,7 @@ static size_t check_messages(lua_State *L) {
     lua_pop(L, 1);
     n++;
   }
-  if (n != length) {
-    luaL_argerror(L, 2, "array of messages expected");
-  }
+  if (n != length) luaL_argerror(L, 2, "array of messages expected");
   return n;
 }
 
@@ -268,8 +264,11 @@ static int fail_with_ids(lua_State *L, const convstore_error *err, convstore_mes
 /* conv:append_many(messages) -> array of the stored messages; all or none. */
 static int l_append_many(lua_State *L) {
   struct conversation *conversation = convstore__lua_conversation(L, 1);
-  struct arguments args = {
-      .L = L, .arg = 2, .noun = "field", .max_json = conversation->store->max_content_bytes};
+  struct arguments args = {.L = L,
+                           .arg = 2,
+                           .noun = "field",
+                           .null_is_absent = true,
+                           .max_json = conversation->store->max_content_bytes};
   convstore_request request = convstore__lua_request(conversation, CONVSTORE_APPEND);
   struct answer *answer;
   lua_settop(L, 2);
@@ -277,7 +276,8 @@ static int l_append_many(lua_State *L) {
   request.messages = lua_newuserdatauv(L, request.n_messages * sizeof *request.messages, 0);
   lua_createtable(L, (int)request.n_messages, 0);
   read_messages(&args, request.messages, request.n_messages, lua_gettop(L), &request.expect);
-  if (args.err.status != CONVSTORE_OK) return convstore__lua_fail(L, &args.err);
+  if (args.err.status != CONVSTORE_OK)
+    return fail_with_ids(L, &args.err, request.messages, request.n_messages);
   for (size_t i = 0; i < request.n_messages; i++) {
     if (must_count(conversation, &request.messages[i])) {
       lua_rawgeti(L, 2, (lua_Integer)i + 1);

@@ -50,9 +50,7 @@ static void take_timeout(struct arguments *args, const struct field *field, void
   static const lua_Number most =
       2147483.0; /* seconds: as milliseconds they fit into an int everywhere below */
   lua_Number seconds;
-  if (lua_type(args->L, -1) != LUA_TNUMBER) {
-    convstore__lua_type_error(args, field, "number");
-  }
+  if (lua_type(args->L, -1) != LUA_TNUMBER) convstore__lua_type_error(args, field, "number");
   seconds = lua_tonumber(args->L, -1);
   if (seconds > 0 && seconds <= most) {
     *(int64_t *)slot = (int64_t)ceil(seconds * 1000.0);
@@ -64,9 +62,7 @@ static void take_timeout(struct arguments *args, const struct field *field, void
 
 static void take_count_tokens(struct arguments *args, const struct field *field, void *slot) {
   const struct opening *opening = slot;
-  if (!lua_isfunction(args->L, -1)) {
-    convstore__lua_type_error(args, field, "function");
-  }
+  if (!lua_isfunction(args->L, -1)) convstore__lua_type_error(args, field, "function");
   lua_pushvalue(args->L, -1);
   lua_setiuservalue(args->L, opening->store, STORE_COUNT_TOKENS);
 }
@@ -86,7 +82,8 @@ static void take_role(struct arguments *args, const struct field *field, void *s
 static void take_prepare(struct arguments *args, const struct field *field, void *slot) {
   convstore_text word = {NULL, 0};
   if (lua_isboolean(args->L, -1)) {
-    *(convstore_prepare *)slot = lua_toboolean(args->L, -1) ? CONVSTORE_PREPARE_ALWAYS : CONVSTORE_PREPARE_NEVER;
+    *(convstore_prepare *)slot =
+        lua_toboolean(args->L, -1) ? CONVSTORE_PREPARE_ALWAYS : CONVSTORE_PREPARE_NEVER;
     return;
   }
   if (lua_type(args->L, -1) != LUA_TSTRING) {

@@ -41,27 +41,31 @@ static int run_for_handle(lua_State *L, struct user *user, convstore_request *re
 /* user:conversation(key [, fields]): the conversation with this key, made on first use. */
 static int l_conversation(lua_State *L) {
   struct user *user = convstore__lua_user(L, 1);
-  struct arguments args = {.L = L, .arg = 3, .noun = "field", .max_json = user->store->max_content_bytes};
+  struct arguments args = {
+      .L = L, .arg = 3, .noun = "field", .null_is_absent = true, .max_json = user->store->max_content_bytes};
   convstore_request request = CONVSTORE_REQUEST_INIT;
   lua_settop(L, 3);
   request.operation = CONVSTORE_CONVERSATION;
   request.user_id = (convstore_text){user->id, user->n_id};
   request.conversation.key = convstore__lua_check_text(L, 2);
   convstore__lua_read_optional(&args, conversation_fields, &request);
-  if (args.err.status != CONVSTORE_OK) return convstore__lua_fail(L, &args.err);
+  if (args.err.status != CONVSTORE_OK)
+    return convstore__lua_fail_with_id(L, &args.err, request.conversation.id);
   return run_for_handle(L, user, &request);
 }
 
 /* user:create([fields]): a new conversation; the same id again gives the same one. */
 static int l_create(lua_State *L) {
   struct user *user = convstore__lua_user(L, 1);
-  struct arguments args = {.L = L, .arg = 2, .noun = "field", .max_json = user->store->max_content_bytes};
+  struct arguments args = {
+      .L = L, .arg = 2, .noun = "field", .null_is_absent = true, .max_json = user->store->max_content_bytes};
   convstore_request request = CONVSTORE_REQUEST_INIT;
   lua_settop(L, 2);
   request.operation = CONVSTORE_CREATE;
   request.user_id = (convstore_text){user->id, user->n_id};
   convstore__lua_read_optional(&args, create_fields, &request);
-  if (args.err.status != CONVSTORE_OK) return convstore__lua_fail(L, &args.err);
+  if (args.err.status != CONVSTORE_OK)
+    return convstore__lua_fail_with_id(L, &args.err, request.conversation.id);
   return run_for_handle(L, user, &request);
 }
 

@@ -13,15 +13,13 @@ static const struct {
 };
 
 /* Whether the DSN looks like "scheme://...", which no one means as a file's path. */
-static bool has_scheme(const char *dsn)
-{
+static bool has_scheme(const char *dsn) {
   size_t n = strspn(dsn, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
   return n > 1 && strncmp(dsn + n, "://", 3) == 0;
 }
 
 int convstore__backend_for(const struct convstore_backend **out, const char **location, const char *dsn,
-                           convstore_error *err)
-{
+                           convstore_error *err) {
   for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
     size_t n = strlen(schemes[i].prefix);
     if (strncmp(dsn, schemes[i].prefix, n) != 0) continue;

@@ -225,7 +225,7 @@ static bool read_string(struct reader *reader, convstore_text *text, char **owne
     }
     if (*c == '\\') {
       escaped = true;
-      c++; /* what follows is no closing quote */
+      if (c + 1 < reader->end) c++; /* what follows is no closing quote */
     }
   }
   if (c >= reader->end) {
@@ -380,12 +380,20 @@ int convstore__json_parse(json_t **out, convstore_text text, const char *field, 
   return CONVSTORE_OK;
 }
 
-bool convstore__json_equal(convstore_text a, convstore_text b) {
+int convstore__json_equal(bool *equal, convstore_text a, convstore_text b, convstore_error *err) {
+  convstore_error why = {0};
   json_t *value_a = NULL;
   json_t *value_b = NULL;
-  bool equal = convstore__json_parse(&value_a, a, "", NULL) == CONVSTORE_OK &&
-               convstore__json_parse(&value_b, b, "", NULL) == CONVSTORE_OK && json_equal(value_a, value_b);
+  int status = convstore__json_parse(&value_a, a, "one value", &why);
+  if (status == CONVSTORE_OK) status = convstore__json_parse(&value_b, b, "the other", &why);
+  bool both = status == CONVSTORE_OK;
+  if (both || status == CONVSTORE_E_INVALID) {
+    *equal = both && json_equal(value_a, value_b);
+    status = CONVSTORE_OK;
+  } else if (err) {
+    *err = why;
+  }
   json_decref(value_b);
   json_decref(value_a);
-  return equal;
+  return status;
 }

@@ -13,7 +13,8 @@
  * E_INVALID: no JSON, a number beyond 64 bits without a point, \u0000, too deep; E_MEMORY. */
 int convstore__json_parse(json_t **out, convstore_text text, const char *field, convstore_error *err);
 
-/* True where both texts are JSON of the same value, whatever the order of keys. Out of memory counts as false. */
-bool convstore__json_equal(convstore_text a, convstore_text b);
+/* *equal: both texts are JSON of the same value, whatever the order of keys. E_MEMORY; a text that is no JSON is no
+ * failure and equals nothing. */
+int convstore__json_equal(bool *equal, convstore_text a, convstore_text b, convstore_error *err);
 
 #endif

@@ -10,23 +10,21 @@
 #include "json.h"
 #include "text.h"
 
-static int rule_fail(struct convstore_rules *rules, int status, const char *field, const char *why)
-{
+static int rule_fail(struct convstore_rules *rules, int status, const char *field, const char *why) {
   if (rules->index > 0)
     return convstore_fail(rules->err, status, "message %zu: %s %s", rules->index, field, why);
   return convstore_fail(rules->err, status, "%s %s", field, why);
 }
 
-static int rule_size(struct convstore_rules *rules, convstore_text text, const char *field, size_t max, int too_long)
-{
+static int rule_size(struct convstore_rules *rules, convstore_text text, const char *field, size_t max,
+                     int too_long) {
   char why[96];
   if (text.size <= max) return CONVSTORE_OK;
   (void)snprintf(why, sizeof why, "has %zu bytes; at most %zu are allowed", text.size, max);
   return rule_fail(rules, too_long, field, why);
 }
 
-static int rule_utf8(struct convstore_rules *rules, convstore_text text, const char *field)
-{
+static int rule_utf8(struct convstore_rules *rules, convstore_text text, const char *field) {
   char why[112];
   size_t bad = convstore__utf8_check(text.data, text.size);
   if (bad == text.size) return CONVSTORE_OK;
@@ -35,8 +33,8 @@ static int rule_utf8(struct convstore_rules *rules, convstore_text text, const c
   return rule_fail(rules, CONVSTORE_E_INVALID, field, why);
 }
 
-int convstore__rule_identifier(struct convstore_rules *rules, convstore_text text, const char *field, size_t max)
-{
+int convstore__rule_identifier(struct convstore_rules *rules, convstore_text text, const char *field,
+                               size_t max) {
   int status;
   if (text.data == NULL) return CONVSTORE_OK;
   if (text.size == 0) return rule_fail(rules, CONVSTORE_E_INVALID, field, "is empty; give at least one byte");
@@ -45,8 +43,7 @@ int convstore__rule_identifier(struct convstore_rules *rules, convstore_text tex
 }
 
 int convstore__rule_text(struct convstore_rules *rules, convstore_text *text, const char *field, size_t max,
-                         int too_long)
-{
+                         int too_long) {
   int status;
   if (text->data == NULL) return CONVSTORE_OK;
   if (!rules->replace_text) {
@@ -60,23 +57,21 @@ int convstore__rule_text(struct convstore_rules *rules, convstore_text *text, co
   return rule_size(rules, *text, field, max, too_long);
 }
 
-int convstore__rule_time(struct convstore_rules *rules, int64_t time_ms, const char *field)
-{
+int convstore__rule_time(struct convstore_rules *rules, int64_t time_ms, const char *field) {
   if (time_ms == CONVSTORE_ABSENT || (time_ms >= 0 && time_ms <= CONVSTORE_MAX_TIME_MS)) return CONVSTORE_OK;
   return rule_fail(rules, CONVSTORE_E_INVALID, field,
                    "is outside 1970-9999; give milliseconds since 1970-01-01 UTC");
 }
 
 /* The same, and what it parsed to: *out is owned. */
-static int rule_json_parsed(json_t **out, struct convstore_rules *rules, convstore_text *text, const char *field)
-{
+static int rule_json_parsed(json_t **out, struct convstore_rules *rules, convstore_text *text,
+                            const char *field) {
   int status = convstore__rule_text(rules, text, field, rules->max_content, CONVSTORE_E_TOO_LARGE);
   if (status != CONVSTORE_OK) return status;
   return convstore__json_parse(out, *text, field, rules->err);
 }
 
-int convstore__rule_json(struct convstore_rules *rules, convstore_text *text, const char *field)
-{
+int convstore__rule_json(struct convstore_rules *rules, convstore_text *text, const char *field) {
   json_t *value = NULL;
   if (text->data == NULL) return CONVSTORE_OK;
   int status = rule_json_parsed(&value, rules, text, field);
@@ -87,8 +82,7 @@ int convstore__rule_json(struct convstore_rules *rules, convstore_text *text, co
 /* Why one element of an array is wrong, or NULL. */
 typedef const char *element_rule(const json_t *element);
 
-static const char *part_rule(const json_t *part)
-{
+static const char *part_rule(const json_t *part) {
   const char *type = json_string_value(json_object_get(part, "type"));
   if (type == NULL) return "has a part without a string \"type\"";
   if (strcmp(type, "tool_use") == 0) return "has a tool_use part; put the call into \"tool_calls\"";
@@ -97,31 +91,35 @@ static const char *part_rule(const json_t *part)
   return NULL;
 }
 
-static const char *tool_call_rule(const json_t *tool_call)
-{
+static const char *tool_call_rule(const json_t *tool_call) {
   const json_t *id = json_object_get(tool_call, "id");
   if (json_string_length(id) == 0) return "has a call without a string \"id\"";
   return NULL;
 }
 
-static const char *attachment_rule(const json_t *attachment)
-{
+/* A decoder without integers, as lua-cjson is, makes 5 a 5.0. */
+static bool is_size(const json_t *value) {
+  if (json_is_integer(value)) return json_integer_value(value) >= 0;
+  return json_is_real(value) && json_real_value(value) >= 0 && json_real_value(value) < 9007199254740992.0 &&
+         json_real_value(value) == (double)(int64_t)json_real_value(value);
+}
+
+static const char *attachment_rule(const json_t *attachment) {
   static const char *const strings[] = {"url", "name", "mime_type", "sha256"};
   for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) {
     const json_t *value = json_object_get(attachment, strings[i]);
-    if (value != NULL && !json_is_string(value))
+    if (value != NULL && !json_is_string(value) && !json_is_null(value))
       return "has an attachment whose url, name, mime_type or sha256 is no string";
   }
   const json_t *size = json_object_get(attachment, "size");
-  if (size != NULL && (!json_is_integer(size) || json_integer_value(size) < 0))
+  if (size != NULL && !is_size(size) && !json_is_null(size))
     return "has an attachment whose size is no integer of bytes";
   return NULL;
 }
 
 /* A JSON array of objects that each keep `rule`. With `drop_empty` an empty array becomes absent. */
-static int rule_array(struct convstore_rules *rules, convstore_text *text, const char *field, element_rule *rule,
-                      bool drop_empty)
-{
+static int rule_array(struct convstore_rules *rules, convstore_text *text, const char *field,
+                      element_rule *rule, bool drop_empty) {
   json_t *array = NULL;
   json_t *element;
   size_t i;
@@ -147,22 +145,25 @@ done:
 }
 
 /* A quarter of the bytes, rounded up: what English text costs, roughly, and never zero for something. */
-static int64_t estimate_tokens(const convstore_message *message)
-{
+static int64_t estimate_tokens(const convstore_message *message) {
   size_t size = message->content.data != NULL ? message->content.size : message->parts.size;
   return (int64_t)((size + 3) / 4);
 }
 
-static int rule_fields(struct convstore_rules *rules, convstore_message *message)
-{
-  int status = convstore__rule_text(rules, &message->content, "content", rules->max_content, CONVSTORE_E_TOO_LARGE);
+static int rule_fields(struct convstore_rules *rules, convstore_message *message) {
+  int status =
+      convstore__rule_text(rules, &message->content, "content", rules->max_content, CONVSTORE_E_TOO_LARGE);
   if (status == CONVSTORE_OK) status = rule_array(rules, &message->parts, "content", part_rule, false);
   if (status == CONVSTORE_OK)
     status = convstore__rule_text(rules, &message->name, "name", CONVSTORE_MAX_NAME, CONVSTORE_E_INVALID);
   if (status == CONVSTORE_OK)
     status = rule_array(rules, &message->tool_calls, "tool_calls", tool_call_rule, true);
+  /* Replaced as the ids in tool_calls are, or a call and its result would come apart. */
   if (status == CONVSTORE_OK)
-    status = convstore__rule_identifier(rules, message->tool_call_id, "tool_call_id", CONVSTORE_MAX_TOOL_CALL_ID);
+    status = convstore__rule_text(rules, &message->tool_call_id, "tool_call_id", CONVSTORE_MAX_TOOL_CALL_ID,
+                                  CONVSTORE_E_INVALID);
+  if (status == CONVSTORE_OK && message->tool_call_id.data != NULL && message->tool_call_id.size == 0)
+    status = rule_fail(rules, CONVSTORE_E_INVALID, "tool_call_id", "is empty; give the id of the call");
   if (status == CONVSTORE_OK)
     status = rule_array(rules, &message->attachments, "attachments", attachment_rule, true);
   if (status == CONVSTORE_OK) status = convstore__rule_json(rules, &message->metadata, "metadata");
@@ -170,10 +171,10 @@ static int rule_fields(struct convstore_rules *rules, convstore_message *message
   return status;
 }
 
-int convstore__rule_message(struct convstore_rules *rules, convstore_message *message)
-{
+int convstore__rule_message(struct convstore_rules *rules, convstore_message *message) {
   if ((unsigned)message->role >= CONVSTORE_ROLES)
-    return rule_fail(rules, CONVSTORE_E_INVALID, "role", "is none of user, assistant, system, developer, tool");
+    return rule_fail(rules, CONVSTORE_E_INVALID, "role",
+                     "is none of user, assistant, system, developer, tool");
   if (message->content.data != NULL && message->parts.data != NULL)
     return rule_fail(rules, CONVSTORE_E_INVALID, "content", "is given twice, as text and as parts; give one");
 
@@ -182,9 +183,11 @@ int convstore__rule_message(struct convstore_rules *rules, convstore_message *me
 
   if (message->content.data == NULL && message->parts.data == NULL && message->tool_calls.data == NULL &&
       message->attachments.data == NULL)
-    return rule_fail(rules, CONVSTORE_E_INVALID, "content", "is missing; give it, or tool_calls, or attachments");
+    return rule_fail(rules, CONVSTORE_E_INVALID, "content",
+                     "is missing; give it, or tool_calls, or attachments");
   if (message->role == CONVSTORE_ROLE_TOOL && message->tool_call_id.data == NULL)
-    return rule_fail(rules, CONVSTORE_E_INVALID, "tool_call_id", "is missing; a tool message names the call it answers");
+    return rule_fail(rules, CONVSTORE_E_INVALID, "tool_call_id",
+                     "is missing; a tool message names the call it answers");
   if (message->token_count == CONVSTORE_ABSENT)
     message->token_count = estimate_tokens(message);
   else if (message->token_count < 0 || message->token_count > INT32_MAX)
@@ -192,12 +195,16 @@ int convstore__rule_message(struct convstore_rules *rules, convstore_message *me
   return CONVSTORE_OK;
 }
 
-bool convstore__message_same(const convstore_message *a, const convstore_message *b)
-{
-  if (a->role != b->role) return false;
-  if ((a->content.data == NULL) != (b->content.data == NULL)) return false;
-  if (a->content.data != NULL)
-    return a->content.size == b->content.size && memcmp(a->content.data, b->content.data, a->content.size) == 0;
-  if (a->parts.data == NULL || b->parts.data == NULL) return a->parts.data == b->parts.data;
-  return convstore__json_equal(a->parts, b->parts);
+int convstore__message_same(bool *same, const convstore_message *a, const convstore_message *b,
+                            convstore_error *err) {
+  const convstore_text *text_a = &a->content, *text_b = &b->content;
+  *same = false;
+  if (a->role != b->role || (text_a->data == NULL) != (text_b->data == NULL)) return CONVSTORE_OK;
+  if (text_a->data != NULL)
+    *same = text_a->size == text_b->size && memcmp(text_a->data, text_b->data, text_a->size) == 0;
+  else if (a->parts.data != NULL && b->parts.data != NULL)
+    return convstore__json_equal(same, a->parts, b->parts, err);
+  else
+    *same = a->parts.data == b->parts.data;
+  return CONVSTORE_OK;
 }

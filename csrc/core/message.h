@@ -18,7 +18,8 @@ struct convstore_rules {
 
 /* An absent text passes every rule. Those without `replace` refuse bad bytes whatever the options say: two
  * identifiers must never become one. */
-int convstore__rule_identifier(struct convstore_rules *rules, convstore_text text, const char *field, size_t max);
+int convstore__rule_identifier(struct convstore_rules *rules, convstore_text text, const char *field,
+                               size_t max);
 int convstore__rule_text(struct convstore_rules *rules, convstore_text *text, const char *field, size_t max,
                          int too_long);
 /* A JSON value of at most max_content bytes. */
@@ -29,7 +30,8 @@ int convstore__rule_time(struct convstore_rules *rules, int64_t time_ms, const c
  * and attachments become absent. */
 int convstore__rule_message(struct convstore_rules *rules, convstore_message *message);
 
-/* The same role and content: what makes a second append of an id a replay. */
-bool convstore__message_same(const convstore_message *a, const convstore_message *b);
+/* *same: of the same role and content, which makes a second append of an id a replay. E_MEMORY. */
+int convstore__message_same(bool *same, const convstore_message *a, const convstore_message *b,
+                            convstore_error *err);
 
 #endif

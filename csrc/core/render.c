@@ -4,19 +4,19 @@
 #include <string.h>
 
 /* The substitution whose {{name}} stands at `at`, or NULL. */
-static const struct convstore_substitution *match(const char *at, const struct convstore_substitution *substitutions)
-{
+static const struct convstore_substitution *match(const char *at,
+                                                  const struct convstore_substitution *substitutions) {
   if (at[0] != '{' || at[1] != '{') return NULL;
   for (; substitutions->name != NULL; substitutions++) {
     size_t n = strlen(substitutions->name);
-    if (strncmp(at + 2, substitutions->name, n) == 0 && strncmp(at + 2 + n, "}}", 2) == 0) return substitutions;
+    if (strncmp(at + 2, substitutions->name, n) == 0 && strncmp(at + 2 + n, "}}", 2) == 0)
+      return substitutions;
   }
   return NULL;
 }
 
 /* Writes to `out` unless that is NULL. Returns the size without the NUL. */
-static size_t render(char *out, const char *sql, const struct convstore_substitution *substitutions)
-{
+static size_t render(char *out, const char *sql, const struct convstore_substitution *substitutions) {
   size_t size = 0;
   while (*sql != '\0') {
     const struct convstore_substitution *found = match(sql, substitutions);
@@ -31,8 +31,7 @@ static size_t render(char *out, const char *sql, const struct convstore_substitu
 }
 
 const char *convstore__render(struct convstore_arena *arena, const char *sql,
-                              const struct convstore_substitution *substitutions)
-{
+                              const struct convstore_substitution *substitutions) {
   char *out = convstore__arena_alloc(arena, render(NULL, sql, substitutions) + 1);
   if (out != NULL) (void)render(out, sql, substitutions);
   return out;

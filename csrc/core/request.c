@@ -10,8 +10,7 @@
 #include "text.h"
 
 /* "7", "-12": what the database itself would print, so that two spellings cannot be two users. */
-static bool is_bigint(convstore_text text)
-{
+static bool is_bigint(convstore_text text) {
   const char *digits = text.data;
   size_t n = text.size;
   const char *limit = "9223372036854775807";
@@ -27,8 +26,7 @@ static bool is_bigint(convstore_text text)
   return n < 19 || memcmp(digits, limit, 19) <= 0;
 }
 
-static int check_user_id(struct convstore_rules *rules, convstore_text user_id, convstore_user_id_type type)
-{
+static int check_user_id(struct convstore_rules *rules, convstore_text user_id, convstore_user_id_type type) {
   char ignored[CONVSTORE_ID_SIZE];
   if (user_id.data == NULL) return convstore_fail(rules->err, CONVSTORE_E_INVALID, "user_id is missing");
   int status = convstore__rule_identifier(rules, user_id, "user_id", CONVSTORE_MAX_USER_ID);
@@ -41,8 +39,7 @@ static int check_user_id(struct convstore_rules *rules, convstore_text user_id, 
 
 /* An id that a caller may have left out: made here, and told to the caller before anything is tried. */
 static int complete_id(char id[CONVSTORE_ID_SIZE], char asked[CONVSTORE_ID_SIZE], const char *field,
-                       convstore_error *err)
-{
+                       convstore_error *err) {
   if (asked[0] != '\0')
     return convstore_id_set(id, (convstore_text){asked, strnlen(asked, CONVSTORE_ID_SIZE)}, field, err);
   int status = convstore_uuid(id, err);
@@ -50,34 +47,30 @@ static int complete_id(char id[CONVSTORE_ID_SIZE], char asked[CONVSTORE_ID_SIZE]
   return status;
 }
 
-static int check_id(const char id[CONVSTORE_ID_SIZE], const char *field, convstore_error *err)
-{
+static int check_id(const char id[CONVSTORE_ID_SIZE], const char *field, convstore_error *err) {
   char ignored[CONVSTORE_ID_SIZE];
   return convstore_id_set(ignored, (convstore_text){id, strnlen(id, CONVSTORE_ID_SIZE)}, field, err);
 }
 
-static int check_seq(int64_t seq, convstore_error *err)
-{
+static int check_seq(int64_t seq, convstore_error *err) {
   if (seq >= 1) return CONVSTORE_OK;
   return convstore_fail(err, CONVSTORE_E_INVALID, "seq is %lld; the first message is 1", (long long)seq);
 }
 
-static int check_conversation(struct convstore_rules *rules, convstore_conversation *conversation)
-{
+static int check_conversation(struct convstore_rules *rules, convstore_conversation *conversation) {
   int status = convstore__rule_identifier(rules, conversation->key, "key", CONVSTORE_MAX_KEY);
   if (status == CONVSTORE_OK)
-    status = convstore__rule_text(rules, &conversation->title, "title", CONVSTORE_MAX_TITLE, CONVSTORE_E_INVALID);
+    status =
+        convstore__rule_text(rules, &conversation->title, "title", CONVSTORE_MAX_TITLE, CONVSTORE_E_INVALID);
   if (status == CONVSTORE_OK) status = convstore__rule_json(rules, &conversation->metadata, "metadata");
-  if (status == CONVSTORE_OK)
-    status = convstore__rule_time(rules, conversation->created_at_ms, "created_at");
+  if (status == CONVSTORE_OK) status = convstore__rule_time(rules, conversation->created_at_ms, "created_at");
   if (status == CONVSTORE_OK && (unsigned)conversation->mark >= CONVSTORE_MARKS)
     status = convstore_fail(rules->err, CONVSTORE_E_INVALID, "status is none of active, archived, closed");
   return status;
 }
 
 static int prepare_new(struct convstore_rules *rules, convstore_request *request, convstore_request *asked,
-                       int64_t now_ms)
-{
+                       int64_t now_ms) {
   convstore_conversation *conversation = &request->conversation;
   if (request->operation == CONVSTORE_CONVERSATION && conversation->key.data == NULL)
     return convstore_fail(rules->err, CONVSTORE_E_INVALID, "key is missing");
@@ -88,17 +81,19 @@ static int prepare_new(struct convstore_rules *rules, convstore_request *request
 }
 
 static int prepare_append(struct convstore_rules *rules, convstore_request *request, convstore_request *asked,
-                          int64_t now_ms)
-{
+                          int64_t now_ms) {
   size_t n = asked->n_messages;
   convstore_message *messages;
   if (request->expect != CONVSTORE_ABSENT && request->expect < 0)
-    return convstore_fail(rules->err, CONVSTORE_E_INVALID, "expect is negative; give the last seq that was seen, or 0");
-  if (n > SIZE_MAX / sizeof *messages) return convstore_fail(rules->err, CONVSTORE_E_MEMORY, "too many messages");
+    return convstore_fail(rules->err, CONVSTORE_E_INVALID,
+                          "expect is negative; give the last seq that was seen, or 0");
+  if (n > SIZE_MAX / sizeof *messages)
+    return convstore_fail(rules->err, CONVSTORE_E_MEMORY, "too many messages");
 
   struct convstore_arena *arena = convstore__arena(rules->result);
   messages = arena == NULL ? NULL : convstore__arena_alloc(arena, n * sizeof *messages);
-  if (messages == NULL) return convstore_fail(rules->err, CONVSTORE_E_MEMORY, "no memory for %zu messages", n);
+  if (messages == NULL)
+    return convstore_fail(rules->err, CONVSTORE_E_MEMORY, "no memory for %zu messages", n);
 
   for (size_t i = 0; i < n; i++) {
     messages[i] = asked->messages[i];
@@ -114,54 +109,53 @@ static int prepare_append(struct convstore_rules *rules, convstore_request *requ
   return CONVSTORE_OK;
 }
 
-static int prepare_range(convstore_request *request, convstore_error *err)
-{
+static int prepare_range(convstore_request *request, convstore_error *err) {
   if (request->after != CONVSTORE_ABSENT && request->after < 0)
     return convstore_fail(err, CONVSTORE_E_INVALID, "after is negative; give a seq, or 0");
   if (request->before != CONVSTORE_ABSENT && request->before < 0)
     return convstore_fail(err, CONVSTORE_E_INVALID, "before is negative; give a seq");
   if (request->limit != CONVSTORE_ABSENT && request->limit < 1)
-    return convstore_fail(err, CONVSTORE_E_INVALID, "limit is %lld; give at least 1", (long long)request->limit);
+    return convstore_fail(err, CONVSTORE_E_INVALID, "limit is %lld; give at least 1",
+                          (long long)request->limit);
   if (request->roles >= 1U << CONVSTORE_ROLES)
-    return convstore_fail(err, CONVSTORE_E_INVALID, "role is none of user, assistant, system, developer, tool");
+    return convstore_fail(err, CONVSTORE_E_INVALID,
+                          "role is none of user, assistant, system, developer, tool");
   if (request->after == CONVSTORE_ABSENT) request->after = 0;
   if (request->before == CONVSTORE_ABSENT) request->before = INT64_MAX;
   return CONVSTORE_OK;
 }
 
 /* The part that differs from operation to operation. */
-static int prepare_operation(struct convstore_rules *rules, convstore_request *request, convstore_request *asked,
-                             int64_t now_ms)
-{
+static int prepare_operation(struct convstore_rules *rules, convstore_request *request,
+                             convstore_request *asked, int64_t now_ms) {
   switch (request->operation) {
-    case CONVSTORE_CREATE:
-    case CONVSTORE_CONVERSATION:
-      return prepare_new(rules, request, asked, now_ms);
-    case CONVSTORE_UPDATE:
-      return check_conversation(rules, &request->conversation);
-    case CONVSTORE_APPEND:
-      return prepare_append(rules, request, asked, now_ms);
-    case CONVSTORE_MESSAGE:
-      if (request->message_id[0] != '\0') return check_id(request->message_id, "id", rules->err);
-      return check_seq(request->seq, rules->err);
-    case CONVSTORE_HISTORY:
-    case CONVSTORE_BOUNDS:
-      return prepare_range(request, rules->err);
-    case CONVSTORE_ANNOTATE: {
-      int status = check_seq(request->seq, rules->err);
-      return status != CONVSTORE_OK ? status : convstore__rule_json(rules, &request->metadata, "metadata");
-    }
-    case CONVSTORE_REDACT:
-      return check_seq(request->seq, rules->err);
-    default:
-      return CONVSTORE_OK;
+  case CONVSTORE_CREATE:
+  case CONVSTORE_CONVERSATION:
+    return prepare_new(rules, request, asked, now_ms);
+  case CONVSTORE_UPDATE:
+    return check_conversation(rules, &request->conversation);
+  case CONVSTORE_APPEND:
+    return prepare_append(rules, request, asked, now_ms);
+  case CONVSTORE_MESSAGE:
+    if (request->message_id[0] != '\0') return check_id(request->message_id, "id", rules->err);
+    return check_seq(request->seq, rules->err);
+  case CONVSTORE_HISTORY:
+  case CONVSTORE_BOUNDS:
+    return prepare_range(request, rules->err);
+  case CONVSTORE_ANNOTATE: {
+    int status = check_seq(request->seq, rules->err);
+    return status != CONVSTORE_OK ? status : convstore__rule_json(rules, &request->metadata, "metadata");
+  }
+  case CONVSTORE_REDACT:
+    return check_seq(request->seq, rules->err);
+  default:
+    return CONVSTORE_OK;
   }
 }
 
-int convstore__request_prepare(convstore_request *out, convstore_request *asked, const convstore_options *options,
-                               convstore_user_id_type user_id_type, int64_t now_ms, convstore_result *result,
-                               convstore_error *err)
-{
+int convstore__request_prepare(convstore_request *out, convstore_request *asked,
+                               const convstore_options *options, convstore_user_id_type user_id_type,
+                               int64_t now_ms, convstore_result *result, convstore_error *err) {
   struct convstore_rules rules = {
       .max_content = (size_t)options->max_content_bytes,
       .replace_text = options->replace_text,
@@ -172,7 +166,8 @@ int convstore__request_prepare(convstore_request *out, convstore_request *asked,
   if (asked->operation >= CONVSTORE_BEGIN) return CONVSTORE_OK;
 
   int status = check_user_id(&rules, asked->user_id, user_id_type);
-  if (status == CONVSTORE_OK && asked->operation != CONVSTORE_CREATE && asked->operation != CONVSTORE_CONVERSATION)
+  if (status == CONVSTORE_OK && asked->operation != CONVSTORE_CREATE &&
+      asked->operation != CONVSTORE_CONVERSATION)
     status = check_id(asked->conversation_id, "conversation_id", err);
   if (status != CONVSTORE_OK) return status;
   return prepare_operation(&rules, out, asked, now_ms);

@@ -13,8 +13,8 @@
  * back to `asked`, so that a caller may try again. Texts still borrow from `asked`; what had to change lies in the
  * result's arena. E_INVALID, E_TOO_LARGE, E_MEMORY.
  */
-int convstore__request_prepare(convstore_request *out, convstore_request *asked, const convstore_options *options,
-                               convstore_user_id_type user_id_type, int64_t now_ms, convstore_result *result,
-                               convstore_error *err);
+int convstore__request_prepare(convstore_request *out, convstore_request *asked,
+                               const convstore_options *options, convstore_user_id_type user_id_type,
+                               int64_t now_ms, convstore_result *result, convstore_error *err);
 
 #endif

@@ -19,11 +19,11 @@ struct convstore {
   struct convstore_connection *connection;
   convstore_options options; /* with defaults filled in; its texts are not kept */
   int depth;                 /* open transactions, one inside the other */
+  int lost_status;           /* of the call that lost the transaction around it */
 };
 
 /* Runs a call to its end. One that is still pending after its deadline is given up. */
-static int drive(struct convstore_connection *connection, struct convstore_call *call)
-{
+static int drive(struct convstore_connection *connection, struct convstore_call *call) {
   const struct convstore_backend *backend = connection->backend;
   int status = backend->start(connection, call);
   while (status == CONVSTORE_PENDING) {
@@ -32,34 +32,42 @@ static int drive(struct convstore_connection *connection, struct convstore_call 
     status = backend->resume(connection, call);
     if (status == CONVSTORE_PENDING && late) {
       backend->cancel(connection, call);
-      return convstore_fail(call->err, CONVSTORE_E_TIMEOUT,
-                            "the database has the call but gave no answer in time; try again with the same id");
+      return convstore_fail(
+          call->err, CONVSTORE_E_TIMEOUT,
+          "the database has the call but gave no answer in time; try again with the same id");
     }
   }
   return status;
 }
 
 /* When a call that begins now must have ended. The clock shows whole milliseconds, so one more: never too early. */
-static int64_t deadline(const convstore *store)
-{
+static int64_t deadline(const convstore *store) {
   return convstore__monotonic_ms() + store->options.timeout_ms + 1;
 }
 
 /* Runs a prepared request. `call` has its inputs but for the depth. */
-static int run(const convstore *store, struct convstore_call call)
-{
+static int run(convstore *store, struct convstore_call call) {
   call.depth = store->depth;
-  return drive(store->connection, &call);
+  bool lost = store->connection->lost;
+  int status = drive(store->connection, &call);
+  if (store->connection->lost && !lost) store->lost_status = status < 0 ? status : CONVSTORE_E_UNAVAILABLE;
+  return status;
 }
 
-static int newest(const convstore *store)
-{
+/* Said of a transaction that is lost, with the reason where that matters: a full disk is not mended by trying again. */
+static int fail_lost(const convstore *store, convstore_error *err, const char *sentence) {
+  bool tells = store->lost_status == CONVSTORE_E_FULL || store->lost_status == CONVSTORE_E_BUSY ||
+               store->lost_status == CONVSTORE_E_READONLY || store->lost_status == CONVSTORE_E_CORRUPT;
+  return convstore_fail(err, tells ? store->lost_status : CONVSTORE_E_UNAVAILABLE, "%s (%s); run it again",
+                        sentence, convstore_status_name(store->lost_status));
+}
+
+static int newest(const convstore *store) {
   return (int)store->connection->backend->n_steps;
 }
 
 /* Refuses what needs our tables while they are not there. Looks again first: another process may have made them. */
-static int require_schema(convstore *store, int64_t deadline_ms, convstore_error *err)
-{
+static int require_schema(convstore *store, int64_t deadline_ms, convstore_error *err) {
   struct convstore_connection *connection = store->connection;
   convstore_request request = CONVSTORE_REQUEST_INIT;
   convstore_result result = {0};
@@ -77,8 +85,9 @@ static int require_schema(convstore *store, int64_t deadline_ms, convstore_error
   if (status != CONVSTORE_OK) return status;
   if (connection->schema_version == newest(store)) return CONVSTORE_OK;
   if (connection->schema_version < 0)
-    return convstore_fail(err, CONVSTORE_E_SCHEMA, "the applied migrations are not those of this library; restore the "
-                                                   "convstore tables from a backup, or use another database");
+    return convstore_fail(err, CONVSTORE_E_SCHEMA,
+                          "the applied migrations are not those of this library; restore the "
+                          "convstore tables from a backup, or use another database");
   if (connection->schema_version > newest(store))
     return convstore_fail(err, CONVSTORE_E_SCHEMA,
                           "the database has schema version %d and this library knows %d; update convstore",
@@ -90,8 +99,7 @@ static int require_schema(convstore *store, int64_t deadline_ms, convstore_error
 }
 
 /* What depends on the transactions around a call. */
-static int require_transaction(const convstore *store, convstore_operation operation, convstore_error *err)
-{
+static int require_transaction(const convstore *store, convstore_operation operation, convstore_error *err) {
   bool ends = operation == CONVSTORE_COMMIT || operation == CONVSTORE_ROLLBACK;
   if (ends && store->depth == 0)
     return convstore_fail(err, CONVSTORE_E_INVALID, "no transaction is open; begin one first");
@@ -99,27 +107,24 @@ static int require_transaction(const convstore *store, convstore_operation opera
     return convstore_fail(err, CONVSTORE_E_INVALID,
                           "migrate runs in a transaction of its own; call it outside store:transaction");
   if (store->connection->lost && operation != CONVSTORE_ROLLBACK && operation != CONVSTORE_COMMIT)
-    return convstore_fail(err, CONVSTORE_E_UNAVAILABLE,
-                          "an earlier failure ended this transaction and undid it; let it end, then run it again");
+    return fail_lost(store, err, "an earlier failure has ended this transaction and undone it");
   return CONVSTORE_OK;
 }
 
 /* COMMIT and ROLLBACK end the innermost transaction whatever they answer. */
-static int end_transaction(convstore *store, struct convstore_call call)
-{
+static int end_transaction(convstore *store, struct convstore_call call) {
   bool lost = store->connection->lost;
   int status = CONVSTORE_OK;
   if (!lost) status = run(store, call);
   store->depth--;
   if (store->depth == 0) store->connection->lost = false;
   if (lost && call.request->operation == CONVSTORE_COMMIT)
-    return convstore_fail(call.err, CONVSTORE_E_UNAVAILABLE,
-                          "nothing was committed: an earlier failure undid this transaction; run it again");
+    return fail_lost(store, call.err,
+                     "nothing was committed: an earlier failure has undone this transaction");
   return status;
 }
 
-int convstore_run(convstore_result *out, convstore *store, convstore_request *request, convstore_error *err)
-{
+int convstore_run(convstore_result *out, convstore *store, convstore_request *request, convstore_error *err) {
   convstore_error ignored;
   convstore_request prepared;
   struct convstore_call call = {
@@ -147,20 +152,19 @@ int convstore_run(convstore_result *out, convstore *store, convstore_request *re
   return status;
 }
 
-static int check_options(convstore_options *options, convstore_error *err)
-{
+static int check_options(convstore_options *options, convstore_error *err) {
   if (options->timeout_ms == 0) options->timeout_ms = DEFAULT_TIMEOUT_MS;
   if (options->max_content_bytes == 0) options->max_content_bytes = CONVSTORE_DEFAULT_CONTENT;
   if (options->timeout_ms < 1 || options->timeout_ms > INT32_MAX)
     return convstore_fail(err, CONVSTORE_E_INVALID, "timeout is outside 0.001-2147483 seconds");
   if (options->max_content_bytes < 1 || options->max_content_bytes > CONVSTORE_MAX_CONTENT)
-    return convstore_fail(err, CONVSTORE_E_INVALID, "max_content_bytes is outside 1-%d", CONVSTORE_MAX_CONTENT);
+    return convstore_fail(err, CONVSTORE_E_INVALID, "max_content_bytes is outside 1-%d",
+                          CONVSTORE_MAX_CONTENT);
   return CONVSTORE_OK;
 }
 
 /* The caller's texts were borrowed until the connection had its copies. */
-static void forget_texts(convstore_options *options)
-{
+static void forget_texts(convstore_options *options) {
   options->users = NULL;
   options->schema = NULL;
   options->role = NULL;
@@ -169,8 +173,7 @@ static void forget_texts(convstore_options *options)
 }
 
 int convstore__open_backend(convstore **out, const struct convstore_backend *backend, const char *location,
-                            const convstore_options *options, convstore_error *err)
-{
+                            const convstore_options *options, convstore_error *err) {
   convstore_error ignored;
   convstore_request request = CONVSTORE_REQUEST_INIT;
   convstore_result result = {0};
@@ -200,8 +203,7 @@ int convstore__open_backend(convstore **out, const struct convstore_backend *bac
   return CONVSTORE_OK;
 }
 
-int convstore_open(convstore **out, const char *dsn, const convstore_options *options, convstore_error *err)
-{
+int convstore_open(convstore **out, const char *dsn, const convstore_options *options, convstore_error *err) {
   const struct convstore_backend *backend;
   const char *location;
   int status = convstore__backend_for(&backend, &location, dsn, err);
@@ -209,20 +211,17 @@ int convstore_open(convstore **out, const char *dsn, const convstore_options *op
   return convstore__open_backend(out, backend, location, options, err);
 }
 
-void convstore_close(convstore *store)
-{
+void convstore_close(convstore *store) {
   if (store == NULL) return;
   if (store->connection != NULL) store->connection->backend->close(store->connection);
   free(store);
 }
 
-void convstore_result_free(convstore_result *result)
-{
+void convstore_result_free(convstore_result *result) {
   convstore__arena_free(result->memory);
   memset(result, 0, sizeof *result);
 }
 
-int convstore_depth(const convstore *store)
-{
+int convstore_depth(const convstore *store) {
   return store->depth;
 }

@@ -3,15 +3,13 @@
 
 #include <string.h>
 
-static bool is_name_byte(char c, bool first)
-{
+static bool is_name_byte(char c, bool first) {
   bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (unsigned char)c >= 0x80;
   return letter || (!first && ((c >= '0' && c <= '9') || c == '$'));
 }
 
 /* Reads one name at *at and moves behind it. False: there is none, or it is too long. */
-static bool read_name(char out[CONVSTORE_NAME_SIZE], const char **at)
-{
+static bool read_name(char out[CONVSTORE_NAME_SIZE], const char **at) {
   const char *p = *at;
   size_t n = 0;
   bool quoted = *p == '"';
@@ -30,8 +28,7 @@ static bool read_name(char out[CONVSTORE_NAME_SIZE], const char **at)
   return n > 0;
 }
 
-int convstore__users_parse(struct convstore_users *out, const char *option, convstore_error *err)
-{
+int convstore__users_parse(struct convstore_users *out, const char *option, convstore_error *err) {
   const char *at = option;
   memset(out, 0, sizeof *out);
   bool good = read_name(out->table, &at);
@@ -46,8 +43,7 @@ int convstore__users_parse(struct convstore_users *out, const char *option, conv
                         "users is \"%.100s\"; give \"TABLE(COLUMN)\", for example \"users(id)\"", option);
 }
 
-static char *quote(char *out, const char *name)
-{
+static char *quote(char *out, const char *name) {
   *out++ = '"';
   for (; *name != '\0'; name++) {
     if (*name == '"') *out++ = '"';
@@ -57,8 +53,7 @@ static char *quote(char *out, const char *name)
   return out;
 }
 
-void convstore__users_sql(char out[CONVSTORE_USERS_SIZE], const struct convstore_users *users)
-{
+void convstore__users_sql(char out[CONVSTORE_USERS_SIZE], const struct convstore_users *users) {
   if (users->schema[0] != '\0') {
     out = quote(out, users->schema);
     *out++ = '.';

@@ -6,8 +6,7 @@
 
 #include "clock.h"
 
-void convstore__wait(const struct convstore_call *call)
-{
+void convstore__wait(const struct convstore_call *call) {
   struct pollfd fd = {.fd = call->want.fd, .events = call->want.events};
   int64_t until = call->want.until_ms < call->deadline_ms ? call->want.until_ms : call->deadline_ms;
   int64_t left = until - convstore__monotonic_ms();

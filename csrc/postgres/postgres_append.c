@@ -215,7 +215,10 @@ static int replay(const PGresult *rows, struct convstore_call *call) {
     int status = postgres_read_message(&stored[i], rows, (int)i, call);
     if (status != CONVSTORE_OK) return status;
     int64_t place = postgres_read_integer(rows, (int)i, PLACE);
-    if (!convstore__message_same(&stored[i], &request->messages[place - 1]))
+    bool same = false;
+    status = convstore__message_same(&same, &stored[i], &request->messages[place - 1], call->err);
+    if (status != CONVSTORE_OK) return status;
+    if (!same)
       return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
                             "the id %s is stored with another role or content; choose another id",
                             stored[i].id);

@@ -241,12 +241,8 @@ static int send_delete(struct postgres_connection *connection, struct convstore_
   return send_at(connection, call, POSTGRES_STMT_DELETE_CONVERSATION);
 }
 
-static int receive_delete(struct postgres_connection *connection, struct convstore_call *call) {
-  return PQntuples(postgres_result(connection, 0)) > 0 ? CONVSTORE_OK : postgres_fail_no_conversation(call);
-}
-
 const struct postgres_operation postgres_delete = {
-    .frame = POSTGRES_FRAME_USER, .send = send_delete, .receive = receive_delete};
+    .frame = POSTGRES_FRAME_USER, .send = send_delete, .receive = receive_conversation};
 
 static int send_restore(struct postgres_connection *connection, struct convstore_call *call) {
   return send_at(connection, call, POSTGRES_STMT_RESTORE_CONVERSATION);
@@ -267,7 +263,7 @@ static int send_purge(struct postgres_connection *connection, struct convstore_c
 static int receive_purge(struct postgres_connection *connection, struct convstore_call *call) {
   /* Not there any more: a try whose answer was lost may have done it. */
   if (connection->may_be_done) return CONVSTORE_OK;
-  return receive_delete(connection, call);
+  return PQntuples(postgres_result(connection, 0)) > 0 ? CONVSTORE_OK : postgres_fail_no_conversation(call);
 }
 
 const struct postgres_operation postgres_purge = {

@@ -9,16 +9,17 @@
 #include "sqlite_operations.h"
 
 /* An answer of append_body beside the statuses: undo, then look at what is stored, for a replay or a conflict. */
-enum { APPEND_STORED = 2 };
+enum {
+  APPEND_STORED = 2
+};
 
-static bool is_pinned(const convstore_message *message)
-{
+static bool is_pinned(const convstore_message *message) {
   return message->role == CONVSTORE_ROLE_SYSTEM || message->role == CONVSTORE_ROLE_DEVELOPER;
 }
 
 /* Takes the seqs: what was found becomes what it is with the new messages, here and in the database. */
-static int advance(struct sqlite_live *live, struct sqlite_connection *connection, struct convstore_call *call)
-{
+static int advance(struct sqlite_live *live, struct sqlite_connection *connection,
+                   struct convstore_call *call) {
   const convstore_request *request = call->request;
   live->last_seq += (int64_t)request->n_messages;
   for (size_t i = 0; i < request->n_messages; i++) {
@@ -28,72 +29,66 @@ static int advance(struct sqlite_live *live, struct sqlite_connection *connectio
   live->updated_at_ms = call->now_ms;
   if (live->mark == CONVSTORE_MARK_ARCHIVED) live->mark = CONVSTORE_MARK_ACTIVE;
 
-  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_STMT_ADVANCE_CONVERSATION, call->err);
+  sqlite3_stmt *statement =
+      convstore__sqlite_statement(connection, SQLITE_STMT_ADVANCE_CONVERSATION, call->err);
   if (statement == NULL) return call->err->status;
-  if (sqlite_bind_conversation(statement, call) != SQLITE_OK ||
+  if (convstore__sqlite_bind_conversation(statement, call) != SQLITE_OK ||
       sqlite3_bind_int64(statement, 3, live->last_seq) != SQLITE_OK ||
       sqlite3_bind_int64(statement, 4, live->token_count) != SQLITE_OK ||
       sqlite3_bind_int64(statement, 5, live->pinned_token_count) != SQLITE_OK ||
       sqlite3_bind_int64(statement, 6, live->updated_at_ms) != SQLITE_OK ||
       sqlite3_bind_text(statement, 7, convstore_mark_name(live->mark), -1, SQLITE_STATIC) != SQLITE_OK)
-    return sqlite_fail(connection, call->err);
-  return sqlite_exec(connection, statement, call->err);
-}
-
-static int run_bound(struct sqlite_connection *connection, struct convstore_call *call, enum sqlite_stmt id)
-{
-  sqlite3_stmt *statement = sqlite_statement(connection, (int)id, call->err);
-  if (statement == NULL) return call->err->status;
-  if (sqlite_bind_conversation(statement, call) != SQLITE_OK) return sqlite_fail(connection, call->err);
-  return sqlite_exec(connection, statement, call->err);
+    return convstore__sqlite_fail(connection, call->err);
+  return convstore__sqlite_exec(connection, statement, call->err);
 }
 
 /* Brings an archived conversation's messages back: the archive is never appended to. */
-static int unarchive(struct sqlite_connection *connection, struct convstore_call *call)
-{
-  int status = run_bound(connection, call, SQLITE_STMT_UNARCHIVE_COPY);
-  if (status == CONVSTORE_OK) status = run_bound(connection, call, SQLITE_STMT_UNARCHIVE_DELETE);
-  if (status == CONVSTORE_OK) status = run_bound(connection, call, SQLITE_STMT_UNARCHIVE_MARK);
+static int unarchive(struct sqlite_connection *connection, struct convstore_call *call) {
+  int status = convstore__sqlite_run_for_conversation(connection, call, SQLITE_STMT_UNARCHIVE_COPY);
+  if (status == CONVSTORE_OK)
+    status = convstore__sqlite_run_for_conversation(connection, call, SQLITE_STMT_UNARCHIVE_DELETE);
+  if (status == CONVSTORE_OK)
+    status = convstore__sqlite_run_for_conversation(connection, call, SQLITE_STMT_UNARCHIVE_MARK);
   return status;
 }
 
-static int insert_message(struct sqlite_connection *connection, struct convstore_call *call, sqlite3_stmt *statement,
-                          const convstore_message *message, int64_t token_total)
-{
+static int insert_message(struct sqlite_connection *connection, struct convstore_call *call,
+                          sqlite3_stmt *statement, const convstore_message *message, int64_t token_total) {
   if (sqlite3_bind_int64(statement, 3, message->seq) != SQLITE_OK ||
-      sqlite_bind_id(statement, 4, message->id) != SQLITE_OK ||
+      convstore__sqlite_bind_id(statement, 4, message->id) != SQLITE_OK ||
       sqlite3_bind_text(statement, 5, convstore_role_name(message->role), -1, SQLITE_STATIC) != SQLITE_OK ||
-      sqlite_bind_text(statement, 6, message->content) != SQLITE_OK ||
-      sqlite_bind_text(statement, 7, message->parts) != SQLITE_OK ||
-      sqlite_bind_text(statement, 8, message->name) != SQLITE_OK ||
-      sqlite_bind_text(statement, 9, message->tool_calls) != SQLITE_OK ||
-      sqlite_bind_text(statement, 10, message->tool_call_id) != SQLITE_OK ||
-      sqlite_bind_text(statement, 11, message->attachments) != SQLITE_OK ||
-      sqlite_bind_text(statement, 12, message->metadata) != SQLITE_OK ||
+      convstore__sqlite_bind_text(statement, 6, message->content) != SQLITE_OK ||
+      convstore__sqlite_bind_text(statement, 7, message->parts) != SQLITE_OK ||
+      convstore__sqlite_bind_text(statement, 8, message->name) != SQLITE_OK ||
+      convstore__sqlite_bind_text(statement, 9, message->tool_calls) != SQLITE_OK ||
+      convstore__sqlite_bind_text(statement, 10, message->tool_call_id) != SQLITE_OK ||
+      convstore__sqlite_bind_text(statement, 11, message->attachments) != SQLITE_OK ||
+      convstore__sqlite_bind_text(statement, 12, message->metadata) != SQLITE_OK ||
       sqlite3_bind_int64(statement, 13, message->token_count) != SQLITE_OK ||
       sqlite3_bind_int64(statement, 14, message->created_at_ms) != SQLITE_OK ||
       sqlite3_bind_int64(statement, 15, token_total) != SQLITE_OK)
-    return sqlite_fail(connection, call->err);
+    return convstore__sqlite_fail(connection, call->err);
   int status = CONVSTORE_OK;
   int code = sqlite3_step(statement);
-  if (code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY)
+  if (code ==
+      SQLITE_CONSTRAINT_UNIQUE) /* the id; a seq that is taken already is another matter: last_seq is wrong */
     status = APPEND_STORED;
   else if (code != SQLITE_DONE)
-    status = sqlite_fail(connection, call->err);
+    status = convstore__sqlite_fail(connection, call->err);
   sqlite3_reset(statement);
   return status;
 }
 
 /* `live` counts the new messages already. */
 static int insert_messages(struct sqlite_connection *connection, struct convstore_call *call,
-                           const struct sqlite_live *live)
-{
+                           const struct sqlite_live *live) {
   convstore_request *request = call->request;
   int64_t seq = live->last_seq - (int64_t)request->n_messages;
   int64_t token_total = live->token_count - live->pinned_token_count;
-  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_STMT_INSERT_MESSAGE, call->err);
+  sqlite3_stmt *statement = convstore__sqlite_statement(connection, SQLITE_STMT_INSERT_MESSAGE, call->err);
   if (statement == NULL) return call->err->status;
-  if (sqlite_bind_conversation(statement, call) != SQLITE_OK) return sqlite_fail(connection, call->err);
+  if (convstore__sqlite_bind_conversation(statement, call) != SQLITE_OK)
+    return convstore__sqlite_fail(connection, call->err);
   for (size_t i = 0; i < request->n_messages; i++)
     if (!is_pinned(&request->messages[i])) token_total -= request->messages[i].token_count;
 
@@ -108,20 +103,18 @@ static int insert_messages(struct sqlite_connection *connection, struct convstor
 }
 
 /* What a program learns of the conversation from an append. */
-static void report(convstore_result *result, const struct sqlite_live *live)
-{
+static void report(convstore_result *result, const struct sqlite_live *live) {
   result->conversation.last_seq = live->last_seq;
   result->conversation.token_count = live->token_count;
   result->conversation.updated_at_ms = live->updated_at_ms;
   result->conversation.mark = live->mark;
 }
 
-static int append_body(struct sqlite_connection *connection, struct convstore_call *call)
-{
+static int append_body(struct sqlite_connection *connection, struct convstore_call *call) {
   const convstore_request *request = call->request;
   struct sqlite_live live;
   sqlite3_stmt *found;
-  int status = sqlite_find_live(&live, &found, connection, call);
+  int status = convstore__sqlite_find_live(&live, &found, connection, call);
   sqlite3_reset(found); /* the write lock keeps the row as it is */
   if (status != CONVSTORE_OK) return status;
   if (request->expect != CONVSTORE_ABSENT && request->expect != live.last_seq) return APPEND_STORED;
@@ -134,42 +127,43 @@ static int append_body(struct sqlite_connection *connection, struct convstore_ca
 
 /* ---- replays --------------------------------------------------------------------------------------------------- */
 
-static int fail_expect(const struct convstore_call *call, int64_t last_seq)
-{
-  return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
-                        "expect is %lld but the conversation's last message is %lld; read what came and decide again",
-                        (long long)call->request->expect, (long long)last_seq);
+static int fail_expect(const struct convstore_call *call, int64_t last_seq) {
+  return convstore_fail(
+      call->err, CONVSTORE_E_CONFLICT,
+      "expect is %lld but the conversation's last message is %lld; read what came and decide again",
+      (long long)call->request->expect, (long long)last_seq);
 }
 
 /* Reads the message that has the id of request message i, if one is stored, into messages[i]. */
 static int read_stored(bool *found, struct sqlite_connection *connection, struct convstore_call *call,
-                       convstore_message *out, const char *id, bool archived)
-{
+                       convstore_message *out, const char *id, bool archived) {
   int status = CONVSTORE_OK;
-  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_STMT_MESSAGE_BY_ID + archived, call->err);
+  sqlite3_stmt *statement =
+      convstore__sqlite_statement(connection, SQLITE_STMT_MESSAGE_BY_ID + archived, call->err);
   if (statement == NULL) return call->err->status;
-  if (sqlite_bind_conversation(statement, call) != SQLITE_OK || sqlite_bind_id(statement, 3, id) != SQLITE_OK)
-    return sqlite_fail(connection, call->err);
+  if (convstore__sqlite_bind_conversation(statement, call) != SQLITE_OK ||
+      convstore__sqlite_bind_id(statement, 3, id) != SQLITE_OK)
+    return convstore__sqlite_fail(connection, call->err);
   int code = sqlite3_step(statement);
   *found = code == SQLITE_ROW;
   if (*found)
-    status = sqlite_read_message(out, statement, call);
+    status = convstore__sqlite_read_message(out, statement, call);
   else if (code != SQLITE_DONE)
-    status = sqlite_fail(connection, call->err);
+    status = convstore__sqlite_fail(connection, call->err);
   sqlite3_reset(statement);
   return status;
 }
 
 /* Compares what was to be appended with what is stored: all of it, in this order, is a replay. */
-static int replay(struct sqlite_connection *connection, struct convstore_call *call, const struct sqlite_live *live)
-{
+static int replay(struct sqlite_connection *connection, struct convstore_call *call,
+                  const struct sqlite_live *live) {
   const convstore_request *request = call->request;
   convstore_result *result = call->result;
   size_t n = request->n_messages;
   size_t n_stored = 0;
   int64_t seq = 0;
   convstore_message *stored = convstore__arena_alloc(result->memory, n * sizeof *stored);
-  if (stored == NULL) return sqlite_no_memory(call->err);
+  if (stored == NULL) return convstore__sqlite_no_memory(call->err);
 
   for (size_t i = 0; i < n; i++) {
     bool found = false;
@@ -177,7 +171,10 @@ static int replay(struct sqlite_connection *connection, struct convstore_call *c
     if (status != CONVSTORE_OK) return status;
     if (!found) continue;
     n_stored++;
-    if (!convstore__message_same(&stored[i], &request->messages[i]))
+    bool same = false;
+    status = convstore__message_same(&same, &stored[i], &request->messages[i], call->err);
+    if (status != CONVSTORE_OK) return status;
+    if (!same)
       return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
                             "the id %s is stored with another role or content; choose another id",
                             request->messages[i].id);
@@ -189,10 +186,12 @@ static int replay(struct sqlite_connection *connection, struct convstore_call *c
   if (n_stored == 0 && request->expect != CONVSTORE_ABSENT && live->last_seq != request->expect)
     return fail_expect(call, live->last_seq);
   if (n_stored == 0)
-    return convstore_fail(call->err, CONVSTORE_E_CONFLICT, "an id is given to two of the messages; choose another id");
+    return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
+                          "an id is given to two of the messages; choose another id");
   if (n_stored < n)
     return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
-                          "%zu of the %zu ids are stored already; append the others by themselves", n_stored, n);
+                          "%zu of the %zu ids are stored already; append the others by themselves", n_stored,
+                          n);
   result->messages = stored;
   result->n_messages = n;
   report(result, live);
@@ -200,20 +199,18 @@ static int replay(struct sqlite_connection *connection, struct convstore_call *c
 }
 
 /* Nothing to append is no write, but the conversation must be there. */
-static int append_nothing(struct sqlite_connection *connection, struct convstore_call *call)
-{
+static int append_nothing(struct sqlite_connection *connection, struct convstore_call *call) {
   struct sqlite_live live;
   sqlite3_stmt *found;
-  int status = sqlite_find_live(&live, &found, connection, call);
+  int status = convstore__sqlite_find_live(&live, &found, connection, call);
   sqlite3_reset(found);
   if (status == CONVSTORE_OK) report(call->result, &live);
   return status;
 }
 
-int sqlite_append(struct sqlite_connection *connection, struct convstore_call *call)
-{
+int convstore__sqlite_append(struct sqlite_connection *connection, struct convstore_call *call) {
   if (call->request->n_messages == 0) return append_nothing(connection, call);
-  int status = sqlite_write(connection, call, append_body);
+  int status = convstore__sqlite_write(connection, call, append_body);
   if (status == CONVSTORE_OK) {
     call->result->messages = call->request->messages;
     call->result->n_messages = call->request->n_messages;
@@ -222,7 +219,7 @@ int sqlite_append(struct sqlite_connection *connection, struct convstore_call *c
 
   struct sqlite_live live;
   sqlite3_stmt *statement;
-  status = sqlite_find_live(&live, &statement, connection, call);
+  status = convstore__sqlite_find_live(&live, &statement, connection, call);
   if (status == CONVSTORE_OK) status = replay(connection, call, &live);
   sqlite3_reset(statement);
   return status;

@@ -2,6 +2,7 @@
  * The SQLite backend: the seam's five functions, and the table from operations to the functions that do them.
  * It blocks: a call runs to its end in `start`, on whatever thread that is.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,32 +10,30 @@
 
 #include "migrations.inc"
 
-static int open_connection(struct sqlite_connection *connection, struct convstore_call *call)
-{
-  int status = sqlite_connect(connection, call->err);
-  return status != CONVSTORE_OK ? status : sqlite_open_schema(connection, call);
+static int open_connection(struct sqlite_connection *connection, struct convstore_call *call) {
+  int status = convstore__sqlite_connect(connection, call->err);
+  return status != CONVSTORE_OK ? status : convstore__sqlite_open_schema(connection, call);
 }
 
 /* ---- the caller's transactions --------------------------------------------------------------------------------- */
 
-static int begin(struct sqlite_connection *connection, struct convstore_call *call)
-{
-  if (call->depth > 0) return sqlite_run(connection, SQLITE_STMT_SAVEPOINT, call->err);
+static int begin(struct sqlite_connection *connection, struct convstore_call *call) {
+  if (call->depth > 0) return convstore__sqlite_begin(connection, call, SQLITE_STMT_SAVEPOINT, true);
   /* With the write lock from the start, a transaction that read first cannot fail at its first write. */
-  return sqlite_run(connection, connection->options.readonly ? SQLITE_STMT_BEGIN_READ : SQLITE_STMT_BEGIN, call->err);
+  return convstore__sqlite_begin(
+      connection, call, connection->options.readonly ? SQLITE_STMT_BEGIN_READ : SQLITE_STMT_BEGIN, false);
 }
 
-static int commit(struct sqlite_connection *connection, struct convstore_call *call)
-{
+static int commit(struct sqlite_connection *connection, struct convstore_call *call) {
   bool nested = call->depth > 1;
-  int status = sqlite_run(connection, nested ? SQLITE_STMT_RELEASE : SQLITE_STMT_COMMIT, call->err);
-  if (status != CONVSTORE_OK) sqlite_undo(connection, nested);
+  int status =
+      convstore__sqlite_run(connection, nested ? SQLITE_STMT_RELEASE : SQLITE_STMT_COMMIT, call->err);
+  if (status != CONVSTORE_OK) convstore__sqlite_undo(connection, nested);
   return status;
 }
 
-static int rollback(struct sqlite_connection *connection, struct convstore_call *call)
-{
-  sqlite_undo(connection, call->depth > 1);
+static int rollback(struct sqlite_connection *connection, struct convstore_call *call) {
+  convstore__sqlite_undo(connection, call->depth > 1);
   return CONVSTORE_OK;
 }
 
@@ -42,51 +41,63 @@ static int rollback(struct sqlite_connection *connection, struct convstore_call 
 
 static sqlite_operation *const operations[CONVSTORE_OPERATIONS] = {
     [CONVSTORE_OPEN] = open_connection,
-    [CONVSTORE_CREATE] = sqlite_create_conversation,
-    [CONVSTORE_CONVERSATION] = sqlite_conversation_by_key,
-    [CONVSTORE_GET] = sqlite_get_conversation,
-    [CONVSTORE_UPDATE] = sqlite_update_conversation,
-    [CONVSTORE_DELETE] = sqlite_delete_conversation,
-    [CONVSTORE_RESTORE] = sqlite_restore_conversation,
-    [CONVSTORE_PURGE] = sqlite_purge_conversation,
-    [CONVSTORE_APPEND] = sqlite_append,
-    [CONVSTORE_MESSAGE] = sqlite_message,
-    [CONVSTORE_HISTORY] = sqlite_history,
-    [CONVSTORE_BOUNDS] = sqlite_bounds,
-    [CONVSTORE_ANNOTATE] = sqlite_annotate,
-    [CONVSTORE_REDACT] = sqlite_redact,
+    [CONVSTORE_CREATE] = convstore__sqlite_create_conversation,
+    [CONVSTORE_CONVERSATION] = convstore__sqlite_conversation_by_key,
+    [CONVSTORE_GET] = convstore__sqlite_get_conversation,
+    [CONVSTORE_UPDATE] = convstore__sqlite_update_conversation,
+    [CONVSTORE_DELETE] = convstore__sqlite_delete_conversation,
+    [CONVSTORE_RESTORE] = convstore__sqlite_restore_conversation,
+    [CONVSTORE_PURGE] = convstore__sqlite_purge_conversation,
+    [CONVSTORE_APPEND] = convstore__sqlite_append,
+    [CONVSTORE_MESSAGE] = convstore__sqlite_message,
+    [CONVSTORE_HISTORY] = convstore__sqlite_history,
+    [CONVSTORE_BOUNDS] = convstore__sqlite_bounds,
+    [CONVSTORE_ANNOTATE] = convstore__sqlite_annotate,
+    [CONVSTORE_REDACT] = convstore__sqlite_redact,
     [CONVSTORE_BEGIN] = begin,
     [CONVSTORE_COMMIT] = commit,
     [CONVSTORE_ROLLBACK] = rollback,
-    [CONVSTORE_SCHEMA_VERSION] = sqlite_schema_version,
-    [CONVSTORE_MIGRATIONS] = sqlite_migrations,
-    [CONVSTORE_MIGRATE] = sqlite_migrate,
+    [CONVSTORE_SCHEMA_VERSION] = convstore__sqlite_schema_version,
+    [CONVSTORE_MIGRATIONS] = convstore__sqlite_migrations,
+    [CONVSTORE_MIGRATE] = convstore__sqlite_migrate,
 };
 
-static int start(struct convstore_connection *base, struct convstore_call *call)
-{
+static bool is_read(convstore_operation operation) {
+  return operation == CONVSTORE_CONVERSATION || operation == CONVSTORE_GET ||
+         operation == CONVSTORE_MESSAGE || operation == CONVSTORE_HISTORY || operation == CONVSTORE_BOUNDS;
+}
+
+static int start(struct convstore_connection *base, struct convstore_call *call) {
   struct sqlite_connection *connection = (struct sqlite_connection *)base;
   connection->deadline_ms = call->deadline_ms;
-  int status = operations[call->request->operation](connection, call);
+  errno = 0; /* see fail_io() in sqlite_error.c */
+  /* A rollback that failed, for want of memory, has left its transaction open: no later call may become part of it. */
+  if (call->depth == 0 && connection->db != NULL && !sqlite3_get_autocommit(connection->db)) {
+    convstore__sqlite_undo(connection, false);
+    if (!sqlite3_get_autocommit(connection->db)) return convstore__sqlite_no_memory(call->err);
+  }
+  int status = CONVSTORE_OK;
+  /* Writes look at the schema under their lock. */
+  if (call->depth == 0 && is_read(call->request->operation))
+    status = convstore__sqlite_check_schema(connection, call);
+  if (status == CONVSTORE_OK) status = operations[call->request->operation](connection, call);
   /* Disk full, an I/O error or no memory may have made SQLite undo the caller's whole transaction. */
-  if (call->depth > 0 && sqlite3_get_autocommit(connection->db) && call->request->operation != CONVSTORE_COMMIT &&
-      call->request->operation != CONVSTORE_ROLLBACK)
+  if (call->depth > 0 && sqlite3_get_autocommit(connection->db) &&
+      call->request->operation != CONVSTORE_COMMIT && call->request->operation != CONVSTORE_ROLLBACK)
     base->lost = true;
   return status;
 }
 
-static void close_connection(struct convstore_connection *base)
-{
+static void close_connection(struct convstore_connection *base) {
   struct sqlite_connection *connection = (struct sqlite_connection *)base;
-  sqlite_forget_statements(connection);
+  convstore__sqlite_forget_statements(connection);
   (void)sqlite3_close_v2(connection->db); /* rolls back what is open */
   free(connection->path);
   free(connection);
 }
 
 /* A path as SQLite takes it literally: builds with URI names would read "file:..." as something else. */
-static char *literal_path(const char *location)
-{
+static char *literal_path(const char *location) {
   const char *prefix = strncmp(location, "file:", 5) == 0 ? "./" : "";
   size_t size = strlen(prefix) + strlen(location) + 1;
   char *path = malloc(size);
@@ -98,20 +109,20 @@ static char *literal_path(const char *location)
 }
 
 static int create(struct convstore_connection **out, const char *location, const convstore_options *options,
-                  convstore_error *err)
-{
+                  convstore_error *err) {
   int status = CONVSTORE_OK;
   if (location[0] == '\0')
-    return convstore_fail(err, CONVSTORE_E_INVALID, "the path of the database is empty; give a file, or \":memory:\"");
+    return convstore_fail(err, CONVSTORE_E_INVALID,
+                          "the path of the database is empty; give a file, or \":memory:\"");
   struct sqlite_connection *connection = calloc(1, sizeof *connection);
-  if (connection == NULL) return sqlite_no_memory(err);
+  if (connection == NULL) return convstore__sqlite_no_memory(err);
   connection->base.backend = &convstore__sqlite;
   connection->options = *options;
   connection->options.users = NULL;
   connection->path = literal_path(location);
-  if (connection->path == NULL) status = sqlite_no_memory(err);
+  if (connection->path == NULL) status = convstore__sqlite_no_memory(err);
   if (status == CONVSTORE_OK && options->users != NULL)
-    status = sqlite_normalize_users(connection->users, options->users, err);
+    status = convstore__sqlite_normalize_users(connection->users, options->users, err);
   if (status != CONVSTORE_OK) {
     close_connection(&connection->base);
     return status;

@@ -18,51 +18,66 @@ struct sqlite_connection {
   char *path;
   char users[CONVSTORE_USERS_SIZE]; /* the option as SQL, or "" */
   convstore_options options;
-  int64_t deadline_ms; /* of the call under way: until when the busy handler waits */
+  int64_t schema_cookie;                  /* SQLite's, when base.schema_version was learnt */
+  int64_t deadline_ms;                    /* of the call under way: until when the busy handler waits */
   sqlite3_stmt *statements[SQLITE_STMTS]; /* prepared on first use */
 };
 
 /* Opens the file and sets what holds for a connection, without changing the file. */
-int sqlite_connect(struct sqlite_connection *connection, convstore_error *err);
+int convstore__sqlite_connect(struct sqlite_connection *connection, convstore_error *err);
 
 /* Switches the file to write-ahead logging, unless it is that already or cannot be. Waits until the deadline. */
-int sqlite_use_wal(struct sqlite_connection *connection, convstore_error *err);
+int convstore__sqlite_use_wal(struct sqlite_connection *connection, convstore_error *err);
 
 /* Finalizes every cached statement: before DDL and before closing. */
-void sqlite_forget_statements(struct sqlite_connection *connection);
+void convstore__sqlite_forget_statements(struct sqlite_connection *connection);
 
-/* A cached statement, reset and ready to bind. NULL: err says why. */
-sqlite3_stmt *sqlite_statement(struct sqlite_connection *connection, int id, convstore_error *err);
+/* A cached statement, ready to bind: whoever steps it resets it. NULL: err says why. */
+sqlite3_stmt *convstore__sqlite_statement(struct sqlite_connection *connection, int id, convstore_error *err);
 
 /* Steps a statement without rows to its end and resets it. */
-int sqlite_exec(struct sqlite_connection *connection, sqlite3_stmt *statement, convstore_error *err);
+int convstore__sqlite_exec(struct sqlite_connection *connection, sqlite3_stmt *statement,
+                           convstore_error *err);
 
 /* The same for a statement of the table without parameters. */
-int sqlite_run(struct sqlite_connection *connection, enum sqlite_stmt id, convstore_error *err);
+int convstore__sqlite_run(struct sqlite_connection *connection, enum sqlite_stmt id, convstore_error *err);
+
+/* The same for one whose parameters are user and conversation. */
+int convstore__sqlite_run_for_conversation(struct sqlite_connection *connection,
+                                           const struct convstore_call *call, enum sqlite_stmt id);
 
 /* Prepares nothing ahead: runs a text of one or more statements, as migrations and pragmas are. */
-int sqlite_run_script(struct sqlite_connection *connection, const char *sql, convstore_error *err);
+int convstore__sqlite_run_script(struct sqlite_connection *connection, const char *sql, convstore_error *err);
 
 /* Turns the connection's last error into a status and a sentence that names the file and what to do. */
-int sqlite_fail(struct sqlite_connection *connection, convstore_error *err);
-int sqlite_no_memory(convstore_error *err);
+int convstore__sqlite_fail(struct sqlite_connection *connection, convstore_error *err);
+int convstore__sqlite_no_memory(convstore_error *err);
 
 /* An absent value binds NULL. Texts are bound without a copy: they live until the statement is reset. */
-int sqlite_bind_text(sqlite3_stmt *statement, int index, convstore_text text);
-int sqlite_bind_id(sqlite3_stmt *statement, int index, const char *id);
-int sqlite_bind_optional(sqlite3_stmt *statement, int index, int64_t value);
+int convstore__sqlite_bind_text(sqlite3_stmt *statement, int index, convstore_text text);
+int convstore__sqlite_bind_id(sqlite3_stmt *statement, int index, const char *id);
+int convstore__sqlite_bind_optional(sqlite3_stmt *statement, int index, int64_t value);
 
 /* Binds ?1 and ?2, which almost every statement begins with. */
-int sqlite_bind_conversation(sqlite3_stmt *statement, const struct convstore_call *call);
+int convstore__sqlite_bind_conversation(sqlite3_stmt *statement, const struct convstore_call *call);
 
 /* Column values. NULL is absent. A text lives in the result's arena. E_MEMORY, E_CORRUPT. */
-int sqlite_read_text(convstore_text *out, sqlite3_stmt *statement, int column, struct convstore_call *call);
-int sqlite_read_id(char out[CONVSTORE_ID_SIZE], sqlite3_stmt *statement, int column, struct convstore_call *call);
-int64_t sqlite_read_optional(sqlite3_stmt *statement, int column);
+int convstore__sqlite_read_text(convstore_text *out, sqlite3_stmt *statement, int column,
+                                struct convstore_call *call);
+int convstore__sqlite_read_id(char out[CONVSTORE_ID_SIZE], sqlite3_stmt *statement, int column,
+                              struct convstore_call *call);
+int64_t convstore__sqlite_read_optional(sqlite3_stmt *statement, int column);
+
+/*
+ * Runs the statement that begins a transaction or, where it is nested, a savepoint, once what undoes it is prepared: that
+ * must need no memory when the time comes. A transaction on data then looks whether the schema still is what it was.
+ */
+int convstore__sqlite_begin(struct sqlite_connection *connection, struct convstore_call *call,
+                            enum sqlite_stmt id, bool nested);
 
 /* Undoes a transaction, or, where it is nested, to its savepoint. Never fails: what cannot be undone alone takes the
  * caller's whole transaction with it, and the connection says `lost`. */
-void sqlite_undo(struct sqlite_connection *connection, bool nested);
+void convstore__sqlite_undo(struct sqlite_connection *connection, bool nested);
 
 /* What a write operation does between begin and commit. */
 typedef int sqlite_body(struct sqlite_connection *connection, struct convstore_call *call);
@@ -71,6 +86,7 @@ typedef int sqlite_body(struct sqlite_connection *connection, struct convstore_c
  * Runs `body` in a transaction of its own, or in a savepoint where the caller has one open. Any answer of the body but
  * CONVSTORE_OK undoes what it wrote, and is returned.
  */
-int sqlite_write(struct sqlite_connection *connection, struct convstore_call *call, sqlite_body *body);
+int convstore__sqlite_write(struct sqlite_connection *connection, struct convstore_call *call,
+                            sqlite_body *body);
 
 #endif

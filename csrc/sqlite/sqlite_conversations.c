@@ -3,77 +3,81 @@
 
 #include "sqlite_operations.h"
 
-int sqlite_fail_no_conversation(const struct convstore_call *call)
-{
+int convstore__sqlite_fail_no_conversation(const struct convstore_call *call) {
   return convstore_fail(call->err, CONVSTORE_E_NOT_FOUND, "this user has no conversation %s",
                         call->request->conversation_id);
 }
 
-static int fail_key_taken(const struct convstore_call *call)
-{
+static int fail_key_taken(const struct convstore_call *call) {
   const convstore_text *key = &call->request->conversation.key;
   if (key->data == NULL)
-    return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
-                          "another conversation of this user has taken the key meanwhile; change that one's key first");
+    return convstore_fail(
+        call->err, CONVSTORE_E_CONFLICT,
+        "another conversation of this user has taken the key meanwhile; change that one's key first");
   return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
-                        "another conversation of this user has the key \"%.*s\"; choose another key", (int)key->size,
-                        key->data);
+                        "another conversation of this user has the key \"%.*s\"; choose another key",
+                        (int)key->size, key->data);
 }
 
-static int fail_id_taken(const struct convstore_call *call)
-{
+static int fail_id_taken(const struct convstore_call *call) {
   return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
                         "the id %s belongs to another conversation of this user; choose another id",
                         call->request->conversation.id);
 }
 
-static int fail_no_user(const struct convstore_call *call)
-{
+static int fail_no_user(const struct convstore_call *call) {
   const convstore_text *user_id = &call->request->user_id;
-  return convstore_fail(call->err, CONVSTORE_E_NOT_FOUND, "the users table has no \"%.*s\"; add the user first",
-                        (int)user_id->size, user_id->data);
+  return convstore_fail(call->err, CONVSTORE_E_NOT_FOUND,
+                        "the users table has no \"%.*s\"; add the user first", (int)user_id->size,
+                        user_id->data);
+}
+
+static convstore_text id_text(const char id[CONVSTORE_ID_SIZE]) {
+  return (convstore_text){id, CONVSTORE_ID_SIZE - 1};
 }
 
 /* Reads a row of CONVERSATION_COLUMNS. */
-static int read_conversation(convstore_conversation *out, sqlite3_stmt *row, struct convstore_call *call)
-{
+static int read_conversation(convstore_conversation *out, sqlite3_stmt *row, struct convstore_call *call) {
   convstore_text mark;
-  if (convstore__arena(call->result) == NULL) return sqlite_no_memory(call->err);
-  int status = sqlite_read_id(out->id, row, 0, call);
-  if (status == CONVSTORE_OK) status = sqlite_read_text(&out->key, row, 1, call);
-  if (status == CONVSTORE_OK) status = sqlite_read_text(&out->title, row, 2, call);
-  if (status == CONVSTORE_OK) status = sqlite_read_text(&mark, row, 3, call);
-  if (status == CONVSTORE_OK) status = sqlite_read_text(&out->metadata, row, 4, call);
-  if (status == CONVSTORE_OK) status = sqlite_read_id(out->forked_from_id, row, 7, call);
+  if (convstore__arena(call->result) == NULL) return convstore__sqlite_no_memory(call->err);
+  int status = convstore__sqlite_read_id(out->id, row, 0, call);
+  if (status == CONVSTORE_OK) status = convstore__sqlite_read_text(&out->key, row, 1, call);
+  if (status == CONVSTORE_OK) status = convstore__sqlite_read_text(&out->title, row, 2, call);
+  if (status == CONVSTORE_OK) status = convstore__sqlite_read_text(&mark, row, 3, call);
+  if (status == CONVSTORE_OK) status = convstore__sqlite_read_text(&out->metadata, row, 4, call);
+  if (status == CONVSTORE_OK) status = convstore__sqlite_read_id(out->forked_from_id, row, 7, call);
+  if (status == CONVSTORE_OK && convstore_id_set(out->id, id_text(out->id), "id", NULL) != CONVSTORE_OK)
+    status =
+        convstore_fail(call->err, CONVSTORE_E_CORRUPT, "a conversation's id is no UUID; restore a backup");
   if (status != CONVSTORE_OK) return status;
   if (convstore_mark_parse(&out->mark, mark, NULL) != CONVSTORE_OK)
-    return convstore_fail(call->err, CONVSTORE_E_CORRUPT, "conversation %s has an unknown status; restore a backup",
-                          out->id);
+    return convstore_fail(call->err, CONVSTORE_E_CORRUPT,
+                          "conversation %s has an unknown status; restore a backup", out->id);
   out->last_seq = sqlite3_column_int64(row, 5);
   out->token_count = sqlite3_column_int64(row, 6);
   out->forked_from_seq = sqlite3_column_int64(row, 8);
   out->created_at_ms = sqlite3_column_int64(row, 9);
   out->updated_at_ms = sqlite3_column_int64(row, 10);
-  out->deleted_at_ms = sqlite_read_optional(row, 11);
+  out->deleted_at_ms = convstore__sqlite_read_optional(row, 11);
   return CONVSTORE_OK;
 }
 
 /* Steps a bound statement that gives at most one conversation, reads that, and resets it.
  * *found says whether there was one. A broken UNIQUE is reported as SQLITE_CONSTRAINT in *constraint, not as an error. */
 static int step_conversation(bool *found, int *constraint, struct sqlite_connection *connection,
-                             struct convstore_call *call, sqlite3_stmt *statement)
-{
+                             struct convstore_call *call, sqlite3_stmt *statement) {
   convstore_conversation conversation = {0};
   int status = CONVSTORE_OK;
   int code = sqlite3_step(statement);
   *found = code == SQLITE_ROW;
   if (*found) {
     status = read_conversation(&conversation, statement, call);
-    if (status == CONVSTORE_OK) code = sqlite3_step(statement); /* RETURNING is done only when stepped to the end */
+    if (status == CONVSTORE_OK)
+      code = sqlite3_step(statement); /* RETURNING is done only when stepped to the end */
   }
   if (constraint != NULL) *constraint = (code & 0xff) == SQLITE_CONSTRAINT ? code : 0;
   if (status == CONVSTORE_OK && code != SQLITE_DONE && (constraint == NULL || *constraint == 0))
-    status = sqlite_fail(connection, call->err);
+    status = convstore__sqlite_fail(connection, call->err);
   sqlite3_reset(statement);
   if (status == CONVSTORE_OK && *found) call->result->conversation = conversation;
   return status;
@@ -81,41 +85,36 @@ static int step_conversation(bool *found, int *constraint, struct sqlite_connect
 
 /* Looks for a conversation, by id (deleted or not) or by key (not deleted). */
 static int look_up(bool *found, struct sqlite_connection *connection, struct convstore_call *call,
-                   enum sqlite_stmt by, convstore_text value)
-{
-  sqlite3_stmt *statement = sqlite_statement(connection, (int)by, call->err);
+                   enum sqlite_stmt by, convstore_text value) {
+  sqlite3_stmt *statement = convstore__sqlite_statement(connection, (int)by, call->err);
   if (statement == NULL) return call->err->status;
-  if (sqlite_bind_text(statement, 1, call->request->user_id) != SQLITE_OK ||
-      sqlite_bind_text(statement, 2, value) != SQLITE_OK)
-    return sqlite_fail(connection, call->err);
+  if (convstore__sqlite_bind_text(statement, 1, call->request->user_id) != SQLITE_OK ||
+      convstore__sqlite_bind_text(statement, 2, value) != SQLITE_OK)
+    return convstore__sqlite_fail(connection, call->err);
   return step_conversation(found, NULL, connection, call, statement);
 }
 
-static convstore_text id_text(const char id[CONVSTORE_ID_SIZE])
-{
-  return (convstore_text){id, CONVSTORE_ID_SIZE - 1};
-}
-
-static bool is_deleted(const struct convstore_call *call)
-{
+static bool is_deleted(const struct convstore_call *call) {
   return call->result->conversation.deleted_at_ms != CONVSTORE_ABSENT;
 }
 
 /* Inserts the request's conversation. *taken: a key or the id was, and nothing is written. */
-static int insert_conversation(bool *taken, struct sqlite_connection *connection, struct convstore_call *call)
-{
+static int insert_conversation(bool *taken, struct sqlite_connection *connection,
+                               struct convstore_call *call) {
   const convstore_conversation *new = &call->request->conversation;
   const char *mark = convstore_mark_name(new->mark);
-  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_STMT_CREATE_CONVERSATION, call->err);
+  sqlite3_stmt *statement =
+      convstore__sqlite_statement(connection, SQLITE_STMT_CREATE_CONVERSATION, call->err);
   if (statement == NULL) return call->err->status;
-  if (sqlite_bind_text(statement, 1, call->request->user_id) != SQLITE_OK ||
-      sqlite_bind_id(statement, 2, new->id) != SQLITE_OK || sqlite_bind_text(statement, 3, new->key) != SQLITE_OK ||
-      sqlite_bind_text(statement, 4, new->title) != SQLITE_OK ||
+  if (convstore__sqlite_bind_text(statement, 1, call->request->user_id) != SQLITE_OK ||
+      convstore__sqlite_bind_id(statement, 2, new->id) != SQLITE_OK ||
+      convstore__sqlite_bind_text(statement, 3, new->key) != SQLITE_OK ||
+      convstore__sqlite_bind_text(statement, 4, new->title) != SQLITE_OK ||
       sqlite3_bind_text(statement, 5, mark, -1, SQLITE_STATIC) != SQLITE_OK ||
-      sqlite_bind_text(statement, 6, new->metadata) != SQLITE_OK ||
+      convstore__sqlite_bind_text(statement, 6, new->metadata) != SQLITE_OK ||
       sqlite3_bind_int64(statement, 7, new->created_at_ms) != SQLITE_OK ||
       sqlite3_bind_int64(statement, 8, call->now_ms) != SQLITE_OK)
-    return sqlite_fail(connection, call->err);
+    return convstore__sqlite_fail(connection, call->err);
 
   int status = CONVSTORE_OK;
   int code = sqlite3_step(statement);
@@ -123,7 +122,7 @@ static int insert_conversation(bool *taken, struct sqlite_connection *connection
   if (code == SQLITE_CONSTRAINT_FOREIGNKEY)
     status = fail_no_user(call); /* the only foreign key of this table is the one of the `users` option */
   else if (code != SQLITE_DONE && !*taken)
-    status = sqlite_fail(connection, call->err);
+    status = convstore__sqlite_fail(connection, call->err);
   sqlite3_reset(statement);
   if (status != CONVSTORE_OK || *taken) return status;
 
@@ -136,13 +135,13 @@ static int insert_conversation(bool *taken, struct sqlite_connection *connection
   return CONVSTORE_OK;
 }
 
-static int create_body(struct sqlite_connection *connection, struct convstore_call *call)
-{
+static int create_body(struct sqlite_connection *connection, struct convstore_call *call) {
   bool taken = false;
   bool found = false;
   int status = insert_conversation(&taken, connection, call);
   if (status != CONVSTORE_OK || !taken) return status;
-  status = look_up(&found, connection, call, SQLITE_STMT_GET_CONVERSATION, id_text(call->request->conversation.id));
+  status = look_up(&found, connection, call, SQLITE_STMT_GET_CONVERSATION,
+                   id_text(call->request->conversation.id));
   if (status != CONVSTORE_OK) return status;
   if (!found) return fail_key_taken(call);
   if (is_deleted(call))
@@ -151,14 +150,12 @@ static int create_body(struct sqlite_connection *connection, struct convstore_ca
   return CONVSTORE_OK;
 }
 
-int sqlite_create_conversation(struct sqlite_connection *connection, struct convstore_call *call)
-{
-  return sqlite_write(connection, call, create_body);
+int convstore__sqlite_create_conversation(struct sqlite_connection *connection, struct convstore_call *call) {
+  return convstore__sqlite_write(connection, call, create_body);
 }
 
 /* *found: there is one with the key. E_CONFLICT: the id that the caller gave is another's. */
-static int find_by_key(bool *found, struct sqlite_connection *connection, struct convstore_call *call)
-{
+static int find_by_key(bool *found, struct sqlite_connection *connection, struct convstore_call *call) {
   const convstore_conversation *asked = &call->request->conversation;
   convstore_conversation by_key;
   bool by_id = false;
@@ -173,8 +170,7 @@ static int find_by_key(bool *found, struct sqlite_connection *connection, struct
   return CONVSTORE_OK;
 }
 
-static int conversation_body(struct sqlite_connection *connection, struct convstore_call *call)
-{
+static int conversation_body(struct sqlite_connection *connection, struct convstore_call *call) {
   bool taken = false;
   bool found = false;
   int status = insert_conversation(&taken, connection, call);
@@ -185,106 +181,97 @@ static int conversation_body(struct sqlite_connection *connection, struct convst
   return fail_id_taken(call);
 }
 
-int sqlite_conversation_by_key(struct sqlite_connection *connection, struct convstore_call *call)
-{
+int convstore__sqlite_conversation_by_key(struct sqlite_connection *connection, struct convstore_call *call) {
   bool found = false;
   /* A bot asks this at every message: look before taking the write lock. */
   int status = find_by_key(&found, connection, call);
   if (status != CONVSTORE_OK || found) return status;
-  return sqlite_write(connection, call, conversation_body);
+  return convstore__sqlite_write(connection, call, conversation_body);
 }
 
-int sqlite_get_conversation(struct sqlite_connection *connection, struct convstore_call *call)
-{
+int convstore__sqlite_get_conversation(struct sqlite_connection *connection, struct convstore_call *call) {
   bool found = false;
-  int status =
-      look_up(&found, connection, call, SQLITE_STMT_GET_CONVERSATION, id_text(call->request->conversation_id));
+  int status = look_up(&found, connection, call, SQLITE_STMT_GET_CONVERSATION,
+                       id_text(call->request->conversation_id));
   if (status != CONVSTORE_OK) return status;
-  if (!found || (is_deleted(call) && !call->request->deleted)) return sqlite_fail_no_conversation(call);
+  if (!found || (is_deleted(call) && !call->request->deleted))
+    return convstore__sqlite_fail_no_conversation(call);
   return CONVSTORE_OK;
 }
 
-static int update_body(struct sqlite_connection *connection, struct convstore_call *call)
-{
+static int update_body(struct sqlite_connection *connection, struct convstore_call *call) {
   const convstore_request *request = call->request;
   const convstore_conversation *new = &request->conversation;
   bool found = false;
   int constraint = 0;
-  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_STMT_UPDATE_CONVERSATION, call->err);
+  sqlite3_stmt *statement =
+      convstore__sqlite_statement(connection, SQLITE_STMT_UPDATE_CONVERSATION, call->err);
   if (statement == NULL) return call->err->status;
-  if (sqlite_bind_conversation(statement, call) != SQLITE_OK ||
+  if (convstore__sqlite_bind_conversation(statement, call) != SQLITE_OK ||
       sqlite3_bind_int(statement, 3, (int)request->changes) != SQLITE_OK ||
-      sqlite_bind_text(statement, 4, new->title) != SQLITE_OK ||
+      convstore__sqlite_bind_text(statement, 4, new->title) != SQLITE_OK ||
       sqlite3_bind_text(statement, 5, convstore_mark_name(new->mark), -1, SQLITE_STATIC) != SQLITE_OK ||
-      sqlite_bind_text(statement, 6, new->metadata) != SQLITE_OK ||
-      sqlite_bind_text(statement, 7, new->key) != SQLITE_OK ||
+      convstore__sqlite_bind_text(statement, 6, new->metadata) != SQLITE_OK ||
+      convstore__sqlite_bind_text(statement, 7, new->key) != SQLITE_OK ||
       sqlite3_bind_int(statement, 8, request->merge) != SQLITE_OK ||
       sqlite3_bind_int64(statement, 9, call->now_ms) != SQLITE_OK)
-    return sqlite_fail(connection, call->err);
+    return convstore__sqlite_fail(connection, call->err);
 
   int status = step_conversation(&found, &constraint, connection, call, statement);
   if (status != CONVSTORE_OK) return status;
   if (constraint == SQLITE_CONSTRAINT_UNIQUE) return fail_key_taken(call);
-  if (constraint != 0) return sqlite_fail(connection, call->err);
-  if (!found) return sqlite_fail_no_conversation(call);
-  return sqlite_check_merged(connection, call, call->result->conversation.metadata);
+  if (constraint != 0)
+    return convstore__sqlite_fail_merge(connection, call, new->metadata,
+                                        convstore__sqlite_fail(connection, call->err));
+  if (!found) return convstore__sqlite_fail_no_conversation(call);
+  if (!request->merge || !(request->changes & CONVSTORE_CHANGE_METADATA)) return CONVSTORE_OK;
+  return convstore__sqlite_check_merged(connection, call, call->result->conversation.metadata);
 }
 
-int sqlite_update_conversation(struct sqlite_connection *connection, struct convstore_call *call)
-{
-  return sqlite_write(connection, call, update_body);
+int convstore__sqlite_update_conversation(struct sqlite_connection *connection, struct convstore_call *call) {
+  return convstore__sqlite_write(connection, call, update_body);
 }
 
-/* Runs a statement of user, conversation and, where it has a third parameter, the time; none found is E_NOT_FOUND. */
-static int change_one(struct sqlite_connection *connection, struct convstore_call *call, enum sqlite_stmt id)
-{
-  sqlite3_stmt *statement = sqlite_statement(connection, (int)id, call->err);
+/* Runs a statement of user, conversation and time that returns the conversation as it then is. */
+static int change(struct sqlite_connection *connection, struct convstore_call *call, enum sqlite_stmt id) {
+  bool found = false;
+  int constraint = 0;
+  sqlite3_stmt *statement = convstore__sqlite_statement(connection, (int)id, call->err);
   if (statement == NULL) return call->err->status;
-  if (sqlite_bind_conversation(statement, call) != SQLITE_OK ||
-      (sqlite3_bind_parameter_count(statement) > 2 && sqlite3_bind_int64(statement, 3, call->now_ms) != SQLITE_OK))
-    return sqlite_fail(connection, call->err);
-  int status = sqlite_exec(connection, statement, call->err);
-  if (status == CONVSTORE_OK && sqlite3_changes(connection->db) == 0) return sqlite_fail_no_conversation(call);
+  if (convstore__sqlite_bind_conversation(statement, call) != SQLITE_OK ||
+      sqlite3_bind_int64(statement, 3, call->now_ms) != SQLITE_OK)
+    return convstore__sqlite_fail(connection, call->err);
+  int status = step_conversation(&found, &constraint, connection, call, statement);
+  if (status != CONVSTORE_OK) return status;
+  if (constraint == SQLITE_CONSTRAINT_UNIQUE) return fail_key_taken(call);
+  if (constraint != 0) return convstore__sqlite_fail(connection, call->err);
+  return found ? CONVSTORE_OK : convstore__sqlite_fail_no_conversation(call);
+}
+
+static int delete_body(struct sqlite_connection *connection, struct convstore_call *call) {
+  return change(connection, call, SQLITE_STMT_DELETE_CONVERSATION);
+}
+
+int convstore__sqlite_delete_conversation(struct sqlite_connection *connection, struct convstore_call *call) {
+  return convstore__sqlite_write(connection, call, delete_body);
+}
+
+static int restore_body(struct sqlite_connection *connection, struct convstore_call *call) {
+  return change(connection, call, SQLITE_STMT_RESTORE_CONVERSATION);
+}
+
+int convstore__sqlite_restore_conversation(struct sqlite_connection *connection,
+                                           struct convstore_call *call) {
+  return convstore__sqlite_write(connection, call, restore_body);
+}
+
+static int purge_body(struct sqlite_connection *connection, struct convstore_call *call) {
+  int status = convstore__sqlite_run_for_conversation(connection, call, SQLITE_STMT_PURGE_CONVERSATION);
+  if (status == CONVSTORE_OK && sqlite3_changes(connection->db) == 0)
+    return convstore__sqlite_fail_no_conversation(call);
   return status;
 }
 
-static int delete_body(struct sqlite_connection *connection, struct convstore_call *call)
-{
-  return change_one(connection, call, SQLITE_STMT_DELETE_CONVERSATION);
-}
-
-int sqlite_delete_conversation(struct sqlite_connection *connection, struct convstore_call *call)
-{
-  return sqlite_write(connection, call, delete_body);
-}
-
-static int purge_body(struct sqlite_connection *connection, struct convstore_call *call)
-{
-  return change_one(connection, call, SQLITE_STMT_PURGE_CONVERSATION);
-}
-
-int sqlite_purge_conversation(struct sqlite_connection *connection, struct convstore_call *call)
-{
-  return sqlite_write(connection, call, purge_body);
-}
-
-static int restore_body(struct sqlite_connection *connection, struct convstore_call *call)
-{
-  bool found = false;
-  int constraint = 0;
-  sqlite3_stmt *statement = sqlite_statement(connection, SQLITE_STMT_RESTORE_CONVERSATION, call->err);
-  if (statement == NULL) return call->err->status;
-  if (sqlite_bind_conversation(statement, call) != SQLITE_OK ||
-      sqlite3_bind_int64(statement, 3, call->now_ms) != SQLITE_OK)
-    return sqlite_fail(connection, call->err);
-  int status = step_conversation(&found, &constraint, connection, call, statement);
-  if (status != CONVSTORE_OK) return status;
-  if (constraint == SQLITE_CONSTRAINT_UNIQUE) return fail_key_taken(call);
-  if (constraint != 0) return sqlite_fail(connection, call->err);
-  return found ? CONVSTORE_OK : sqlite_fail_no_conversation(call);
-}
-
-int sqlite_restore_conversation(struct sqlite_connection *connection, struct convstore_call *call)
-{
-  return sqlite_write(connection, call, restore_body);
+int convstore__sqlite_purge_conversation(struct sqlite_connection *connection, struct convstore_call *call) {
+  return convstore__sqlite_write(connection, call, purge_body);
 }

@@ -10,14 +10,13 @@
 #include "sqlite_operations.h"
 
 /* Made by the engine, not by a step, so that the first step can be recorded like any other. */
-static const char create_migrations_sql[] =
-    "CREATE TABLE convstore_migrations (\n"
-    "  version INTEGER NOT NULL,\n"
-    "  name TEXT NOT NULL,\n"
-    "  checksum TEXT NOT NULL, -- of both files of the step\n"
-    "  applied_at INTEGER NOT NULL,\n"
-    "  CONSTRAINT convstore_migrations_pkey PRIMARY KEY (version)\n"
-    ") STRICT";
+static const char create_migrations_sql[] = "CREATE TABLE convstore_migrations (\n"
+                                            "  version INTEGER NOT NULL,\n"
+                                            "  name TEXT NOT NULL,\n"
+                                            "  checksum TEXT NOT NULL, -- of both files of the step\n"
+                                            "  applied_at INTEGER NOT NULL,\n"
+                                            "  CONSTRAINT convstore_migrations_pkey PRIMARY KEY (version)\n"
+                                            ") STRICT";
 
 static const char *const type_names[] = {
     [CONVSTORE_USER_ID_TEXT] = "text",
@@ -40,87 +39,87 @@ struct applied {
   bool foreign; /* there is no list, but tables of our names */
 };
 
-static const struct convstore_migration_step *steps(const struct sqlite_connection *connection)
-{
+static const struct convstore_migration_step *steps(const struct sqlite_connection *connection) {
   return connection->base.backend->steps;
 }
 
-static size_t n_steps(const struct sqlite_connection *connection)
-{
+static size_t n_steps(const struct sqlite_connection *connection) {
   return connection->base.backend->n_steps;
 }
 
-static int prepare(sqlite3_stmt **out, struct sqlite_connection *connection, const char *sql, convstore_error *err)
-{
+static int prepare(sqlite3_stmt **out, struct sqlite_connection *connection, const char *sql,
+                   convstore_error *err) {
   if (sqlite3_prepare_v2(connection->db, sql, -1, out, NULL) == SQLITE_OK) return CONVSTORE_OK;
-  return sqlite_fail(connection, err);
+  return convstore__sqlite_fail(connection, err);
 }
 
 /* ---- reading --------------------------------------------------------------------------------------------------- */
 
 /* Whether there is a list of applied steps, and whether there are the tables that such a list would speak of. */
-static int look_for_tables(bool *list, bool *data, struct sqlite_connection *connection, convstore_error *err)
-{
+static int look_for_tables(bool *list, bool *data, struct sqlite_connection *connection,
+                           convstore_error *err) {
   sqlite3_stmt *statement = NULL;
-  int status = prepare(&statement, connection,
-                       "SELECT coalesce(max(name = 'convstore_migrations'), 0), coalesce(max(name <> 'convstore_migrations'), 0)"
-                       " FROM sqlite_schema WHERE type = 'table'"
-                       " AND name IN ('convstore_migrations', 'convstore_conversations', 'convstore_messages')",
-                       err);
+  int status = prepare(
+      &statement, connection,
+      "SELECT coalesce(max(name = 'convstore_migrations'), 0), coalesce(max(name <> 'convstore_migrations'), 0)"
+      " FROM sqlite_schema WHERE type = 'table'"
+      " AND name IN ('convstore_migrations', 'convstore_conversations', 'convstore_messages')",
+      err);
   if (status != CONVSTORE_OK) return status;
   if (sqlite3_step(statement) == SQLITE_ROW) {
     *list = sqlite3_column_int(statement, 0) != 0;
     *data = sqlite3_column_int(statement, 1) != 0;
   } else {
-    status = sqlite_fail(connection, err);
+    status = convstore__sqlite_fail(connection, err);
   }
   (void)sqlite3_finalize(statement);
   return status;
 }
 
-static int fail_foreign(const struct sqlite_connection *connection, convstore_error *err)
-{
-  return convstore_fail(err, CONVSTORE_E_SCHEMA,
-                        "\"%s\" has tables of convstore's names that convstore did not make; rename them, or use another file",
-                        connection->path);
+static int fail_foreign(const struct sqlite_connection *connection, convstore_error *err) {
+  return convstore_fail(
+      err, CONVSTORE_E_SCHEMA,
+      "\"%s\" has tables of convstore's names that convstore did not make; rename them, or use another file",
+      connection->path);
 }
 
 static int read_row(struct convstore_migration_applied *out, sqlite3_stmt *row,
-                    const struct sqlite_connection *connection, convstore_error *err)
-{
+                    const struct sqlite_connection *connection, convstore_error *err) {
   for (int column = 0; column < 4; column++)
     if (sqlite3_column_type(row, column) == SQLITE_NULL) return fail_foreign(connection, err);
   const char *name = (const char *)sqlite3_column_text(row, 1);
   const char *checksum = (const char *)sqlite3_column_text(row, 2);
-  if (name == NULL || checksum == NULL) return sqlite_no_memory(err);
-  out->version = sqlite3_column_int(row, 0);
+  if (name == NULL || checksum == NULL) return convstore__sqlite_no_memory(err);
+  int64_t version = sqlite3_column_int64(row, 0);
+  out->version = version >= 0 && version <= INT32_MAX ? (int)version : -1; /* no version of ours */
   (void)sqlite3_snprintf(sizeof out->name, out->name, "%s", name);
   (void)sqlite3_snprintf(sizeof out->checksum, out->checksum, "%s", checksum);
   out->applied_at_ms = sqlite3_column_int64(row, 3);
   return CONVSTORE_OK;
 }
 
-static int read_applied(struct applied *out, struct sqlite_connection *connection, struct convstore_call *call)
-{
+static int read_applied(struct applied *out, struct sqlite_connection *connection,
+                        struct convstore_call *call) {
   bool list = false;
   bool data = false;
   size_t capacity = 0;
   sqlite3_stmt *statement = NULL;
   memset(out, 0, sizeof *out);
   struct convstore_arena *arena = convstore__arena(call->result);
-  if (arena == NULL) return sqlite_no_memory(call->err);
+  if (arena == NULL) return convstore__sqlite_no_memory(call->err);
   int status = look_for_tables(&list, &data, connection, call->err);
   out->foreign = data && !list;
   if (status != CONVSTORE_OK || !list) return status;
   status = prepare(&statement, connection,
-                   "SELECT version, name, checksum, applied_at FROM convstore_migrations ORDER BY version", call->err);
+                   "SELECT version, name, checksum, applied_at FROM convstore_migrations ORDER BY version",
+                   call->err);
   int code = SQLITE_DONE;
   while (status == CONVSTORE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
     if (out->n == capacity) {
       capacity = capacity == 0 ? 16 : capacity * 2;
       struct convstore_migration_applied *rows = convstore__arena_alloc(arena, capacity * sizeof *rows);
       if (rows == NULL) {
-        status = sqlite_no_memory(call->err);
+        status = convstore__sqlite_no_memory(call->err);
         break;
       }
       if (out->n > 0) memcpy(rows, out->rows, out->n * sizeof *rows);
@@ -129,15 +128,15 @@ static int read_applied(struct applied *out, struct sqlite_connection *connectio
     status = read_row(&out->rows[out->n], statement, connection, call->err);
     if (status == CONVSTORE_OK) out->version = out->rows[out->n++].version;
   }
-  if (status == CONVSTORE_OK && code != SQLITE_DONE) status = sqlite_fail(connection, call->err);
+  if (status == CONVSTORE_OK && code != SQLITE_DONE) status = convstore__sqlite_fail(connection, call->err);
   (void)sqlite3_finalize(statement);
   return status;
 }
 
-static int read_settings(struct settings *out, struct sqlite_connection *connection, convstore_error *err)
-{
+static int read_settings(struct settings *out, struct sqlite_connection *connection, convstore_error *err) {
   sqlite3_stmt *statement = NULL;
-  int status = prepare(&statement, connection, "SELECT users, user_id_type FROM convstore_settings WHERE id = 1", err);
+  int status =
+      prepare(&statement, connection, "SELECT users, user_id_type FROM convstore_settings WHERE id = 1", err);
   if (status != CONVSTORE_OK) return status;
   int code = sqlite3_step(statement);
   if (code == SQLITE_ROW) {
@@ -149,58 +148,92 @@ static int read_settings(struct settings *out, struct sqlite_connection *connect
     if (i < n_types)
       out->user_id_type = (convstore_user_id_type)i;
     else
-      status = convstore_fail(err, CONVSTORE_E_CORRUPT, "convstore_settings has an unknown type; restore a backup");
+      status = convstore_fail(err, CONVSTORE_E_CORRUPT,
+                              "convstore_settings has an unknown type; restore a backup");
   } else if (code == SQLITE_DONE) {
-    status = convstore_fail(err, CONVSTORE_E_CORRUPT, "convstore_settings has lost its row; restore a backup");
+    status =
+        convstore_fail(err, CONVSTORE_E_CORRUPT, "convstore_settings has lost its row; restore a backup");
   } else {
-    status = sqlite_fail(connection, err);
+    status = convstore__sqlite_fail(connection, err);
   }
   (void)sqlite3_finalize(statement);
   return status;
 }
 
 /* What a new schema would be made with, by the options and the host's table. */
-static int choose_settings(struct settings *out, struct sqlite_connection *connection, convstore_error *err)
-{
+static int choose_settings(struct settings *out, struct sqlite_connection *connection, convstore_error *err) {
   memset(out, 0, sizeof *out);
   if (connection->users[0] == '\0') return CONVSTORE_OK;
   memcpy(out->users, connection->users, sizeof out->users);
-  return sqlite_users_type(&out->user_id_type, connection, err);
+  return convstore__sqlite_users_type(&out->user_id_type, connection, err);
 }
 
 /* What a schema of this version was, or would be, made with. */
-static int settings_at(struct settings *out, int version, struct sqlite_connection *connection, convstore_error *err)
-{
+static int settings_at(struct settings *out, int version, struct sqlite_connection *connection,
+                       convstore_error *err) {
   return version > 0 ? read_settings(out, connection, err) : choose_settings(out, connection, err);
 }
 
-/* Learns the schema's state for the connection. Steps that are not ours give version -1 there, and no error. */
-static int learn(struct applied *applied, struct sqlite_connection *connection, struct convstore_call *call)
-{
-  struct settings settings;
+/* SQLite's own number for the state of all tables in the file: it moves with every change of any of them. */
+static int read_cookie(int64_t *out, struct sqlite_connection *connection, convstore_error *err) {
+  int status = CONVSTORE_OK;
+  sqlite3_stmt *statement = convstore__sqlite_statement(connection, SQLITE_STMT_SCHEMA_COOKIE, err);
+  if (statement == NULL) return err->status;
+  if (sqlite3_step(statement) == SQLITE_ROW)
+    *out = sqlite3_column_int64(statement, 0);
+  else
+    status = convstore__sqlite_fail(connection, err);
+  sqlite3_reset(statement);
+  return status;
+}
+
+/* Learns the schema's state for the connection, which is not usable (version -1) unless all of it is right. Steps that
+ * are not ours are no error. */
+static int learn(struct applied *applied, struct sqlite_connection *connection, struct convstore_call *call) {
+  struct settings settings = {0};
   convstore_error ignored;
-  int version;
+  int version = -1;
   connection->base.schema_version = -1;
-  int status = read_applied(applied, connection, call);
+  int status = read_cookie(&connection->schema_cookie, connection, call->err);
+  if (status == CONVSTORE_OK) status = read_applied(applied, connection, call);
   if (status != CONVSTORE_OK) return status;
   call->result->schema_version = applied->version;
   call->result->newest_version = (int)n_steps(connection);
-  status = convstore__migrate_check(&version, steps(connection), n_steps(connection), applied->rows, applied->n, &ignored);
-  connection->base.schema_version = status == CONVSTORE_OK && !applied->foreign ? version : -1;
-  if (connection->base.schema_version != (int)n_steps(connection)) return CONVSTORE_OK;
-
-  status = read_settings(&settings, connection, call->err);
-  if (status != CONVSTORE_OK) return status;
+  if (applied->foreign || convstore__migrate_check(&version, steps(connection), n_steps(connection),
+                                                   applied->rows, applied->n, &ignored) != CONVSTORE_OK)
+    return CONVSTORE_OK;
+  if (version == (int)n_steps(connection)) {
+    status = read_settings(&settings, connection, call->err);
+    if (status != CONVSTORE_OK) return status;
+    if (connection->users[0] != '\0' && sqlite3_stricmp(connection->users, settings.users) != 0)
+      return convstore_fail(
+          call->err, CONVSTORE_E_SCHEMA,
+          "the schema was made with users = %s, not %s; open it without `users`, or with the same",
+          settings.users[0] != '\0' ? settings.users : "none", connection->users);
+  }
   connection->base.user_id_type = settings.user_id_type;
-  if (connection->users[0] != '\0' && sqlite3_stricmp(connection->users, settings.users) != 0)
-    return convstore_fail(call->err, CONVSTORE_E_SCHEMA,
-                          "the schema was made with users = %s, not %s; open it without `users`, or with the same",
-                          settings.users[0] != '\0' ? settings.users : "none", connection->users);
+  connection->base.schema_version = version;
   return CONVSTORE_OK;
 }
 
-int sqlite_schema_version(struct sqlite_connection *connection, struct convstore_call *call)
-{
+int convstore__sqlite_check_schema(struct sqlite_connection *connection, struct convstore_call *call) {
+  struct applied applied;
+  int64_t cookie = 0;
+  convstore_user_id_type type = connection->base.user_id_type;
+  int status = read_cookie(&cookie, connection, call->err);
+  if (status != CONVSTORE_OK || cookie == connection->schema_cookie) return status;
+  status = learn(&applied, connection, call);
+  if (status != CONVSTORE_OK) return status;
+  if (connection->base.schema_version == (int)n_steps(connection) && connection->base.user_id_type == type)
+    return CONVSTORE_OK; /* it was one of the host's tables */
+  return convstore_fail(
+      call->err, CONVSTORE_E_SCHEMA,
+      "another process has migrated the schema to version %d, and %zu is needed; open the store again, "
+      "call store:migrate(), or update convstore",
+      applied.version, n_steps(connection));
+}
+
+int convstore__sqlite_schema_version(struct sqlite_connection *connection, struct convstore_call *call) {
   struct applied applied;
   return learn(&applied, connection, call);
 }
@@ -208,9 +241,9 @@ int sqlite_schema_version(struct sqlite_connection *connection, struct convstore
 /* ---- listing --------------------------------------------------------------------------------------------------- */
 
 /* The values of a migration's {{names}}. `references` is room for what the last of them needs. */
-static const struct convstore_substitution *substitutions(struct convstore_substitution list[3], char *references,
-                                                          size_t size, const struct settings *settings)
-{
+static const struct convstore_substitution *substitutions(struct convstore_substitution list[3],
+                                                          char *references, size_t size,
+                                                          const struct settings *settings) {
   references[0] = '\0';
   if (settings->users[0] != '\0')
     (void)sqlite3_snprintf((int)size, references,
@@ -223,8 +256,7 @@ static const struct convstore_substitution *substitutions(struct convstore_subst
   return list;
 }
 
-int sqlite_migrations(struct sqlite_connection *connection, struct convstore_call *call)
-{
+int convstore__sqlite_migrations(struct sqlite_connection *connection, struct convstore_call *call) {
   struct applied applied;
   struct settings settings;
   struct convstore_substitution list[3];
@@ -236,7 +268,7 @@ int sqlite_migrations(struct sqlite_connection *connection, struct convstore_cal
   struct convstore_arena *arena = call->result->memory;
   size_t most = n_steps(connection) + applied.n;
   convstore_migration *migrations = convstore__arena_alloc(arena, most * sizeof *migrations);
-  if (migrations == NULL) return sqlite_no_memory(call->err);
+  if (migrations == NULL) return convstore__sqlite_no_memory(call->err);
   (void)substitutions(list, references, sizeof references, &settings);
   size_t n = 0;
   for (size_t i = 0; i < n_steps(connection); i++) {
@@ -248,7 +280,7 @@ int sqlite_migrations(struct sqlite_connection *connection, struct convstore_cal
         .up = convstore__render(arena, step->up, list),
         .down = convstore__render(arena, step->down, list),
     };
-    if (migrations[n].up == NULL || migrations[n].down == NULL) return sqlite_no_memory(call->err);
+    if (migrations[n].up == NULL || migrations[n].down == NULL) return convstore__sqlite_no_memory(call->err);
     n++;
   }
   for (size_t i = 0; i < applied.n; i++) {
@@ -268,54 +300,54 @@ int sqlite_migrations(struct sqlite_connection *connection, struct convstore_cal
 
 /* Runs one statement whose parameters are numbers and texts of one step or setting. */
 static int record_step(struct sqlite_connection *connection, struct convstore_call *call,
-                       const struct convstore_migration_step *step, bool up)
-{
+                       const struct convstore_migration_step *step, bool up) {
   sqlite3_stmt *statement = NULL;
-  int status = prepare(&statement, connection,
-                       up ? "INSERT INTO convstore_migrations (version, name, checksum, applied_at) VALUES (?1, ?2, ?3, ?4)"
-                          : "DELETE FROM convstore_migrations WHERE version = ?1",
-                       call->err);
+  int status = prepare(
+      &statement, connection,
+      up ? "INSERT INTO convstore_migrations (version, name, checksum, applied_at) VALUES (?1, ?2, ?3, ?4)"
+         : "DELETE FROM convstore_migrations WHERE version = ?1",
+      call->err);
   if (status != CONVSTORE_OK) return status;
   bool bound = sqlite3_bind_int(statement, 1, step->version) == SQLITE_OK;
   if (up)
     bound = bound && sqlite3_bind_text(statement, 2, step->name, -1, SQLITE_STATIC) == SQLITE_OK &&
             sqlite3_bind_text(statement, 3, step->checksum, -1, SQLITE_STATIC) == SQLITE_OK &&
             sqlite3_bind_int64(statement, 4, call->now_ms) == SQLITE_OK;
-  if (!bound || sqlite3_step(statement) != SQLITE_DONE) status = sqlite_fail(connection, call->err);
+  if (!bound || sqlite3_step(statement) != SQLITE_DONE)
+    status = convstore__sqlite_fail(connection, call->err);
   (void)sqlite3_finalize(statement);
   return status;
 }
 
-static int record_settings(struct sqlite_connection *connection, const struct settings *settings, convstore_error *err)
-{
+static int record_settings(struct sqlite_connection *connection, const struct settings *settings,
+                           convstore_error *err) {
   sqlite3_stmt *statement = NULL;
-  int status = prepare(&statement, connection,
-                       "INSERT INTO convstore_settings (id, users, user_id_type) VALUES (1, nullif(?1, ''), ?2)", err);
+  int status =
+      prepare(&statement, connection,
+              "INSERT INTO convstore_settings (id, users, user_id_type) VALUES (1, nullif(?1, ''), ?2)", err);
   if (status != CONVSTORE_OK) return status;
   if (sqlite3_bind_text(statement, 1, settings->users, -1, SQLITE_STATIC) != SQLITE_OK ||
       sqlite3_bind_text(statement, 2, type_names[settings->user_id_type], -1, SQLITE_STATIC) != SQLITE_OK ||
       sqlite3_step(statement) != SQLITE_DONE)
-    status = sqlite_fail(connection, err);
+    status = convstore__sqlite_fail(connection, err);
   (void)sqlite3_finalize(statement);
   return status;
 }
 
 static int run_step(struct sqlite_connection *connection, struct convstore_call *call,
-                    const struct convstore_migration_step *step, bool up, const struct settings *settings)
-{
+                    const struct convstore_migration_step *step, bool up, const struct settings *settings) {
   struct convstore_substitution list[3];
   char references[CONVSTORE_USERS_SIZE + 128];
   const char *sql = convstore__render(call->result->memory, up ? step->up : step->down,
                                       substitutions(list, references, sizeof references, settings));
-  if (sql == NULL) return sqlite_no_memory(call->err);
-  int status = sqlite_run_script(connection, sql, call->err);
+  if (sql == NULL) return convstore__sqlite_no_memory(call->err);
+  int status = convstore__sqlite_run_script(connection, sql, call->err);
   return status != CONVSTORE_OK ? status : record_step(connection, call, step, up);
 }
 
 /* What is to be done to reach the request's target from where the file is now. */
 static int make_plan(struct convstore_migration_plan *out, struct sqlite_connection *connection,
-                     struct convstore_call *call)
-{
+                     struct convstore_call *call) {
   struct applied applied;
   int status = read_applied(&applied, connection, call);
   if (status != CONVSTORE_OK) return status;
@@ -324,8 +356,7 @@ static int make_plan(struct convstore_migration_plan *out, struct sqlite_connect
                                  call->request->target, call->err);
 }
 
-static int migrate_body(struct sqlite_connection *connection, struct convstore_call *call)
-{
+static int migrate_body(struct sqlite_connection *connection, struct convstore_call *call) {
   struct settings settings;
   struct convstore_migration_plan plan;
   /* Again, under the lock: another process may have been faster. */
@@ -333,48 +364,68 @@ static int migrate_body(struct sqlite_connection *connection, struct convstore_c
   if (status == CONVSTORE_OK) status = settings_at(&settings, plan.current, connection, call->err);
   if (status != CONVSTORE_OK || plan.n == 0) return status;
 
-  if (plan.current == 0) status = sqlite_run_script(connection, create_migrations_sql, call->err);
+  if (plan.current == 0) status = convstore__sqlite_run_script(connection, create_migrations_sql, call->err);
   for (size_t i = 0; status == CONVSTORE_OK && i < plan.n; i++)
-    status = run_step(connection, call, convstore__migrate_step(&plan, steps(connection), i), plan.up, &settings);
+    status =
+        run_step(connection, call, convstore__migrate_step(&plan, steps(connection), i), plan.up, &settings);
   if (status == CONVSTORE_OK && plan.current == 0) status = record_settings(connection, &settings, call->err);
   if (status == CONVSTORE_OK && plan.target == 0)
-    status = sqlite_run_script(connection, "DROP TABLE convstore_migrations", call->err);
+    status = convstore__sqlite_run_script(connection, "DROP TABLE convstore_migrations", call->err);
   return status;
 }
 
-int sqlite_migrate(struct sqlite_connection *connection, struct convstore_call *call)
-{
+int convstore__sqlite_migrate(struct sqlite_connection *connection, struct convstore_call *call) {
   struct applied applied;
   struct convstore_migration_plan plan;
   int status = make_plan(&plan, connection, call);
   if (status != CONVSTORE_OK) return status;
   if (plan.n > 0) {
-    sqlite_forget_statements(connection);
-    status = sqlite_write(connection, call, migrate_body);
+    convstore__sqlite_forget_statements(connection);
+    status = convstore__sqlite_write(connection, call, migrate_body);
     if (status != CONVSTORE_OK) return status;
   }
   status = learn(&applied, connection, call);
   if (status == CONVSTORE_OK && applied.version > 0 && !connection->options.readonly)
-    status = sqlite_use_wal(connection, call->err);
+    status = convstore__sqlite_use_wal(connection, call->err);
   return status;
 }
 
-int sqlite_open_schema(struct sqlite_connection *connection, struct convstore_call *call)
-{
+/* In a UTF-16 file SQLite changes some characters and counts other bytes than were given. */
+static int check_encoding(struct sqlite_connection *connection, convstore_error *err) {
+  sqlite3_stmt *statement = NULL;
+  int status = prepare(&statement, connection, "PRAGMA encoding", err);
+  if (status != CONVSTORE_OK) return status;
+  const char *encoding =
+      sqlite3_step(statement) == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+  if (encoding == NULL)
+    status = convstore__sqlite_fail(connection, err);
+  else if (strcmp(encoding, "UTF-8") != 0)
+    status = convstore_fail(
+        err, CONVSTORE_E_UNSUPPORTED,
+        "\"%s\" keeps its text as %s, which does not give every text back; use a file of UTF-8",
+        connection->path, encoding);
+  (void)sqlite3_finalize(statement);
+  return status;
+}
+
+int convstore__sqlite_open_schema(struct sqlite_connection *connection, struct convstore_call *call) {
   struct applied applied;
   struct convstore_migration_plan plan;
   bool never = connection->options.migrate == CONVSTORE_MIGRATE_NEVER;
-  int status = learn(&applied, connection, call);
+  int status = check_encoding(connection, call->err);
+  if (status == CONVSTORE_OK) status = learn(&applied, connection, call);
   if (never && status == CONVSTORE_E_SCHEMA && connection->base.schema_version < 0) return CONVSTORE_OK;
   /* An SQLite file is its bot's alone, so an older schema is brought up to date even by default. */
   if (status == CONVSTORE_OK && !never) status = make_plan(&plan, connection, call);
   if (status != CONVSTORE_OK) return status;
   if (!never && plan.n > 0) {
-    if (!connection->options.readonly) return sqlite_migrate(connection, call);
-    return convstore_fail(call->err, CONVSTORE_E_SCHEMA,
-                          "\"%s\" has schema version %d and %d is needed; open it once without `readonly`",
-                          connection->path, plan.current, plan.target);
+    if (!connection->options.readonly) return convstore__sqlite_migrate(connection, call);
+    return convstore_fail(
+        call->err, CONVSTORE_E_SCHEMA,
+        "\"%s\" has schema version %d and %d is needed, which `readonly` forbids to make; open it without",
+        connection->path, plan.current, plan.target);
   }
-  if (connection->options.readonly || connection->base.schema_version != (int)n_steps(connection)) return CONVSTORE_OK;
-  return sqlite_use_wal(connection, call->err);
+  if (connection->options.readonly || connection->base.schema_version != (int)n_steps(connection))
+    return CONVSTORE_OK;
+  return convstore__sqlite_use_wal(connection, call->err);
 }

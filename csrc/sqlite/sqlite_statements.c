@@ -5,39 +5,40 @@
  */
 #include "sqlite_statements.h"
 
-/* The order in which sqlite_read_conversation() and sqlite_read_message() take them. */
-#define CONVERSATION_COLUMNS                                                                            \
-  "id, key, title, status, metadata, last_seq, token_count, forked_from_id, forked_from_seq, created_at, " \
+/* The order in which read_conversation() and convstore__sqlite_read_message() take them. */
+#define CONVERSATION_COLUMNS                                                                                 \
+  "id, key, title, status, metadata, last_seq, token_count, forked_from_id, forked_from_seq, created_at, "   \
   "updated_at, deleted_at"
-#define MESSAGE_COLUMNS                                                                                 \
-  "seq, id, role, content, parts, name, tool_calls, tool_call_id, attachments, metadata, token_count, "  \
+#define MESSAGE_COLUMNS                                                                                      \
+  "seq, id, role, content, parts, name, tool_calls, tool_call_id, attachments, metadata, token_count, "      \
   "created_at, updated_at, redacted_at"
 #define STORED_COLUMNS MESSAGE_COLUMNS ", token_total, user_id, conversation_id"
 
 #define LIVE "convstore_messages"
 #define ARCHIVE "convstore_messages_archive"
 
-#define MESSAGE_BY_SEQ(table)                                                                           \
+#define MESSAGE_BY_SEQ(table)                                                                                \
   "SELECT " MESSAGE_COLUMNS " FROM " table " WHERE user_id = ?1 AND conversation_id = ?2 AND seq = ?3"
-#define MESSAGE_BY_ID(table)                                                                            \
+#define MESSAGE_BY_ID(table)                                                                                 \
   "SELECT " MESSAGE_COLUMNS " FROM " table " WHERE user_id = ?1 AND conversation_id = ?2 AND id = ?3"
-#define ANNOTATE_MESSAGE(table)                                                                         \
-  "UPDATE " table " SET metadata = json_patch(coalesce(metadata, '{}'), ?4), updated_at = ?5"           \
+#define ANNOTATE_MESSAGE(table)                                                                              \
+  "UPDATE " table " SET metadata = json_patch(coalesce(metadata, '{}'), ?4), updated_at = ?5"                \
   " WHERE user_id = ?1 AND conversation_id = ?2 AND seq = ?3 RETURNING " MESSAGE_COLUMNS
-#define REDACT_MESSAGE(table)                                                                           \
-  "UPDATE " table " SET content = NULL, parts = NULL, name = NULL, tool_calls = NULL, attachments = NULL," \
-  " metadata = NULL, redacted_at = coalesce(redacted_at, ?4)"                                           \
+#define REDACT_MESSAGE(table)                                                                                \
+  "UPDATE " table " SET content = NULL, parts = NULL, name = NULL, tool_calls = NULL, attachments = NULL,"   \
+  " metadata = NULL, redacted_at = coalesce(redacted_at, ?4)"                                                \
   " WHERE user_id = ?1 AND conversation_id = ?2 AND seq = ?3 RETURNING " MESSAGE_COLUMNS
 
-/* ?3 after, ?4 before, ?5 limit (-1: all), ?6-?10 roles (fewer are repeated) */
-#define RANGE(columns, table, roles, direction)                                                         \
-  "SELECT " columns " FROM " table " WHERE user_id = ?1 AND conversation_id = ?2 AND seq > ?3 AND seq < ?4" roles \
-  " ORDER BY seq " direction " LIMIT ?5"
+/* ?3 after, ?4 before, ?5 limit (-1: all), ?6-?10 roles (NULL where fewer are asked for) */
+#define RANGE(columns, table, roles, direction)                                                              \
+  "SELECT " columns " FROM " table                                                                           \
+  " WHERE user_id = ?1 AND conversation_id = ?2 AND seq > ?3 AND seq < ?4" roles " ORDER BY seq " direction  \
+  " LIMIT ?5"
 #define SOME_ROLES " AND role IN (?6, ?7, ?8, ?9, ?10)"
-#define BOUNDS(table, roles, direction)                                                                 \
+#define BOUNDS(table, roles, direction)                                                                      \
   "SELECT min(seq), max(seq) FROM (" RANGE("seq", table, roles, direction) ")"
 
-const struct sqlite_stmt_text sqlite_stmt_texts[SQLITE_STMTS] = {
+const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
     [SQLITE_STMT_BEGIN] = {"begin", "BEGIN IMMEDIATE"},
     [SQLITE_STMT_BEGIN_READ] = {"begin_read", "BEGIN"},
     [SQLITE_STMT_COMMIT] = {"commit", "COMMIT"},
@@ -46,17 +47,18 @@ const struct sqlite_stmt_text sqlite_stmt_texts[SQLITE_STMTS] = {
     [SQLITE_STMT_RELEASE] = {"release", "RELEASE convstore"},
     [SQLITE_STMT_ROLLBACK_TO] = {"rollback_to", "ROLLBACK TO convstore"},
 
+    [SQLITE_STMT_SCHEMA_COOKIE] = {"schema_cookie", "PRAGMA schema_version"},
+
     [SQLITE_STMT_CREATE_CONVERSATION] =
         {"create_conversation",
          "INSERT INTO convstore_conversations (user_id, id, key, title, status, metadata, created_at, updated_at)"
          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"},
-    [SQLITE_STMT_GET_CONVERSATION] =
-        {"get_conversation",
-         "SELECT " CONVERSATION_COLUMNS " FROM convstore_conversations WHERE user_id = ?1 AND id = ?2"},
-    [SQLITE_STMT_GET_CONVERSATION_BY_KEY] =
-        {"get_conversation_by_key",
-         "SELECT " CONVERSATION_COLUMNS " FROM convstore_conversations"
-         " WHERE user_id = ?1 AND key = ?2 AND deleted_at IS NULL"},
+    [SQLITE_STMT_GET_CONVERSATION] = {"get_conversation",
+                                      "SELECT " CONVERSATION_COLUMNS
+                                      " FROM convstore_conversations WHERE user_id = ?1 AND id = ?2"},
+    [SQLITE_STMT_GET_CONVERSATION_BY_KEY] = {"get_conversation_by_key",
+                                             "SELECT " CONVERSATION_COLUMNS " FROM convstore_conversations"
+                                             " WHERE user_id = ?1 AND key = ?2 AND deleted_at IS NULL"},
     /* ?3 says by bits what changes: 1 title, 2 status, 4 metadata, 8 key; ?8 merges */
     [SQLITE_STMT_UPDATE_CONVERSATION] =
         {"update_conversation",
@@ -68,13 +70,13 @@ const struct sqlite_stmt_text sqlite_stmt_texts[SQLITE_STMTS] = {
     [SQLITE_STMT_DELETE_CONVERSATION] =
         {"delete_conversation",
          "UPDATE convstore_conversations SET updated_at = iif(deleted_at IS NULL, ?3, updated_at),"
-         " deleted_at = coalesce(deleted_at, ?3) WHERE user_id = ?1 AND id = ?2"},
+         " deleted_at = coalesce(deleted_at, ?3) WHERE user_id = ?1 AND id = ?2 RETURNING " CONVERSATION_COLUMNS},
     [SQLITE_STMT_RESTORE_CONVERSATION] =
         {"restore_conversation",
          "UPDATE convstore_conversations SET updated_at = iif(deleted_at IS NULL, updated_at, ?3), deleted_at = NULL"
          " WHERE user_id = ?1 AND id = ?2 RETURNING " CONVERSATION_COLUMNS},
     [SQLITE_STMT_PURGE_CONVERSATION] = {"purge_conversation",
-                                   "DELETE FROM convstore_conversations WHERE user_id = ?1 AND id = ?2"},
+                                        "DELETE FROM convstore_conversations WHERE user_id = ?1 AND id = ?2"},
     [SQLITE_STMT_LIVE_CONVERSATION] =
         {"live_conversation",
          "SELECT last_seq, token_count, pinned_token_count, updated_at, status, archived_at FROM convstore_conversations"
@@ -96,39 +98,46 @@ const struct sqlite_stmt_text sqlite_stmt_texts[SQLITE_STMTS] = {
          " tool_call_id, attachments, metadata, token_count, created_at, token_total)"
          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"},
 
-    [SQLITE_STMT_UNARCHIVE_COPY] =
-        {"unarchive_copy",
-         "INSERT INTO " LIVE " (" STORED_COLUMNS ") SELECT " STORED_COLUMNS " FROM " ARCHIVE
-         " WHERE user_id = ?1 AND conversation_id = ?2 ORDER BY seq"},
+    [SQLITE_STMT_UNARCHIVE_COPY] = {"unarchive_copy",
+                                    "INSERT INTO " LIVE " (" STORED_COLUMNS ") SELECT " STORED_COLUMNS
+                                    " FROM " ARCHIVE
+                                    " WHERE user_id = ?1 AND conversation_id = ?2 ORDER BY seq"},
     [SQLITE_STMT_UNARCHIVE_DELETE] = {"unarchive_delete",
-                                 "DELETE FROM " ARCHIVE " WHERE user_id = ?1 AND conversation_id = ?2"},
+                                      "DELETE FROM " ARCHIVE " WHERE user_id = ?1 AND conversation_id = ?2"},
     [SQLITE_STMT_UNARCHIVE_MARK] =
         {"unarchive_mark",
          "UPDATE convstore_conversations SET archived_at = NULL WHERE user_id = ?1 AND id = ?2"},
 
     [SQLITE_STMT_MESSAGE_BY_SEQ] = {"message_by_seq", MESSAGE_BY_SEQ(LIVE)},
-    [SQLITE_STMT_MESSAGE_BY_SEQ + SQLITE_STMT_ARCHIVED] = {"message_by_seq_archived", MESSAGE_BY_SEQ(ARCHIVE)},
+    [SQLITE_STMT_MESSAGE_BY_SEQ +
+        SQLITE_STMT_ARCHIVED] = {"message_by_seq_archived", MESSAGE_BY_SEQ(ARCHIVE)},
     [SQLITE_STMT_MESSAGE_BY_ID] = {"message_by_id", MESSAGE_BY_ID(LIVE)},
     [SQLITE_STMT_MESSAGE_BY_ID + SQLITE_STMT_ARCHIVED] = {"message_by_id_archived", MESSAGE_BY_ID(ARCHIVE)},
     [SQLITE_STMT_ANNOTATE_MESSAGE] = {"annotate_message", ANNOTATE_MESSAGE(LIVE)},
-    [SQLITE_STMT_ANNOTATE_MESSAGE + SQLITE_STMT_ARCHIVED] = {"annotate_message_archived", ANNOTATE_MESSAGE(ARCHIVE)},
+    [SQLITE_STMT_ANNOTATE_MESSAGE +
+        SQLITE_STMT_ARCHIVED] = {"annotate_message_archived", ANNOTATE_MESSAGE(ARCHIVE)},
     [SQLITE_STMT_REDACT_MESSAGE] = {"redact_message", REDACT_MESSAGE(LIVE)},
-    [SQLITE_STMT_REDACT_MESSAGE + SQLITE_STMT_ARCHIVED] = {"redact_message_archived", REDACT_MESSAGE(ARCHIVE)},
+    [SQLITE_STMT_REDACT_MESSAGE +
+        SQLITE_STMT_ARCHIVED] = {"redact_message_archived", REDACT_MESSAGE(ARCHIVE)},
 
-    [SQLITE_STMT_HISTORY + 0] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, "", "ASC")},
-    [SQLITE_STMT_HISTORY + 1] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, "", "ASC")},
-    [SQLITE_STMT_HISTORY + 2] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, "", "DESC")},
-    [SQLITE_STMT_HISTORY + 3] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, "", "DESC")},
-    [SQLITE_STMT_HISTORY + 4] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, SOME_ROLES, "ASC")},
-    [SQLITE_STMT_HISTORY + 5] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, SOME_ROLES, "ASC")},
-    [SQLITE_STMT_HISTORY + 6] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, SOME_ROLES, "DESC")},
-    [SQLITE_STMT_HISTORY + 7] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, SOME_ROLES, "DESC")},
-    [SQLITE_STMT_BOUNDS + 0] = {"bounds", BOUNDS(LIVE, "", "ASC")},
-    [SQLITE_STMT_BOUNDS + 1] = {"bounds", BOUNDS(ARCHIVE, "", "ASC")},
-    [SQLITE_STMT_BOUNDS + 2] = {"bounds", BOUNDS(LIVE, "", "DESC")},
-    [SQLITE_STMT_BOUNDS + 3] = {"bounds", BOUNDS(ARCHIVE, "", "DESC")},
-    [SQLITE_STMT_BOUNDS + 4] = {"bounds", BOUNDS(LIVE, SOME_ROLES, "ASC")},
-    [SQLITE_STMT_BOUNDS + 5] = {"bounds", BOUNDS(ARCHIVE, SOME_ROLES, "ASC")},
-    [SQLITE_STMT_BOUNDS + 6] = {"bounds", BOUNDS(LIVE, SOME_ROLES, "DESC")},
-    [SQLITE_STMT_BOUNDS + 7] = {"bounds", BOUNDS(ARCHIVE, SOME_ROLES, "DESC")},
+    [SQLITE_STMT_HISTORY] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, "", "ASC")},
+    [SQLITE_STMT_HISTORY + SQLITE_STMT_ARCHIVED] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, "", "ASC")},
+    [SQLITE_STMT_HISTORY + SQLITE_STMT_DESCENDING] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, "", "DESC")},
+    [SQLITE_STMT_HISTORY + SQLITE_STMT_ARCHIVED +
+        SQLITE_STMT_DESCENDING] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, "", "DESC")},
+    [SQLITE_STMT_HISTORY + SQLITE_STMT_ROLES] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, SOME_ROLES, "ASC")},
+    [SQLITE_STMT_HISTORY + SQLITE_STMT_ARCHIVED +
+        SQLITE_STMT_ROLES] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, SOME_ROLES, "ASC")},
+    [SQLITE_STMT_HISTORY + SQLITE_STMT_DESCENDING +
+        SQLITE_STMT_ROLES] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, SOME_ROLES, "DESC")},
+    [SQLITE_STMT_HISTORY + SQLITE_STMT_ARCHIVED + SQLITE_STMT_DESCENDING +
+        SQLITE_STMT_ROLES] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, SOME_ROLES, "DESC")},
+    /* Without roles they follow from last_seq. */
+    [SQLITE_STMT_BOUNDS + SQLITE_STMT_ROLES] = {"bounds", BOUNDS(LIVE, SOME_ROLES, "ASC")},
+    [SQLITE_STMT_BOUNDS + SQLITE_STMT_ARCHIVED +
+        SQLITE_STMT_ROLES] = {"bounds", BOUNDS(ARCHIVE, SOME_ROLES, "ASC")},
+    [SQLITE_STMT_BOUNDS + SQLITE_STMT_DESCENDING +
+        SQLITE_STMT_ROLES] = {"bounds", BOUNDS(LIVE, SOME_ROLES, "DESC")},
+    [SQLITE_STMT_BOUNDS + SQLITE_STMT_ARCHIVED + SQLITE_STMT_DESCENDING +
+        SQLITE_STMT_ROLES] = {"bounds", BOUNDS(ARCHIVE, SOME_ROLES, "DESC")},
 };

@@ -10,6 +10,7 @@ enum sqlite_stmt {
   SQLITE_STMT_SAVEPOINT,
   SQLITE_STMT_RELEASE,
   SQLITE_STMT_ROLLBACK_TO,
+  SQLITE_STMT_SCHEMA_COOKIE,
   SQLITE_STMT_CREATE_CONVERSATION,
   SQLITE_STMT_GET_CONVERSATION,
   SQLITE_STMT_GET_CONVERSATION_BY_KEY,
@@ -35,13 +36,17 @@ enum sqlite_stmt {
   SQLITE_STMTS = SQLITE_STMT_BOUNDS + 8
 };
 
-enum { SQLITE_STMT_ARCHIVED = 1, SQLITE_STMT_DESCENDING = 2, SQLITE_STMT_ROLES = 4 };
+enum {
+  SQLITE_STMT_ARCHIVED = 1,
+  SQLITE_STMT_DESCENDING = 2,
+  SQLITE_STMT_ROLES = 4
+};
 
 struct sqlite_stmt_text {
   const char *name; /* what errors and logs call it */
   const char *sql;
 };
 
-extern const struct sqlite_stmt_text sqlite_stmt_texts[SQLITE_STMTS];
+extern const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS];
 
 #endif

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -58,6 +59,11 @@ void check_doing(const char *format, ...) {
 
 bool check_failed(void) {
   return n_failures > 0;
+}
+
+int check_stride(void) {
+  const char *preload = getenv("LD_PRELOAD"); /* how valgrind gets into a program */
+  return preload && strstr(preload, "vgpreload") ? 37 : 1;
 }
 
 int check_main(int argc, char **argv, const struct check_test *tests, size_t n_tests) {

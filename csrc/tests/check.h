@@ -46,6 +46,10 @@ void check_doing(const char *format, ...)
 /* Whether the running test has failed so far. */
 bool check_failed(void);
 
+/* 1, or more under valgrind, where everything takes thirty times the time: what a long loop multiplies its
+ * step by. */
+int check_stride(void);
+
 /* Runs those tests whose name contains argv[1], or all. Returns the program's exit status. */
 int check_main(int argc, char **argv, const struct check_test *tests, size_t n_tests);
 

@@ -65,8 +65,11 @@ static int answer(struct convstore_connection *connection, struct convstore_call
     return given.status;
   }
   int operation = (int)call->request->operation;
-  if (operation == CONVSTORE_OPEN || operation == CONVSTORE_SCHEMA_VERSION || operation == CONVSTORE_MIGRATE)
+  if (operation == CONVSTORE_OPEN || operation == CONVSTORE_SCHEMA_VERSION ||
+      operation == CONVSTORE_MIGRATE) {
     connection->schema_version = fake.version;
+    connection->user_id_type = fake.user_id_type;
+  }
   return CONVSTORE_OK;
 }
 

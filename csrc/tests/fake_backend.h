@@ -49,8 +49,9 @@ struct fake {
   int create_status;
   struct fake_answer answers[FAKE_MAX_ANSWERS]; /* one for each start or resume; then all is done at once */
   int n_answers, n_answered;
-  int version; /* as SCHEMA_VERSION and OPEN find it */
-  int fd;      /* the readable end of a pipe, with nothing to read until fake_make_ready() */
+  int version;                         /* as SCHEMA_VERSION and OPEN find it */
+  convstore_user_id_type user_id_type; /* the same */
+  int fd; /* the readable end of a pipe, with nothing to read until fake_make_ready() */
   int write_fd;
   int counts[FAKE_EVENTS];
   struct fake_record records[FAKE_MAX_RECORDS];
@@ -65,12 +66,13 @@ extern const struct convstore_backend fake_backend;
 /* Forgets everything; closes and makes the pipe. */
 void fake_reset(void);
 /* Adds an answer. */
-void fake_answer(struct fake_answer answer);
+void fake_answer(struct fake_answer given);
 /* Gives the pipe something to read. */
 void fake_make_ready(void);
 /* The last record, of whichever event. */
 const struct fake_record *fake_last(void);
-/* Opens a store on the fake, with a schema that is up to date, and forgets that. NULL after a failed check. */
+/* Opens a store on the fake, with a schema that is up to date, and forgets that. NULL after a failed check.
+ * */
 convstore *fake_open(const convstore_options *options);
 
 #endif

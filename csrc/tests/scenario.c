@@ -1,0 +1,353 @@
+/* See scenario.h. */
+#include "scenario.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "../core/clock.h"
+#include "check.h"
+#include "support.h"
+
+#define LIVE_ID "0190f5a8-0000-7000-8000-000000000001"
+#define DELETED_ID "0190f5a8-0000-7000-8000-000000000002"
+#define ARCHIVED_ID "0190f5a8-0000-7000-8000-000000000003"
+#define NEW_ID "0190f5a8-0000-7000-8000-000000000004"
+#define PARTS_MESSAGE 50 /* the number of the one that has parts, as its id ends */
+#define STORED_MESSAGE_ID "0190f5a8-0000-7000-9000-000000000001"
+
+/* Longer than what fits beside others in one allocation of the library or of its parsers. */
+#define LONG_TEXT                                                                                            \
+  "The quick brown fox jumps over the lazy dog. The quick brown fox jumps over the lazy dog. The quick "     \
+  "brown fox jumps over the lazy dog. Gr\xC3\xBC\xC3\x9F dich, \xE4\xBD\xA0\xE5\xA5\xBD \xF0\x9F\x98\x80"
+
+static convstore_text text_of(const char *string) {
+  return (convstore_text){.data = string, .size = strlen(string)};
+}
+
+static convstore_request request_of(convstore_operation operation, const char *conversation_id) {
+  convstore_request request = CONVSTORE_REQUEST_INIT;
+  request.operation = operation;
+  request.user_id = text_of("alice");
+  (void)snprintf(request.conversation_id, sizeof request.conversation_id, "%s", conversation_id);
+  return request;
+}
+
+static int finish(uint64_t *hash, convstore *store, convstore_request *request, convstore_error *err) {
+  convstore_result result = {0};
+  int status = convstore_run(&result, store, request, err);
+  if (status == CONVSTORE_OK) *hash = support_hash_result(&result);
+  convstore_result_free(&result);
+  return status;
+}
+
+/* A message with every field. Its id ends in `number`. */
+static convstore_message full_message(int number, convstore_role role) {
+  convstore_message message = CONVSTORE_MESSAGE_INIT;
+  (void)snprintf(message.id, sizeof message.id, "0190f5a8-0000-7000-9000-%012d", number);
+  message.role = role;
+  message.content = text_of(LONG_TEXT);
+  message.name = text_of("Zo\xC3\xAB");
+  message.tool_calls = text_of("[{\"id\":\"call_that_is_longer_than_fifteen\",\"n\":1234567890123456789}]");
+  message.tool_call_id = text_of("call_that_is_longer_than_fifteen");
+  message.attachments = text_of("[{\"url\":\"https://example.org/a/rather/long/path.png\",\"size\":12345}]");
+  message.metadata = text_of("{\"a\":{\"b\":[1.5,null,true]},\"text\":\"\\u00e9 and a rather long string\"}");
+  return message;
+}
+
+static int append(uint64_t *hash, convstore *store, const char *id, int first, size_t n,
+                  convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_APPEND, id);
+  convstore_message messages[8];
+  for (size_t i = 0; i < n; i++)
+    messages[i] = full_message(first + (int)i, (convstore_role)((first + (int)i) % CONVSTORE_ROLES));
+  request.messages = messages;
+  request.n_messages = n;
+  return finish(hash, store, &request, err);
+}
+
+/* ---- the operations ---- */
+
+static int create_one(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_CREATE, "");
+  memcpy(request.conversation.id, NEW_ID, sizeof NEW_ID);
+  request.conversation.key = text_of("a key that is new");
+  request.conversation.title = text_of(LONG_TEXT);
+  request.conversation.metadata = text_of("{\"language\":\"a value of some length\"}");
+  return finish(hash, store, &request, err);
+}
+
+static int create_again(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_CREATE, "");
+  memcpy(request.conversation.id, LIVE_ID, sizeof LIVE_ID);
+  return finish(hash, store, &request, err);
+}
+
+static int conversation_new(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_CONVERSATION, "");
+  memcpy(request.conversation.id, NEW_ID, sizeof NEW_ID);
+  request.conversation.key = text_of("telegram:8");
+  return finish(hash, store, &request, err);
+}
+
+static int conversation_known(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_CONVERSATION, "");
+  request.conversation.key = text_of("telegram:7");
+  return finish(hash, store, &request, err);
+}
+
+static int get(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_GET, LIVE_ID);
+  return finish(hash, store, &request, err);
+}
+
+static int update(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_UPDATE, LIVE_ID);
+  request.changes =
+      CONVSTORE_CHANGE_TITLE | CONVSTORE_CHANGE_MARK | CONVSTORE_CHANGE_METADATA | CONVSTORE_CHANGE_KEY;
+  request.merge = true;
+  request.conversation.title = text_of(LONG_TEXT);
+  request.conversation.mark = CONVSTORE_MARK_CLOSED;
+  request.conversation.metadata = text_of("{\"language\":null,\"more\":{\"x\":[1,2]}}");
+  request.conversation.key = text_of("another key");
+  return finish(hash, store, &request, err);
+}
+
+static int delete_one(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_DELETE, LIVE_ID);
+  return finish(hash, store, &request, err);
+}
+
+static int restore(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_RESTORE, DELETED_ID);
+  return finish(hash, store, &request, err);
+}
+
+static int purge(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_PURGE, LIVE_ID);
+  return finish(hash, store, &request, err);
+}
+
+static int append_one(uint64_t *hash, convstore *store, convstore_error *err) {
+  return append(hash, store, LIVE_ID, 100, 1, err);
+}
+
+static int append_many(uint64_t *hash, convstore *store, convstore_error *err) {
+  return append(hash, store, LIVE_ID, 100, 5, err);
+}
+
+static int append_replayed(uint64_t *hash, convstore *store, convstore_error *err) {
+  return append(hash, store, LIVE_ID, 1, 3, err);
+}
+
+/* The same parts as are stored, in other words. */
+static int append_parts_replayed(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_APPEND, LIVE_ID);
+  convstore_message message = full_message(PARTS_MESSAGE, CONVSTORE_ROLE_USER);
+  message.content = (convstore_text){0};
+  message.parts = text_of("[ {\"text\" : \"" LONG_TEXT "\", \"type\" : \"text\"} ]");
+  request.messages = &message;
+  request.n_messages = 1;
+  return finish(hash, store, &request, err);
+}
+
+static int append_parts(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_APPEND, LIVE_ID);
+  convstore_message message = full_message(100, CONVSTORE_ROLE_USER);
+  message.content = (convstore_text){0};
+  message.parts = text_of("[{\"type\":\"text\",\"text\":\"" LONG_TEXT "\"},{\"type\":\"image_url\"}]");
+  request.messages = &message;
+  request.n_messages = 1;
+  return finish(hash, store, &request, err);
+}
+
+static int append_to_archived(uint64_t *hash, convstore *store, convstore_error *err) {
+  return append(hash, store, ARCHIVED_ID, 100, 2, err);
+}
+
+static int message_by_seq(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_MESSAGE, LIVE_ID);
+  request.seq = 2;
+  return finish(hash, store, &request, err);
+}
+
+static int message_by_id(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_MESSAGE, ARCHIVED_ID);
+  memcpy(request.message_id, STORED_MESSAGE_ID, sizeof STORED_MESSAGE_ID);
+  return finish(hash, store, &request, err);
+}
+
+static int history(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_HISTORY, LIVE_ID);
+  return finish(hash, store, &request, err);
+}
+
+static int history_of_roles(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_HISTORY, ARCHIVED_ID);
+  request.roles = 1U << CONVSTORE_ROLE_USER | 1U << CONVSTORE_ROLE_TOOL;
+  request.from_end = true;
+  request.limit = 3;
+  return finish(hash, store, &request, err);
+}
+
+static int history_of_bytes(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_HISTORY, LIVE_ID);
+  request.max_bytes = 1000;
+  return finish(hash, store, &request, err);
+}
+
+static int bounds(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_BOUNDS, LIVE_ID);
+  request.after = 2;
+  return finish(hash, store, &request, err);
+}
+
+static int annotate(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_ANNOTATE, LIVE_ID);
+  request.seq = 3;
+  request.metadata = text_of("{\"rating\":5,\"a\":{\"b\":null}}");
+  return finish(hash, store, &request, err);
+}
+
+static int redact(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_REDACT, ARCHIVED_ID);
+  request.seq = 4;
+  return finish(hash, store, &request, err);
+}
+
+/* The first failure ends it, by ROLLBACK. */
+static int transaction(uint64_t *hash, convstore *store, convstore_error *err) {
+  static int (*const parts[])(uint64_t *, convstore *, convstore_error *) = {append_one, update, annotate,
+                                                                             history};
+  convstore_request begin = request_of(CONVSTORE_BEGIN, "");
+  convstore_request commit = request_of(CONVSTORE_COMMIT, "");
+  convstore_request rollback = request_of(CONVSTORE_ROLLBACK, "");
+  uint64_t ignored;
+  int depth = convstore_depth(store);
+  int status = finish(&ignored, store, &begin, err);
+  if (status != CONVSTORE_OK) return status;
+  for (size_t i = 0; status == CONVSTORE_OK && i < sizeof parts / sizeof *parts; i++)
+    status = parts[i](hash, store, err);
+  if (status == CONVSTORE_OK)
+    status = finish(&ignored, store, &commit, err);
+  else
+    (void)finish(&ignored, store, &rollback, NULL);
+  CHECK_INT(convstore_depth(store), depth);
+  return status;
+}
+
+/* What fails inside is undone, what was done before and after stays: the parts that fail are left out. */
+static int nested_transaction(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request begin = request_of(CONVSTORE_BEGIN, "");
+  convstore_request commit = request_of(CONVSTORE_COMMIT, "");
+  convstore_request rollback = request_of(CONVSTORE_ROLLBACK, "");
+  uint64_t ignored;
+  int depth = convstore_depth(store);
+  int status = finish(&ignored, store, &begin, err);
+  if (status != CONVSTORE_OK) return status;
+  status = append_one(hash, store, err);
+  if (status == CONVSTORE_OK) status = finish(&ignored, store, &begin, err);
+  if (status == CONVSTORE_OK) {
+    status = purge(&ignored, store, err);
+    if (status == CONVSTORE_OK)
+      status = finish(&ignored, store, &rollback, err);
+    else
+      (void)finish(&ignored, store, &rollback, NULL);
+  }
+  if (status == CONVSTORE_OK)
+    status = finish(&ignored, store, &commit, err);
+  else
+    (void)finish(&ignored, store, &rollback, NULL);
+  CHECK_INT(convstore_depth(store), depth);
+  return status;
+}
+
+static int schema_version(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_SCHEMA_VERSION, "");
+  return finish(hash, store, &request, err);
+}
+
+static int migrations(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_MIGRATIONS, "");
+  return finish(hash, store, &request, err);
+}
+
+static int migrate_down(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_MIGRATE, "");
+  request.target = 0;
+  return finish(hash, store, &request, err);
+}
+
+#define SCENARIO(function)                                                                                   \
+  { #function, function }
+
+const struct scenario scenarios[] = {
+    SCENARIO(create_one),
+    SCENARIO(create_again),
+    SCENARIO(conversation_new),
+    SCENARIO(conversation_known),
+    SCENARIO(get),
+    SCENARIO(update),
+    SCENARIO(delete_one),
+    SCENARIO(restore),
+    SCENARIO(purge),
+    SCENARIO(append_one),
+    SCENARIO(append_many),
+    SCENARIO(append_replayed),
+    SCENARIO(append_parts),
+    SCENARIO(append_parts_replayed),
+    SCENARIO(append_to_archived),
+    SCENARIO(message_by_seq),
+    SCENARIO(message_by_id),
+    SCENARIO(history),
+    SCENARIO(history_of_roles),
+    SCENARIO(history_of_bytes),
+    SCENARIO(bounds),
+    SCENARIO(annotate),
+    SCENARIO(redact),
+    SCENARIO(transaction),
+    SCENARIO(nested_transaction),
+    SCENARIO(schema_version),
+    SCENARIO(migrations),
+    SCENARIO(migrate_down),
+};
+const size_t n_scenarios = sizeof scenarios / sizeof *scenarios;
+
+/* ---- the database ---- */
+
+static void create(convstore *store, const char *id, const char *key) {
+  convstore_request request = request_of(CONVSTORE_CREATE, "");
+  uint64_t ignored;
+  memcpy(request.conversation.id, id, CONVSTORE_ID_SIZE);
+  request.conversation.key = text_of(key);
+  request.conversation.title = text_of("A title");
+  request.conversation.metadata = text_of("{\"language\":\"en\"}");
+  CHECK_INT(finish(&ignored, store, &request, NULL), CONVSTORE_OK);
+  CHECK_INT(append(&ignored, store, id, 1, 6, NULL), CONVSTORE_OK);
+  convstore_message message = full_message(PARTS_MESSAGE, CONVSTORE_ROLE_USER);
+  message.content = (convstore_text){0};
+  message.parts = text_of("[{\"type\":\"text\",\"text\":\"" LONG_TEXT "\"}]");
+  request = request_of(CONVSTORE_APPEND, id);
+  request.messages = &message;
+  request.n_messages = 1;
+  CHECK_INT(finish(&ignored, store, &request, NULL), CONVSTORE_OK);
+}
+
+void scenario_make(const char *path) {
+  convstore__wall_ms = support_clock;
+  (void)remove(path);
+  convstore *store = support_open(path, NULL);
+  if (!store) return;
+  create(store, LIVE_ID, "telegram:7");
+  create(store, DELETED_ID, "telegram:5");
+  create(store, ARCHIVED_ID, "telegram:6");
+  convstore_request request = request_of(CONVSTORE_DELETE, DELETED_ID);
+  uint64_t ignored;
+  CHECK_INT(finish(&ignored, store, &request, NULL), CONVSTORE_OK);
+  convstore_close(store);
+  support_sql(path, "INSERT INTO convstore_messages_archive SELECT * FROM convstore_messages"
+                    " WHERE conversation_id = '" ARCHIVED_ID "';"
+                    "DELETE FROM convstore_messages WHERE conversation_id = '" ARCHIVED_ID "';"
+                    "UPDATE convstore_conversations SET archived_at = 1, status = 'archived'"
+                    " WHERE id = '" ARCHIVED_ID "';");
+  support_check_database(path);
+}

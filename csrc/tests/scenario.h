@@ -1,0 +1,23 @@
+/*
+ * One small database, and one run of each operation on it: what the tests of faults repeat with a fault at
+ * each place. Ids and the clock are fixed, so a run that succeeds always leaves the same rows and gives the
+ * same result.
+ */
+#ifndef CONVSTORE_TESTS_SCENARIO_H
+#define CONVSTORE_TESTS_SCENARIO_H
+
+#include "../convstore.h"
+
+struct scenario {
+  const char *name;
+  /* Runs it. On success *hash stands for what came back. It may be run again after a failure. */
+  int (*run)(uint64_t *hash, convstore *store, convstore_error *err);
+};
+
+extern const struct scenario scenarios[];
+extern const size_t n_scenarios;
+
+/* Makes the database anew, closed and without files beside it. Sets the clock to support_clock. */
+void scenario_make(const char *path);
+
+#endif
