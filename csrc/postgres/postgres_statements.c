@@ -173,7 +173,7 @@ const struct postgres_stmt_text postgres_stmt_texts[POSTGRES_STMTS] = {
         {"delete_conversation",
          "UPDATE " CONVERSATIONS " AS c SET deleted_at = coalesce(c.deleted_at, CAST($3 AS timestamptz)),"
          " updated_at = CASE WHEN c.deleted_at IS NULL THEN CAST($3 AS timestamptz) ELSE c.updated_at END"
-         " WHERE c.user_id = " USER " AND c.id = CAST($2 AS uuid) RETURNING " CONVERSATION_COLUMNS("c.")},
+         " WHERE c.user_id = " USER " AND c.id = CAST($2 AS uuid) RETURNING " CONVERSATION_COLUMNS},
     [POSTGRES_STMT_RESTORE_CONVERSATION] =
         {"restore_conversation",
          "UPDATE " CONVERSATIONS " AS c SET deleted_at = NULL,"
