@@ -197,11 +197,11 @@ MEMCHECK = $(VALGRIND) --quiet --error-exitcode=99 --leak-check=full --show-leak
   --errors-for-leak-kinds=definite --keep-debuginfo=yes --child-silent-after-fork=yes
 # The specs are those that reach most of the binding without much data: valgrind takes thirty times the time.
 VALGRIND_SPECS = $(patsubst %,spec/%_spec.lua,annotate_redact conversation errors handle isolation message migration \
-  open transaction user users_option)
+  open transaction user users_option postgres_isolation postgres_retry postgres_migration)
 # Without test_text, which tries millions of texts; the sanitizers watch it.
 VALGRIND_PROGRAMS = $(filter-out %/test_text,$(TEST_PROGRAMS))
 valgrind: all test-programs ## run the C tests and a short set of specs with valgrind
-	@$(RUN_TESTS) $(VALGRIND_PROGRAMS:%='$(MEMCHECK) %') $(VALGRIND_SPECS:%='$(MEMCHECK) $(BUSTED) %')
+	@$(RUN_TESTS_BESIDE_POSTGRES) $(VALGRIND_PROGRAMS:%='$(MEMCHECK) %') $(VALGRIND_SPECS:%='$(MEMCHECK) $(BUSTED) %')
 
 # Each spec by itself: what busted keeps of all specs would have to be walked over and over.
 gc: all ## run the specs with an aggressive garbage collector

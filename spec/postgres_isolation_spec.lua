@@ -22,7 +22,8 @@ describe("row-level security #postgres", function()
     for _, chat in ipairs({ hers, his }) do
       database:sql(([[
         INSERT INTO convstore.messages_archive SELECT * FROM convstore.messages WHERE user_id = '%s';
-        INSERT INTO convstore.summaries (user_id, conversation_id, ordinal, through, content, token_count, created_at)
+        INSERT INTO convstore.summaries
+            (user_id, conversation_id, ordinal, through, content, token_count, created_at)
           VALUES ('%s', '%s', 1, 1, 'summary', 1, now());]]):format(chat.user_id, chat.user_id, chat.id))
     end
   end)
@@ -47,8 +48,8 @@ describe("row-level security #postgres", function()
 
   it("is forced on every table that has a user", function()
     local with_user = database:sql([[
-      SELECT table_name FROM information_schema.columns WHERE table_schema = 'convstore' AND column_name = 'user_id'
-       ORDER BY 1;]])
+      SELECT table_name FROM information_schema.columns
+       WHERE table_schema = 'convstore' AND column_name = 'user_id' ORDER BY 1;]])
     local forced = database:sql([[
       SELECT relname FROM pg_class WHERE relnamespace = 'convstore'::regnamespace AND relrowsecurity
          AND relforcerowsecurity AND relkind = 'r' ORDER BY 1;]])
@@ -78,9 +79,11 @@ describe("row-level security #postgres", function()
     local forged = {
       "INSERT INTO convstore.conversations (user_id, id, created_at, updated_at)"
         .. " VALUES ('alice', gen_random_uuid(), now(), now())",
-      "INSERT INTO convstore.messages SELECT 'alice', conversation_id, 2, gen_random_uuid(), role, content, parts, name,"
-        .. " tool_calls, tool_call_id, attachments, metadata, token_count, token_total, created_at FROM convstore.messages",
-      "INSERT INTO convstore.summaries (user_id, conversation_id, ordinal, through, content, token_count, created_at)"
+      "INSERT INTO convstore.messages SELECT 'alice', conversation_id, 2, gen_random_uuid(), role, content,"
+        .. " parts, name, tool_calls, tool_call_id, attachments, metadata, token_count, token_total,"
+        .. " created_at FROM convstore.messages",
+      "INSERT INTO convstore.summaries"
+        .. " (user_id, conversation_id, ordinal, through, content, token_count, created_at)"
         .. (" VALUES ('alice', '%s', 2, 1, 'forged', 1, now())"):format(hers.id),
       "UPDATE convstore.conversations SET user_id = 'alice'",
       "UPDATE convstore.messages SET user_id = 'alice'",
@@ -98,7 +101,8 @@ describe("row-level security #postgres", function()
     local before = database:dump()
     for _, name in ipairs(SECURED) do
       for _, user in ipairs({ "bob", "mallory", false }) do
-        local touch = "WITH t AS (%s convstore.%s %s WHERE user_id = 'alice' RETURNING 1) SELECT count(*) FROM t"
+        local touch = "WITH t AS (%s convstore.%s %s WHERE user_id = 'alice' RETURNING 1)"
+          .. " SELECT count(*) FROM t"
         assert.equal("0\n", as(user, touch:format("UPDATE", name, "SET created_at = now()")))
         assert.equal("0\n", as(user, touch:format("DELETE FROM", name, "")))
       end
@@ -108,9 +112,10 @@ describe("row-level security #postgres", function()
     assert.equal(before, database:dump())
   end)
 
-  it("leaves a message in another user's conversation to the foreign key, which binds superusers too", function()
+  it("leaves a message in another's conversation to the foreign key, which binds superusers too", function()
     local sql = ([[\set VERBOSITY verbose
-      INSERT INTO convstore.messages (user_id, conversation_id, seq, id, role, content, token_count, token_total, created_at)
+      INSERT INTO convstore.messages
+        (user_id, conversation_id, seq, id, role, content, token_count, token_total, created_at)
       VALUES ('bob', '%s', 1, gen_random_uuid(), 'user', 'x', 1, 1, now());]]):format(hers.id)
     local ok, message = pcall(database.sql, database, sql)
     assert.is_false(ok)
@@ -136,8 +141,8 @@ describe("row-level security #postgres", function()
     for _, name in ipairs(SECURED) do
       assert.equal("0\n", guest:run("SELECT count(*) FROM convstore." .. name))
       -- Only who takes the operators' role on sees everybody.
-      assert.equal("2\n", guest:run("BEGIN; SET LOCAL ROLE convstore_operator; SELECT count(*) FROM convstore."
-        .. name .. "; ROLLBACK"))
+      assert.equal("2\n", guest:run(
+        "BEGIN; SET LOCAL ROLE convstore_operator; SELECT count(*) FROM convstore." .. name .. "; ROLLBACK"))
     end
     guest:close()
   end)
@@ -186,7 +191,8 @@ describe("row-level security #postgres", function()
     assert(chat:append("user", "x"))
     assert(store:user("bob"):conversation("k"))
     local function claim(claims)
-      return (as(nil, ("SET LOCAL request.jwt.claims = '%s'; SELECT user_id FROM convstore.conversations"):format(claims)))
+      return as(nil, ("SET LOCAL request.jwt.claims = '%s'; %s"):format(claims,
+        "SELECT user_id FROM convstore.conversations"))
     end
     assert.equal("alice\n", claim('{"sub": "alice", "role": "authenticated"}'))
     assert.equal("bob\n", claim('{"sub": "bob"}'))
@@ -200,7 +206,8 @@ describe("row-level security #postgres", function()
 
   it("survives ids that look like SQL", function()
     local store = database:open()
-    for _, id in ipairs({ "x'; RESET ROLE; --", "alice' OR '1'='1", "\\", "$$", "%s", "{{schema}}", "a\nb" }) do
+    for _, id in ipairs({ "x'; RESET ROLE; --", "alice' OR '1'='1", "\\", "$$", "%s", "{{schema}}",
+      "a\nb" }) do
       local chat = assert(store:user(id):conversation("k"))
       assert(chat:append("user", id))
       assert.equal(id, assert(chat:message(1)).content)

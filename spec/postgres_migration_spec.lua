@@ -80,7 +80,8 @@ describe("migrations on PostgreSQL #postgres", function()
 
   it("leave a schema that was there already, and what else is in it", function()
     local database = postgresql.place()
-    database:sql("CREATE SCHEMA convstore; CREATE TABLE convstore.host (a int); INSERT INTO convstore.host VALUES (1)")
+    database:sql([[
+      CREATE SCHEMA convstore; CREATE TABLE convstore.host (a int); INSERT INTO convstore.host VALUES (1)]])
     local before = database:dump()
     local store = database:open()
     assert(assert(store:user("alice"):create()):append("user", "x"))
@@ -105,7 +106,8 @@ describe("migrations on PostgreSQL #postgres", function()
     for _, edit in ipairs({
       "UPDATE convstore.migrations SET checksum = '0000000000000000'",
       "UPDATE convstore.migrations SET name = 'other'",
-      "INSERT INTO convstore.migrations SELECT 999, 'future', checksum, applied_at FROM convstore.migrations LIMIT 1",
+      "INSERT INTO convstore.migrations"
+        .. " SELECT 999, 'future', checksum, applied_at FROM convstore.migrations LIMIT 1",
       "DROP TABLE convstore.migrations",
     }) do
       database:sql("DROP SCHEMA IF EXISTS convstore CASCADE")
@@ -151,7 +153,8 @@ describe("migrations on PostgreSQL #postgres", function()
     local body = {}
     for i = #list, 1, -1 do body[#body + 1] = list[i].down end
     for i = 1, #list do body[#body + 1] = list[i].up end
-    local ok, message = pcall(database.sql, database, "BEGIN;\n" .. table.concat(body, "\n;\n") .. "\n;ROLLBACK;")
+    local ok, message = pcall(database.sql, database,
+      "BEGIN;\n" .. table.concat(body, "\n;\n") .. "\n;ROLLBACK;")
     assert.is_true(ok, message)
     assert.equal(before, database:dump())
   end)
@@ -185,7 +188,8 @@ describe("the roles of row-level security #postgres", function()
     backends.clean()
     if dropped then
       local last = psql.new(url)
-      last:run(("SELECT format('DROP ROLE %%I', rolname) FROM pg_roles WHERE rolname IN (%s) \\gexec"):format(dropped))
+      last:run(("SELECT format('DROP ROLE %%I', rolname) FROM pg_roles WHERE rolname IN (%s) \\gexec"):format(
+        dropped))
       last:close()
     end
   end)
@@ -199,8 +203,8 @@ describe("the roles of row-level security #postgres", function()
       SELECT rolcanlogin, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication FROM pg_roles
        WHERE rolname IN ('%s', '%s')]]):format(options.role, options.operator_role)))
     -- They own nothing.
-    assert.equal("0\n", database:sql(("SELECT count(*) FROM pg_class WHERE pg_get_userbyid(relowner) = '%s'"):format(
-      options.role)))
+    assert.equal("0\n", database:sql(
+      ("SELECT count(*) FROM pg_class WHERE pg_get_userbyid(relowner) = '%s'"):format(options.role)))
     assert(store:migrate(0))
     assert(store:migrate())
   end)
@@ -283,8 +287,8 @@ describe("the roles of row-level security #postgres", function()
       local _, ok, errors = worker:finish()
       assert.is_true(ok, errors)
     end
-    assert.equal("2\n", database:sql(("SELECT count(*) FROM pg_roles WHERE rolname IN ('%s', '%s')"):format(options.role,
-      options.operator_role)))
+    assert.equal("2\n", database:sql(("SELECT count(*) FROM pg_roles WHERE rolname IN ('%s', '%s')"):format(
+      options.role, options.operator_role)))
     local version, newest = database:open(options):schema_version()
     assert.equal(newest, version)
   end)
@@ -295,8 +299,8 @@ describe("the schema option #postgres", function()
 
   it("takes any name that PostgreSQL takes", function()
     local database = postgresql.place()
-    for i, name in ipairs({ "Bot", "my bot", "a\"b", "it's", "select", "ünïcöde", "$1", "%s %I", "{{schema}}", "{{role}}", "a.b",
-      "\\", ("x"):rep(63), "--", "public" }) do
+    for i, name in ipairs({ "Bot", "my bot", "a\"b", "it's", "select", "ünïcöde", "$1", "%s %I", "{{schema}}",
+      "{{role}}", "a.b", "\\", ("x"):rep(63), "--", "public" }) do
       local store = database:open({ schema = name })
       local chat = assert(store:user("alice"):conversation("k"))
       assert(chat:append("user", "message " .. i))
@@ -348,15 +352,19 @@ describe("the users option on PostgreSQL #postgres", function()
 
   local KINDS = {
     text = { "text", "ann", "bob", wrong = {} },
-    uuid = { "uuid", "0190b5a0-0000-7000-8000-000000000001", "0190b5a0-0000-7000-8000-000000000002", wrong = { "ann",
-      "0190B5A0-0000-7000-8000-000000000001", "0190b5a0000070008000000000000001", "{0190b5a0-0000-7000-8000-000000000001}", "7" } },
-    bigint = { "bigint", "7", "-9223372036854775808", wrong = { "07", "+7", " 7", "x", "9223372036854775808", "1e3", "7.0" } },
+    uuid = { "uuid", "0190b5a0-0000-7000-8000-000000000001", "0190b5a0-0000-7000-8000-000000000002",
+      wrong = { "ann", "0190B5A0-0000-7000-8000-000000000001", "0190b5a0000070008000000000000001",
+        "{0190b5a0-0000-7000-8000-000000000001}", "7" } },
+    bigint = { "bigint", "7", "-9223372036854775808",
+      wrong = { "07", "+7", " 7", "x", "9223372036854775808", "1e3", "7.0" } },
   }
 
   for name, kind in pairs(KINDS) do
     it("refers to a column of " .. name, function()
       local database = postgresql.place()
-      database:sql(("CREATE TABLE accounts (id %s PRIMARY KEY); INSERT INTO accounts VALUES ('%s'), ('%s')"):format(kind[1],
+      database:sql(([[
+        CREATE TABLE accounts (id %s PRIMARY KEY);
+        INSERT INTO accounts VALUES ('%s'), ('%s')]]):format(kind[1],
         kind[2], kind[3]))
       local store = database:open({ users = "accounts(id)" })
       for _, id in ipairs({ kind[2], kind[3] }) do
@@ -378,8 +386,8 @@ describe("the users option on PostgreSQL #postgres", function()
       -- Security holds for this type as well: unset, empty, and another's.
       for _, user in ipairs({ "", kind[3] }) do
         assert.equal(user == "" and "0\n" or "1\n", database:sql(([[
-          BEGIN; SET LOCAL ROLE convstore_user; SET LOCAL convstore.user_id = '%s'; SELECT count(*) FROM convstore.messages;
-          ROLLBACK]]):format(user)))
+          BEGIN; SET LOCAL ROLE convstore_user; SET LOCAL convstore.user_id = '%s';
+          SELECT count(*) FROM convstore.messages; ROLLBACK]]):format(user)))
       end
       database:sql(("DELETE FROM accounts WHERE id = '%s'"):format(kind[2]))
       check.fails("not_found", nil, store:user(kind[2]):conversation("k"))
@@ -393,8 +401,9 @@ describe("the users option on PostgreSQL #postgres", function()
   it("refers to a table in another schema, and to names that need quotes", function()
     local database = postgresql.place()
     database:sql([[
-      CREATE SCHEMA auth; CREATE TABLE auth.users (id uuid PRIMARY KEY); CREATE TABLE public."User" ("Id" bigint UNIQUE);
-      INSERT INTO auth.users VALUES ('0190b5a0-0000-7000-8000-000000000001'); INSERT INTO public."User" VALUES (7)]])
+      CREATE SCHEMA auth; CREATE TABLE auth.users (id uuid PRIMARY KEY);
+      INSERT INTO auth.users VALUES ('0190b5a0-0000-7000-8000-000000000001');
+      CREATE TABLE public."User" ("Id" bigint UNIQUE); INSERT INTO public."User" VALUES (7)]])
     local store = database:open({ users = "auth.users(id)", schema = "one" })
     assert(store:user("0190b5a0-0000-7000-8000-000000000001"):create())
     store = database:open({ users = '"User"("Id")', schema = "two" })
@@ -407,7 +416,8 @@ describe("the users option on PostgreSQL #postgres", function()
       CREATE TABLE accounts (id bigint, weight real UNIQUE, born date PRIMARY KEY);
       CREATE VIEW seen AS SELECT * FROM accounts;]])
     local before = database:dump()
-    for _, users in ipairs({ "accounts(id)", "accounts(weight)", "accounts(born)", "seen(id)", "nobody(id)", "accounts(nothing)" }) do
+    for _, users in ipairs({ "accounts(id)", "accounts(weight)", "accounts(born)", "seen(id)", "nobody(id)",
+      "accounts(nothing)" }) do
       local store, message, code = database:try_open({ users = users })
       assert.is_nil(store, users)
       assert.is_true(code == "invalid" or code == "schema" or code == "unsupported", users .. ": " .. message)

@@ -1,4 +1,4 @@
--- Behind a pooler that gives every transaction some server connection: what one client leaves there, another would find.
+-- Behind a pooler that gives every transaction some server connection: what one client leaves there, another finds.
 -- The contract itself runs behind it by `make test-pgbouncer`.
 local convstore = require "convstore"
 local backends = require "spec.support.backends"

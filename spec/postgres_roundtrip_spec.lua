@@ -1,5 +1,5 @@
--- A call is one round trip, as counted by a proxy between the store and the server: on the wire (a burst of the client's,
--- then one of the server's) and by the protocol (a Sync is a point where the client waits).
+-- A call is one round trip, as counted by a proxy between the store and the server: on the wire (a burst of the
+-- client's, then one of the server's) and by the protocol (a Sync is a point where the client waits).
 local convstore = require "convstore"
 local system = require "system"
 local backends = require "spec.support.backends"
@@ -40,7 +40,9 @@ describe("a round trip #postgres", function()
       batch[i] = { role = "user", content = ("message %d "):format(i) .. ("x"):rep(100) }
     end
     return {
-      { "conversation, made", function() chat = assert(alice:conversation("k", { title = "T", metadata = { a = 1 } })) end },
+      { "conversation, made", function()
+        chat = assert(alice:conversation("k", { title = "T", metadata = { a = 1 } }))
+      end },
       { "conversation, found", function() assert(alice:conversation("k")) end },
       { "create", function() other = assert(alice:create({ title = "other" })) end },
       { "get", function() assert(alice:get(chat.id)) end },
@@ -49,20 +51,28 @@ describe("a round trip #postgres", function()
       { "append with an id", function() assert(chat:append("user", "hello", { id = convstore.uuid() })) end },
       { "append with expect", function() assert(chat:append("user", "hello", { expect = 2 })) end },
       { "append with everything", function()
-        assert(chat:append({ role = "assistant", content = { { type = "text", text = "x" } }, name = "n",
-          tool_calls = { { id = "c" } }, attachments = { { name = "a" } }, metadata = { a = 1 }, created_at = 5 }))
+        assert(chat:append({
+          role = "assistant", content = { { type = "text", text = "x" } }, name = "n", created_at = 5,
+          tool_calls = { { id = "c" } }, attachments = { { name = "a" } }, metadata = { a = 1 },
+        }))
       end },
       { "append_many of 3", function() assert(chat:append_many({ batch[1], batch[2], batch[3] })) end },
       { "append_many of 1,000", function() assert(chat:append_many(batch)) end },
       { "history page", function() assert(#assert(chat:history({ limit = 50 })) == 50) end },
-      { "history page forwards", function() assert(#assert(chat:history({ after = 10, limit = 50 })) == 50) end },
-      { "history of a role", function() assert(#assert(chat:history({ role = "assistant", limit = 5 })) == 1) end },
+      { "history page forwards", function()
+        assert(#assert(chat:history({ after = 10, limit = 50 })) == 50)
+      end },
+      { "history of a role", function()
+        assert(#assert(chat:history({ role = "assistant", limit = 5 })) == 1)
+      end },
       { "history, whole", function() assert(#assert(chat:history()) == 1007) end },
       { "message by seq", function() assert(chat:message(1)) end },
       { "message by id", function() assert(chat:message(assert(chat:message(7)).id)) end, 2 },
       { "update", function() assert(chat:update({ title = "U", status = "closed", key = "l" })) end },
       { "update that replaces metadata", function() assert(chat:update({ metadata = { b = 1 } })) end },
-      { "update that merges metadata", function() assert(chat:update({ metadata = { c = 1 }, merge = true })) end },
+      { "update that merges metadata", function()
+        assert(chat:update({ metadata = { c = 1 }, merge = true }))
+      end },
       { "annotate", function() assert(chat:annotate(1, { a = { b = 1 } })) end },
       { "redact", function() assert(chat:redact(2)) end },
       { "delete", function() assert(other:delete()) end },

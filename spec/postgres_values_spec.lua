@@ -18,16 +18,19 @@ describe("values in PostgreSQL #postgres", function()
   it("have types that a person can query", function()
     local chat, database = fresh()
     local stored = assert(chat:append({
-      role = "assistant", content = { { type = "text", text = "héllo" } }, metadata = { a = { b = 5 }, list = { 1, 2 } },
+      role = "assistant", content = { { type = "text", text = "héllo" } },
+      metadata = { a = { b = 5 }, list = { 1, 2 } },
       tool_calls = { { id = "call_1", ["function"] = { name = "f", arguments = "{}" } } },
       attachments = { { name = "photo", size = 5 } }, created_at = 1700000000123,
     }))
-    assert.equal(("%s|%s|1|5|2|héllo|call_1|photo|1700000000123\n"):format(stored.id, chat.id), database:sql([[
+    local expected = ("%s|%s|1|5|2|héllo|call_1|photo|1700000000123\n"):format(stored.id, chat.id)
+    assert.equal(expected, database:sql([[
       SELECT id, conversation_id, seq, metadata #>> '{a,b}', jsonb_array_length(metadata -> 'list'),
              parts -> 0 ->> 'text', tool_calls -> 0 ->> 'id', attachments -> 0 ->> 'name',
              (extract(epoch FROM created_at) * 1000)::bigint FROM convstore.messages]]))
     assert.equal("bigint uuid jsonb timestamp with time zone\n", database:sql([[
-      SELECT string_agg(data_type, ' ' ORDER BY array_position(ARRAY['seq', 'id', 'metadata', 'created_at'], column_name::text))
+      SELECT string_agg(data_type, ' ' ORDER BY column_name = 'seq' DESC, column_name = 'id' DESC,
+                        column_name = 'metadata' DESC)
         FROM information_schema.columns WHERE table_schema = 'convstore' AND table_name = 'messages'
          AND column_name IN ('seq', 'id', 'metadata', 'created_at')]]))
   end)
@@ -36,8 +39,9 @@ describe("values in PostgreSQL #postgres", function()
     local chat = fresh()
     local source = random.new(7)
     local numbers = {
-      0, 1, -1, math.maxinteger, math.mininteger, 9007199254740993, 1234567890123456789, 0.0, 1.0, -1.5, 0.1, 1 / 3,
-      1e15, 1e16, 1e21, 1e22, 1e100, 1e300, 1.7976931348623157e308, 5e-324, 2.2250738585072014e-308, 1e-7, 1e-10,
+      0, 1, -1, math.maxinteger, math.mininteger, 9007199254740993, 1234567890123456789, 0.0, 1.0, -1.5, 0.1,
+      1 / 3, 1e15, 1e16, 1e21, 1e22, 1e100, 1e300, 1.7976931348623157e308, 5e-324, 2.2250738585072014e-308,
+      1e-7,
       9007199254740992.0, -9223372036854775808.0, 9223372036854775808.0, 123456.789e3, math.pi,
     }
     while #numbers < 300 do
@@ -59,31 +63,29 @@ describe("values in PostgreSQL #postgres", function()
     local chat, database = fresh()
     assert(chat:append("user", "x"))
     database:sql([[UPDATE convstore.messages SET metadata =
-      '{"long": 123456789012345678901234567890, "one": 1.0, "exact": 1.50, "big": 1e300, "small": 1e-320, "max": 9223372036854775807,
-        "beyond": 9223372036854775808, "negative": -9223372036854775809}']])
+      '{"long": 123456789012345678901234567890, "one": 1.0, "exact": 1.50, "big": 1e300, "small": 1e-320,
+        "max": 9223372036854775807, "beyond": 9223372036854775808, "negative": -9223372036854775809}']])
+    -- jsonb prints 1e300 as 301 digits, an integer to see; to Lua it is a float, as any beyond 64 bits.
     check.same_json({
       long = 123456789012345678901234567890.0, one = 1.0, exact = 1.5, max = math.maxinteger, small = 1e-320,
       beyond = 9223372036854775808.0, negative = -9223372036854775809.0, big = 1e300,
-    }, (function()
-      -- jsonb prints 1e300 as 301 digits, an integer to see; it is a float to Lua as any beyond 64 bits.
-      return assert(chat:message(1)).metadata
-    end)())
+    }, assert(chat:message(1)).metadata)
     database:sql([[UPDATE convstore.messages SET metadata = '{"n": 1e400}']])
     local message, _, code = chat:message(1)
-    assert.is_true(message ~= nil or code == "invalid" or code == "corrupt" or code == "unsupported", tostring(code))
+    assert.is_true(message ~= nil or code == "corrupt", tostring(code))
   end)
 
   it("keep every kind of character", function()
     local chat, database = fresh()
     local texts = {
-      "", " ", "\t\r\n\1\127", "'\"\\$$%s?:{}", "\u{FFFE}\u{FFFF}\u{10FFFF}", "e\u{301} \u{E9}", "\u{202E}abc", "👩‍👩‍👧 日本語",
+      "", " ", "\t\r\n\1\127", "'\"\\$$%s?:{}", "\u{FFFE}\u{FFFF}\u{10FFFF}", "e\u{301} \u{E9}",
+      "\u{202E}abc", "👩‍👩‍👧 日本語",
       "\\u0000", "\\x00", "\u{FEFF}BOM", "\u{85}\u{2028}", ("😀"):rep(1000),
     }
     local source = random.new(9)
     for _ = 1, 50 do texts[#texts + 1] = source:text(200) end
     for i, text in ipairs(texts) do
-      local stored = assert(chat:append("user", text, { name = text:sub(1, 10):gsub("[\128-\255]", ""), metadata = {
-        [text] = text, list = { text } } }))
+      local stored = assert(chat:append("user", text, { metadata = { [text] = text, list = { text } } }))
       assert.equal(i, stored.seq)
     end
     local history = assert(chat:history())
@@ -91,8 +93,9 @@ describe("values in PostgreSQL #postgres", function()
       assert.is_true(history[i].content == text, i)
       check.same_json({ [text] = text, list = { text } }, history[i].metadata)
       local bytes = text:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
-      assert.equal(bytes .. "\n", database:sql(
-        ("SELECT encode(convert_to(content, 'UTF8'), 'hex') FROM convstore.messages WHERE seq = %d"):format(i)))
+      assert.equal(bytes .. "\n", database:sql(([[
+        SELECT encode(convert_to(content, 'UTF8'), 'hex') FROM convstore.messages
+         WHERE seq = %d]]):format(i)))
     end
   end)
 
@@ -149,8 +152,9 @@ describe("values in PostgreSQL #postgres", function()
     local database = backends.postgres.place()
     for name, value in pairs({
       TimeZone = "Asia/Kathmandu", DateStyle = "German", IntervalStyle = "iso_8601", bytea_output = "escape",
-      extra_float_digits = -15, standard_conforming_strings = "off", search_path = "nowhere", client_encoding = "LATIN1",
-      default_transaction_isolation = "repeatable read", statement_timeout = "1min", transform_null_equals = "on",
+      extra_float_digits = -15, standard_conforming_strings = "off", search_path = "nowhere",
+      client_encoding = "LATIN1", default_transaction_isolation = "repeatable read",
+      statement_timeout = "1min", transform_null_equals = "on",
       default_transaction_deferrable = "on", array_nulls = "off", quote_all_identifiers = "on",
       plan_cache_mode = "force_generic_plan", enable_indexscan = "off", jit = "off", xmloption = "document",
     }) do
@@ -161,7 +165,8 @@ describe("values in PostgreSQL #postgres", function()
     local first = assert(chat:append({ role = "user", content = "é\\'\n", created_at = 1700000000123,
       metadata = { f = 0.1, s = "\\", big = 1e300 } }))
     assert.equal(1700000000123, first.created_at)
-    local many = assert(chat:append_many({ { role = "user", content = "NULL" }, { role = "user", content = "a,{}\"\\'" },
+    local many = assert(chat:append_many({ { role = "user", content = "NULL" },
+      { role = "user", content = "a,{}\"\\'" },
       { role = "assistant", tool_calls = { { id = "x" } } } }))
     local history = assert(assert(database:open():user("alice"):conversation("k\\'é")):history())
     check.same_json(first, history[1])
@@ -186,7 +191,8 @@ describe("values in PostgreSQL #postgres", function()
       { { a = "b" }, { a = null }, {} }, { { a = "b", b = "c" }, { a = null }, { b = "c" } },
       { { a = { "b" } }, { a = "c" }, { a = "c" } }, { { a = "c" }, { a = { "b" } }, { a = { "b" } } },
       { { a = { b = "c" } }, { a = { b = "d", c = null } }, { a = { b = "d" } } },
-      { { a = { { b = "c" } } }, { a = { 1 } }, { a = { 1 } } }, { { e = null }, { a = 1 }, { e = null, a = 1 } },
+      { { a = { { b = "c" } } }, { a = { 1 } }, { a = { 1 } } },
+      { { e = null }, { a = 1 }, { e = null, a = 1 } },
       { { a = "foo" }, { b = { c = null } }, { a = "foo", b = {} } },
       { {}, { a = { bb = { ccc = null } } }, { a = { bb = {} } } },
     }) do

@@ -1,7 +1,7 @@
 /*
  * Appending in PostgreSQL: one statement takes the next seqs of the conversation and inserts the messages.
- * A retry is found by the UNIQUE constraint on the message's id, after the fact: the usual append asks nothing first, and
- * the failed statement takes its seqs back. What a statement without rows means is asked in a second round.
+ * A retry is found by the UNIQUE constraint on the message's id, after the fact: the usual append asks nothing first,
+ * and the failed statement takes its seqs back. What a statement without rows means is asked in a second round.
  */
 #include <string.h>
 
@@ -16,16 +16,14 @@ enum {
   STEP_UNARCHIVE        /* brings the messages back, then appends */
 };
 
-static bool is_pinned(const convstore_message *message)
-{
+static bool is_pinned(const convstore_message *message) {
   return message->role == CONVSTORE_ROLE_SYSTEM || message->role == CONVSTORE_ROLE_DEVELOPER;
 }
 
 /* ---- appending ------------------------------------------------------------------------------------------------- */
 
 /* $1 to $7: how many seqs and tokens to take. */
-static void add_reservation(struct postgres_params *params, const struct convstore_call *call)
-{
+static void add_reservation(struct postgres_params *params, const struct convstore_call *call) {
   const convstore_request *request = call->request;
   int64_t tokens = 0;
   int64_t pinned_tokens = 0;
@@ -41,8 +39,7 @@ static void add_reservation(struct postgres_params *params, const struct convsto
   postgres_add_integer(params, request->expect);
 }
 
-static void queue_one(struct postgres_connection *connection, const struct convstore_call *call)
-{
+static void queue_one(struct postgres_connection *connection, const struct convstore_call *call) {
   const convstore_message *message = call->request->messages;
   struct postgres_params params = {0};
   add_reservation(&params, call);
@@ -61,8 +58,7 @@ static void queue_one(struct postgres_connection *connection, const struct convs
 }
 
 /* A text of each message, by its place in the struct. */
-static int add_texts(struct postgres_params *params, struct convstore_call *call, size_t offset)
-{
+static int add_texts(struct postgres_params *params, struct convstore_call *call, size_t offset) {
   const convstore_request *request = call->request;
   struct postgres_array array;
   size_t n_bytes = 0;
@@ -83,8 +79,7 @@ static int add_texts(struct postgres_params *params, struct convstore_call *call
   return CONVSTORE_OK;
 }
 
-static int add_ids(struct postgres_params *params, struct convstore_call *call)
-{
+static int add_ids(struct postgres_params *params, struct convstore_call *call) {
   const convstore_request *request = call->request;
   struct postgres_array ids;
   int status = postgres_array_start(&ids, call, POSTGRES_UUID, request->n_messages, request->n_messages * 16);
@@ -94,14 +89,14 @@ static int add_ids(struct postgres_params *params, struct convstore_call *call)
   return CONVSTORE_OK;
 }
 
-static int add_roles(struct postgres_params *params, struct convstore_call *call)
-{
+static int add_roles(struct postgres_params *params, struct convstore_call *call) {
   enum {
     ROLE_BYTES = 16
   };
   const convstore_request *request = call->request;
   struct postgres_array roles;
-  int status = postgres_array_start(&roles, call, POSTGRES_TEXT, request->n_messages, request->n_messages * ROLE_BYTES);
+  int status = postgres_array_start(&roles, call, POSTGRES_TEXT, request->n_messages,
+                                    request->n_messages * ROLE_BYTES);
   if (status != CONVSTORE_OK) return status;
   for (size_t i = 0; i < request->n_messages; i++) {
     const char *name = convstore_role_name(request->messages[i].role);
@@ -112,8 +107,7 @@ static int add_roles(struct postgres_params *params, struct convstore_call *call
 }
 
 /* token_count, created_at, and how far each running total is below the last one's. */
-static int add_numbers(struct postgres_params *params, struct convstore_call *call)
-{
+static int add_numbers(struct postgres_params *params, struct convstore_call *call) {
   const convstore_request *request = call->request;
   size_t n = request->n_messages;
   struct postgres_array tokens;
@@ -139,8 +133,7 @@ static int add_numbers(struct postgres_params *params, struct convstore_call *ca
   return CONVSTORE_OK;
 }
 
-static int queue_many(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int queue_many(struct postgres_connection *connection, struct convstore_call *call) {
   static const size_t texts[] = {
       offsetof(convstore_message, content),      offsetof(convstore_message, parts),
       offsetof(convstore_message, name),         offsetof(convstore_message, tool_calls),
@@ -159,8 +152,7 @@ static int queue_many(struct postgres_connection *connection, struct convstore_c
 }
 
 /* *found is false where no row matched: not there, deleted, archived, or not at `expect`. */
-static int read_appended(bool *found, const PGresult *rows, struct convstore_call *call)
-{
+static int read_appended(bool *found, const PGresult *rows, struct convstore_call *call) {
   static const enum postgres_type types[] = {POSTGRES_INT8, POSTGRES_INT8, POSTGRES_TEXT};
   convstore_request *request = call->request;
   convstore_result *result = call->result;
@@ -182,8 +174,7 @@ static int read_appended(bool *found, const PGresult *rows, struct convstore_cal
 
 /* ---- looking --------------------------------------------------------------------------------------------------- */
 
-static int queue_look(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int queue_look(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_params live = {0};
   struct postgres_params stored = {0};
   postgres_add_conversation(&live, call);
@@ -196,10 +187,9 @@ static int queue_look(struct postgres_connection *connection, struct convstore_c
 }
 
 /* What stands of the conversation, for a replay's answer. */
-static int read_live(bool *archived, const PGresult *row, struct convstore_call *call)
-{
-  static const enum postgres_type types[] = {POSTGRES_INT8, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ, POSTGRES_TEXT,
-                                             POSTGRES_TIMESTAMPTZ};
+static int read_live(bool *archived, const PGresult *row, struct convstore_call *call) {
+  static const enum postgres_type types[] = {POSTGRES_INT8, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ,
+                                             POSTGRES_TEXT, POSTGRES_TIMESTAMPTZ};
   convstore_conversation *conversation = &call->result->conversation;
   int status = postgres_check_columns(row, types, 5, call->err);
   if (status != CONVSTORE_OK) return status;
@@ -212,8 +202,7 @@ static int read_live(bool *archived, const PGresult *row, struct convstore_call 
 }
 
 /* Compares what was to be appended with what is stored: all of it, in this order, is a replay. */
-static int replay(const PGresult *rows, struct convstore_call *call)
-{
+static int replay(const PGresult *rows, struct convstore_call *call) {
   enum {
     PLACE = 14 /* the column behind those of a message */
   };
@@ -231,7 +220,8 @@ static int replay(const PGresult *rows, struct convstore_call *call)
     if (status != CONVSTORE_OK) return status;
     if (!same)
       return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
-                            "the id %s is stored with another role or content; choose another id", stored[i].id);
+                            "the id %s is stored with another role or content; choose another id",
+                            stored[i].id);
     if (stored[i].seq <= seq)
       return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
                             "the messages are stored already, but in another order; read them by id");
@@ -246,8 +236,7 @@ static int replay(const PGresult *rows, struct convstore_call *call)
   return CONVSTORE_OK;
 }
 
-static int receive_look(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int receive_look(struct postgres_connection *connection, struct convstore_call *call) {
   const convstore_request *request = call->request;
   const PGresult *stored = postgres_result(connection, 1);
   int64_t last_seq;
@@ -263,9 +252,10 @@ static int receive_look(struct postgres_connection *connection, struct convstore
     return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
                           "an id is given to two of the messages; choose another id");
   if (request->expect != CONVSTORE_ABSENT && last_seq != request->expect)
-    return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
-                          "expect is %lld but the conversation's last message is %lld; read what came and decide again",
-                          (long long)request->expect, (long long)last_seq);
+    return convstore_fail(
+        call->err, CONVSTORE_E_CONFLICT,
+        "expect is %lld but the conversation's last message is %lld; read what came and decide again",
+        (long long)request->expect, (long long)last_seq);
   if (request->n_messages == 0) return CONVSTORE_OK;
   /* Not archived: it was, or was deleted, a moment ago. */
   connection->step = archived ? STEP_UNARCHIVE : STEP_APPEND;
@@ -274,11 +264,11 @@ static int receive_look(struct postgres_connection *connection, struct convstore
 
 /* ---- the operation --------------------------------------------------------------------------------------------- */
 
-static int send_append(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int send_append(struct postgres_connection *connection, struct convstore_call *call) {
   /* Nothing to append: only whether there is such a conversation. */
   if (call->request->n_messages == 0) connection->step = STEP_LOOK;
-  if (connection->step == STEP_LOOK || connection->step == STEP_LOOK_DUPLICATES) return queue_look(connection, call);
+  if (connection->step == STEP_LOOK || connection->step == STEP_LOOK_DUPLICATES)
+    return queue_look(connection, call);
   if (connection->step == STEP_UNARCHIVE) {
     struct postgres_params params = {0};
     postgres_add_conversation(&params, call);
@@ -289,18 +279,19 @@ static int send_append(struct postgres_connection *connection, struct convstore_
   return CONVSTORE_OK;
 }
 
-static int receive_append(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int receive_append(struct postgres_connection *connection, struct convstore_call *call) {
   bool found = false;
-  if (connection->step == STEP_LOOK || connection->step == STEP_LOOK_DUPLICATES) return receive_look(connection, call);
-  int status = read_appended(&found, postgres_result(connection, connection->step == STEP_UNARCHIVE ? 1 : 0), call);
+  if (connection->step == STEP_LOOK || connection->step == STEP_LOOK_DUPLICATES)
+    return receive_look(connection, call);
+  int status =
+      read_appended(&found, postgres_result(connection, connection->step == STEP_UNARCHIVE ? 1 : 0), call);
   if (status != CONVSTORE_OK || found) return status;
   connection->step = STEP_LOOK;
   return POSTGRES_AGAIN;
 }
 
-static int refuse_append(struct postgres_connection *connection, struct convstore_call *call, const char *sqlstate)
-{
+static int refuse_append(struct postgres_connection *connection, struct convstore_call *call,
+                         const char *sqlstate) {
   const char *constraint = PQresultErrorField(connection->pipeline.error, PG_DIAG_CONSTRAINT_NAME);
   if (strcmp(sqlstate, "23505") != 0 || constraint == NULL) return CONVSTORE_OK;
   if (strcmp(constraint, "messages_pkey") == 0)

@@ -18,23 +18,20 @@ enum {
 
 /* ---- the caller's transactions --------------------------------------------------------------------------------- */
 
-static int send_savepoint(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int send_savepoint(struct postgres_connection *connection, struct convstore_call *call) {
   (void)call;
   if (!connection->begun) postgres_queue_begin(connection);
-  postgres_queue_frame(connection, "SAVEPOINT convstore");
+  postgres_queue_frame_text(connection, "SAVEPOINT convstore");
   return CONVSTORE_OK;
 }
 
-static int receive_nothing(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int receive_nothing(struct postgres_connection *connection, struct convstore_call *call) {
   (void)connection;
   (void)call;
   return CONVSTORE_OK;
 }
 
-static int send_nothing(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int send_nothing(struct postgres_connection *connection, struct convstore_call *call) {
   (void)connection;
   (void)call;
   return CONVSTORE_OK;
@@ -46,14 +43,12 @@ static const struct postgres_operation connect_only = {
 static const struct postgres_operation savepoint = {
     .frame = POSTGRES_FRAME_NONE, .send = send_savepoint, .receive = receive_nothing};
 
-static int send_commit(struct postgres_connection *connection, struct convstore_call *call)
-{
-  postgres_queue_frame(connection, call->depth > 1 ? "RELEASE SAVEPOINT convstore" : "COMMIT");
+static int send_commit(struct postgres_connection *connection, struct convstore_call *call) {
+  postgres_queue_frame_text(connection, call->depth > 1 ? "RELEASE SAVEPOINT convstore" : "COMMIT");
   return CONVSTORE_OK;
 }
 
-static int receive_end(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int receive_end(struct postgres_connection *connection, struct convstore_call *call) {
   if (call->depth == 1) connection->begun = false;
   return CONVSTORE_OK;
 }
@@ -61,13 +56,12 @@ static int receive_end(struct postgres_connection *connection, struct convstore_
 static const struct postgres_operation commit = {
     .frame = POSTGRES_FRAME_NONE, .send = send_commit, .receive = receive_end};
 
-static int send_rollback(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int send_rollback(struct postgres_connection *connection, struct convstore_call *call) {
   if (call->depth > 1) {
-    postgres_queue_frame(connection, "ROLLBACK TO SAVEPOINT convstore");
-    postgres_queue_frame(connection, "RELEASE SAVEPOINT convstore");
+    postgres_queue_frame_text(connection, "ROLLBACK TO SAVEPOINT convstore");
+    postgres_queue_frame_text(connection, "RELEASE SAVEPOINT convstore");
   } else {
-    postgres_queue_frame(connection, "ROLLBACK");
+    postgres_queue_frame_text(connection, "ROLLBACK");
   }
   return CONVSTORE_OK;
 }
@@ -100,31 +94,28 @@ static const struct postgres_operation *const operations[CONVSTORE_OPERATIONS] =
     [CONVSTORE_MIGRATE] = &postgres_migrate,
 };
 
-static int start(struct convstore_connection *base, struct convstore_call *call)
-{
+static int start(struct convstore_connection *base, struct convstore_call *call) {
   struct postgres_connection *connection = (struct postgres_connection *)base;
   convstore_operation operation = call->request->operation;
-  /* The server hears of a transaction with its first call: until then nothing can be lost, and a trip is saved. But that
-   * there is a server is seen to before the caller's function runs. */
+  /* The server hears of a transaction with its first call: until then nothing can be lost, and a trip is saved. But
+   * that there is a server is seen to before the caller's function runs. */
   if (operation == CONVSTORE_BEGIN && call->depth == 0)
-    return postgres_is_connected(connection) ? CONVSTORE_OK : postgres_call_start(connection, call, &connect_only);
+    return postgres_is_connected(connection) ? CONVSTORE_OK
+                                             : postgres_call_start(connection, call, &connect_only);
   if (operation == CONVSTORE_COMMIT || operation == CONVSTORE_ROLLBACK)
     if (!connection->begun) return CONVSTORE_OK;
   return postgres_call_start(connection, call, operations[operation]);
 }
 
-static int resume(struct convstore_connection *base, struct convstore_call *call)
-{
+static int resume(struct convstore_connection *base, struct convstore_call *call) {
   return postgres_call_resume((struct postgres_connection *)base, call);
 }
 
-static void cancel(struct convstore_connection *base, struct convstore_call *call)
-{
+static void cancel(struct convstore_connection *base, struct convstore_call *call) {
   postgres_call_cancel((struct postgres_connection *)base, call);
 }
 
-static void close_connection(struct convstore_connection *base)
-{
+static void close_connection(struct convstore_connection *base) {
   struct postgres_connection *connection = (struct postgres_connection *)base;
   postgres_pipeline_clear(connection);
   postgres_drop(connection); /* the server rolls back what is open */
@@ -139,8 +130,7 @@ static void close_connection(struct convstore_connection *base)
 }
 
 /* libpq takes a URI or keywords and values. `location` is what follows "postgres:" or "postgresql:". */
-static char *make_dsn(const char *location)
-{
+static char *make_dsn(const char *location) {
   static const char scheme[] = "postgresql:";
   size_t prefix = strncmp(location, "//", 2) == 0 ? sizeof scheme - 1 : 0;
   size_t size = strlen(location) + 1;
@@ -153,8 +143,7 @@ static char *make_dsn(const char *location)
 
 /* libpq's words may quote a piece of a badly written password, so all that is handed on is the name of a parameter that
  * it does not know, and that only where no password can be meant. */
-static int fail_dsn(const char *dsn, const char *words, convstore_error *err)
-{
+static int fail_dsn(const char *dsn, const char *words, convstore_error *err) {
   char name[MAX_NAME + 1] = "";
   const char *quoted = words == NULL ? NULL : strchr(words, '"');
   const char *found = NULL;
@@ -165,14 +154,15 @@ static int fail_dsn(const char *dsn, const char *words, convstore_error *err)
     found = name[0] != '\0' ? strstr(dsn, name) : NULL;
   }
   if (found != NULL && strstr(dsn, "password") == NULL && strchr(found, '@') == NULL)
-    return convstore_fail(err, CONVSTORE_E_INVALID, "the DSN has a parameter that libpq does not know: %s", name);
-  return convstore_fail(err, CONVSTORE_E_INVALID,
-                        "the DSN is neither a postgresql:// URI nor \"postgres:\" with libpq's keyword=value pairs; write "
-                        "special characters in a URI as %%XX and look for misspelt parameters");
+    return convstore_fail(err, CONVSTORE_E_INVALID, "the DSN has a parameter that libpq does not know: %s",
+                          name);
+  return convstore_fail(
+      err, CONVSTORE_E_INVALID,
+      "the DSN is neither a postgresql:// URI nor \"postgres:\" with libpq's keyword=value pairs; write "
+      "special characters in a URI as %%XX and look for misspelt parameters");
 }
 
-static int check_dsn(const char *dsn, convstore_error *err)
-{
+static int check_dsn(const char *dsn, convstore_error *err) {
   char *words = NULL;
   PQconninfoOption *options = PQconninfoParse(dsn, &words);
   int status = options != NULL ? CONVSTORE_OK : fail_dsn(dsn, words, err);
@@ -181,8 +171,8 @@ static int check_dsn(const char *dsn, convstore_error *err)
   return status;
 }
 
-static int copy_name(char **out, const char *name, const char *otherwise, const char *field, convstore_error *err)
-{
+static int copy_name(char **out, const char *name, const char *otherwise, const char *field,
+                     convstore_error *err) {
   if (name == NULL) name = otherwise;
   if (name[0] == '\0' || strlen(name) > MAX_NAME)
     return convstore_fail(err, CONVSTORE_E_INVALID, "%s must be a name of 1 to %d bytes", field, MAX_NAME);
@@ -192,13 +182,13 @@ static int copy_name(char **out, const char *name, const char *otherwise, const 
   return *out != NULL ? CONVSTORE_OK : postgres_no_memory(err);
 }
 
-static int copy_options(struct postgres_connection *connection, const convstore_options *options, convstore_error *err)
-{
-  int status = copy_name(&connection->schema, options->schema, POSTGRES_DEFAULT_SCHEMA, "schema", err);
-  if (status == CONVSTORE_OK &&
-      (strncmp(connection->schema, "pg_", 3) == 0 || strcmp(connection->schema, "information_schema") == 0))
-    status = convstore_fail(err, CONVSTORE_E_INVALID, "the schema %s is PostgreSQL's own; choose another `schema`",
-                            connection->schema);
+static int copy_options(struct postgres_connection *connection, const convstore_options *options,
+                        convstore_error *err) {
+  const char *schema = options->schema;
+  if (schema != NULL && (strncmp(schema, "pg_", 3) == 0 || strcmp(schema, "information_schema") == 0))
+    return convstore_fail(err, CONVSTORE_E_INVALID,
+                          "the schema %s is PostgreSQL's own; choose another `schema`", schema);
+  int status = copy_name(&connection->schema, schema, POSTGRES_DEFAULT_SCHEMA, "schema", err);
   if (status == CONVSTORE_OK && !options->no_role)
     status = copy_name(&connection->role, options->role, POSTGRES_DEFAULT_ROLE, "role", err);
   if (status == CONVSTORE_OK)
@@ -213,8 +203,7 @@ static int copy_options(struct postgres_connection *connection, const convstore_
 }
 
 static int create(struct convstore_connection **out, const char *location, const convstore_options *options,
-                  convstore_error *err)
-{
+                  convstore_error *err) {
   struct postgres_connection *connection = calloc(1, sizeof *connection);
   if (connection == NULL) return postgres_no_memory(err);
   connection->base.backend = &convstore__postgres;

@@ -1,9 +1,9 @@
 /*
  * One call as a machine of phases that is stepped until it is done. The only place that decides what is tried again.
  *
- * A call that is a transaction of its own may be repeated whole, after a deadlock as after a lost connection, since every
- * operation has its ids from before the first try and recognises what it wrote. In a caller's transaction only what came
- * first in it may: later the loss of the connection has undone what the caller believes done.
+ * A call that is a transaction of its own may be repeated whole, after a deadlock as after a lost connection, since
+ * every operation has its ids from before the first try and recognises what it wrote. In a caller's transaction only
+ * what came first in it may: later the loss of the connection has undone what the caller believes done.
  */
 #include "postgres_call.h"
 
@@ -19,22 +19,19 @@ enum {
   LONGEST_REST_MS = 1000
 };
 
-static bool is_late(const struct convstore_call *call)
-{
+static bool is_late(const struct convstore_call *call) {
   return convstore__monotonic_ms() >= call->deadline_ms;
 }
 
 /* Ends the call: nothing of it stays but the connection. */
-static int end_call(struct postgres_connection *connection, int status)
-{
+static int end_call(struct postgres_connection *connection, int status) {
   postgres_pipeline_clear(connection);
   connection->phase = POSTGRES_IDLE;
   return status;
 }
 
 /* Drops the connection, and with it the caller's transaction if there is one. */
-static void drop(struct postgres_connection *connection, const struct convstore_call *call)
-{
+static void drop(struct postgres_connection *connection, const struct convstore_call *call) {
   if (call->depth > 0) connection->base.lost = true;
   postgres_pipeline_clear(connection);
   postgres_drop(connection);
@@ -46,8 +43,8 @@ static void drop(struct postgres_connection *connection, const struct convstore_
  * The server gives up a little before the client does, so that an answer says what it waited for: first the lock, then
  * the statement. Without the client it would finish, or queue, what nobody waits for.
  */
-static void add_timeouts(struct postgres_params *params, char texts[2][24], const struct convstore_call *call)
-{
+static void add_timeouts(struct postgres_params *params, char texts[2][24],
+                         const struct convstore_call *call) {
   int64_t left = call->deadline_ms - convstore__monotonic_ms();
   int64_t margin = left / 20 > 100 ? 100 : left / 20 < 10 ? 10 : left / 20;
   for (int i = 0; i < 2; i++) {
@@ -57,8 +54,7 @@ static void add_timeouts(struct postgres_params *params, char texts[2][24], cons
   }
 }
 
-static void queue_settings(struct postgres_connection *connection, const struct convstore_call *call)
-{
+static void queue_settings(struct postgres_connection *connection, const struct convstore_call *call) {
   struct postgres_params params = {0};
   char timeouts[2][24];
   bool user = connection->operation->frame == POSTGRES_FRAME_USER;
@@ -70,28 +66,27 @@ static void queue_settings(struct postgres_connection *connection, const struct 
     postgres_add_string(&params, connection->role);
     postgres_add_string(&params, connection->jwt_claim);
   }
-  postgres_queue_settings(connection, user ? POSTGRES_STMT_SETTINGS : POSTGRES_STMT_SCHEMA_SETTINGS, &params);
+  postgres_queue_frame(connection, user ? POSTGRES_STMT_SETTINGS : POSTGRES_STMT_SCHEMA_SETTINGS, &params);
 }
 
-static void queue_undo(struct postgres_connection *connection, const struct convstore_call *call)
-{
+static void queue_undo(struct postgres_connection *connection, const struct convstore_call *call) {
   if (call->depth == 0) {
-    postgres_queue_frame(connection, "ROLLBACK");
+    postgres_queue_frame_text(connection, "ROLLBACK");
   } else {
-    postgres_queue_frame(connection, "ROLLBACK TO SAVEPOINT convstore");
-    postgres_queue_frame(connection, "RELEASE SAVEPOINT convstore");
+    postgres_queue_frame_text(connection, "ROLLBACK TO SAVEPOINT convstore");
+    postgres_queue_frame_text(connection, "RELEASE SAVEPOINT convstore");
   }
 }
 
-void postgres_queue_begin(struct postgres_connection *connection)
-{
-  /* Named, so that a default of the database does not change what the statements see. */
-  postgres_queue_frame(connection, connection->options.readonly ? "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
-                                                                : "BEGIN ISOLATION LEVEL READ COMMITTED");
+static enum postgres_stmt begin_of(const struct postgres_connection *connection) {
+  return connection->options.readonly ? POSTGRES_STMT_BEGIN_READ : POSTGRES_STMT_BEGIN;
 }
 
-static int send_round(struct postgres_connection *connection, struct convstore_call *call)
-{
+void postgres_queue_begin(struct postgres_connection *connection) {
+  postgres_queue_frame_text(connection, postgres_stmt_texts[begin_of(connection)].sql);
+}
+
+static int send_round(struct postgres_connection *connection, struct convstore_call *call) {
   const struct postgres_operation *operation = connection->operation;
   bool framed = operation->frame != POSTGRES_FRAME_NONE;
   bool nested = call->depth > 0;
@@ -101,16 +96,16 @@ static int send_round(struct postgres_connection *connection, struct convstore_c
   connection->keep_open = false;
   if (framed && nested) {
     if (!connection->begun) postgres_queue_begin(connection);
-    postgres_queue_frame(connection, "SAVEPOINT convstore");
+    postgres_queue_frame_text(connection, "SAVEPOINT convstore");
   } else if (framed && !connection->open) {
-    postgres_queue_begin(connection);
+    postgres_queue_frame(connection, begin_of(connection), NULL);
   }
   if (framed && !connection->open) queue_settings(connection, call);
   int status = operation->send(connection, call);
   if (framed && nested)
-    postgres_queue_frame(connection, "RELEASE SAVEPOINT convstore");
+    postgres_queue_frame_text(connection, "RELEASE SAVEPOINT convstore");
   else if (framed && !connection->keep_open)
-    postgres_queue_frame(connection, "COMMIT");
+    postgres_queue_frame(connection, POSTGRES_STMT_COMMIT, NULL);
   postgres_pipeline_end(connection);
   return status;
 }
@@ -118,8 +113,7 @@ static int send_round(struct postgres_connection *connection, struct convstore_c
 /* ---- connections that come and go ------------------------------------------------------------------------------ */
 
 /* Waits before the next try, longer each time and never in step with others. */
-static void rest(struct postgres_connection *connection, const struct convstore_call *call)
-{
+static void rest(struct postgres_connection *connection, const struct convstore_call *call) {
   int64_t now = convstore__monotonic_ms();
   unsigned shift = connection->n_lost < 6 ? connection->n_lost : 6;
   int64_t ms = (int64_t)FIRST_REST_MS << shift;
@@ -131,41 +125,43 @@ static void rest(struct postgres_connection *connection, const struct convstore_
   connection->phase = POSTGRES_RESTING;
 }
 
+/* Every server that was reached took no writes. */
+static int fail_readonly(const struct postgres_connection *connection, const struct convstore_call *call) {
+  return convstore_fail(call->err, CONVSTORE_E_READONLY,
+                        "the server takes no writes (%s); connect to one that does, for example with "
+                        "target_session_attrs=read-write",
+                        connection->lost_reason);
+}
+
 /* The deadline came while there was no connection. */
-static int give_up_connecting(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int give_up_connecting(struct postgres_connection *connection, struct convstore_call *call) {
   postgres_drop(connection);
-  if (connection->refused_writes)
-    return convstore_fail(call->err, CONVSTORE_E_READONLY,
-                          "the server takes no writes (%s); connect to one that does, for example with "
-                          "target_session_attrs=read-write",
-                          connection->lost_reason);
+  if (connection->refused_writes) return fail_readonly(connection, call);
   return convstore_fail(call->err, CONVSTORE_E_UNAVAILABLE,
                         "no connection to PostgreSQL in time: %s; check that it runs, then try again",
                         connection->lost_reason[0] != '\0' ? connection->lost_reason : "no answer");
 }
 
 /* A dropped connection is as good as a ROLLBACK, though of the whole transaction. */
-static bool is_rolled_back(struct postgres_connection *connection, const struct convstore_call *call)
-{
+static bool is_rolled_back(struct postgres_connection *connection, const struct convstore_call *call) {
   if (call->request->operation != CONVSTORE_ROLLBACK) return false;
   connection->base.lost = call->depth > 1;
   return true;
 }
 
 /* The connection broke while a round travelled. POSTGRES_AGAIN: the call goes on. */
-static int on_lost(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int on_lost(struct postgres_connection *connection, struct convstore_call *call) {
   bool ended = call->depth > 0 && connection->began_before;
   bool recovering = connection->recovering;
   drop(connection, call);
   if (recovering) return connection->verdict;
   if (is_rolled_back(connection, call)) return CONVSTORE_OK;
   if (ended && call->request->operation == CONVSTORE_COMMIT && call->depth == 1)
-    return convstore_fail(call->err, CONVSTORE_E_UNAVAILABLE,
-                          "the connection was lost at COMMIT (%s), so it is not known whether the transaction was "
-                          "committed; look before running it again",
-                          connection->lost_reason);
+    return convstore_fail(
+        call->err, CONVSTORE_E_UNAVAILABLE,
+        "the connection was lost at COMMIT (%s), so it is not known whether the transaction was "
+        "committed; look before running it again",
+        connection->lost_reason);
   if (ended)
     return convstore_fail(call->err, CONVSTORE_E_UNAVAILABLE,
                           "the connection was lost (%s) and the transaction with it; run it again",
@@ -184,12 +180,12 @@ static int on_lost(struct postgres_connection *connection, struct convstore_call
 }
 
 /* No answer by the deadline: the connection's state is unknown, so it goes. */
-static int give_up_answer(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int give_up_answer(struct postgres_connection *connection, struct convstore_call *call) {
   bool recovering = connection->recovering;
   drop(connection, call);
   if (recovering) return connection->verdict;
   if (is_rolled_back(connection, call)) return CONVSTORE_OK;
+  if (connection->refused_writes) return fail_readonly(connection, call);
   return convstore_fail(call->err, CONVSTORE_E_TIMEOUT,
                         "PostgreSQL has the call but gave no answer in time; try again with the same id");
 }
@@ -197,12 +193,13 @@ static int give_up_answer(struct postgres_connection *connection, struct convsto
 /* ---- what came back -------------------------------------------------------------------------------------------- */
 
 /* Undoes what the server has of the call, then answers `status`, whose error is in call->err already. */
-static int undo(struct postgres_connection *connection, const struct convstore_call *call, int status, bool whole)
-{
-  if (call->depth == 0 && connection->operation->frame == POSTGRES_FRAME_NONE) return end_call(connection, status);
+static int undo(struct postgres_connection *connection, const struct convstore_call *call, int status,
+                bool whole) {
+  if (call->depth == 0 && connection->operation->frame == POSTGRES_FRAME_NONE)
+    return end_call(connection, status);
   postgres_pipeline_clear(connection);
   if (whole)
-    postgres_queue_frame(connection, "ROLLBACK");
+    postgres_queue_frame_text(connection, "ROLLBACK");
   else
     queue_undo(connection, call);
   postgres_pipeline_end(connection);
@@ -218,8 +215,7 @@ static int undo(struct postgres_connection *connection, const struct convstore_c
 }
 
 /* The same rounds from the first on, on this connection. */
-static int repeat(struct postgres_connection *connection, bool from_start)
-{
+static int repeat(struct postgres_connection *connection, bool from_start) {
   if (from_start) connection->step = 0;
   connection->must_recover = true;
   connection->open = false;
@@ -227,8 +223,7 @@ static int repeat(struct postgres_connection *connection, bool from_start)
   return POSTGRES_AGAIN;
 }
 
-static int judge_error(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int judge_error(struct postgres_connection *connection, struct convstore_call *call) {
   const PGresult *error = connection->pipeline.error;
   const struct postgres_operation *operation = connection->operation;
   const char *sqlstate = PQresultErrorField(error, PG_DIAG_SQLSTATE);
@@ -268,8 +263,7 @@ static int judge_error(struct postgres_connection *connection, struct convstore_
 }
 
 /* A round was answered. POSTGRES_AGAIN: connection->phase says what comes next. */
-static int judge(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int judge(struct postgres_connection *connection, struct convstore_call *call) {
   const PGresult *error = connection->pipeline.error;
   if (connection->recovering) {
     if (error != NULL) drop(connection, call);
@@ -294,8 +288,7 @@ static int judge(struct postgres_connection *connection, struct convstore_call *
 
 /* ---- the machine ----------------------------------------------------------------------------------------------- */
 
-static int advance_connecting(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int advance_connecting(struct postgres_connection *connection, struct convstore_call *call) {
   if (connection->phase == POSTGRES_RESTING) {
     if (is_late(call)) return give_up_connecting(connection, call);
     if (convstore__monotonic_ms() < connection->rest_until_ms) {
@@ -321,8 +314,7 @@ static int advance_connecting(struct postgres_connection *connection, struct con
   return status;
 }
 
-static int advance(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int advance(struct postgres_connection *connection, struct convstore_call *call) {
   int status;
   do {
     switch (connection->phase) {
@@ -356,8 +348,7 @@ static int advance(struct postgres_connection *connection, struct convstore_call
 }
 
 int postgres_call_start(struct postgres_connection *connection, struct convstore_call *call,
-                        const struct postgres_operation *operation)
-{
+                        const struct postgres_operation *operation) {
   connection->operation = operation;
   connection->step = 0;
   connection->n_lost = 0;
@@ -372,13 +363,11 @@ int postgres_call_start(struct postgres_connection *connection, struct convstore
   return advance(connection, call);
 }
 
-int postgres_call_resume(struct postgres_connection *connection, struct convstore_call *call)
-{
+int postgres_call_resume(struct postgres_connection *connection, struct convstore_call *call) {
   return advance(connection, call);
 }
 
-void postgres_call_cancel(struct postgres_connection *connection, struct convstore_call *call)
-{
+void postgres_call_cancel(struct postgres_connection *connection, struct convstore_call *call) {
   drop(connection, call);
   (void)end_call(connection, CONVSTORE_OK);
 }

@@ -4,6 +4,7 @@
  * So the hosts of a DSN are taken apart here into candidates of one address each, tried one after the other.
  */
 #include <arpa/inet.h>
+#include <assert.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,8 +28,7 @@ struct postgres_candidate {
   char *port;
 };
 
-void postgres_set_reason(struct postgres_connection *connection, const char *reason)
-{
+void postgres_set_reason(struct postgres_connection *connection, const char *reason) {
   (void)snprintf(connection->lost_reason, sizeof connection->lost_reason, "%s", reason);
   for (char *at = connection->lost_reason; *at != '\0'; at++)
     if (*at == '\n' || *at == '\t') *at = ' ';
@@ -38,8 +38,7 @@ void postgres_set_reason(struct postgres_connection *connection, const char *rea
 
 /* ---- candidates ------------------------------------------------------------------------------------------------ */
 
-static void forget_candidates(struct postgres_connection *connection)
-{
+static void forget_candidates(struct postgres_connection *connection) {
   for (size_t i = 0; i < connection->n_candidates; i++) {
     free(connection->candidates[i].host);
     free(connection->candidates[i].address);
@@ -50,8 +49,7 @@ static void forget_candidates(struct postgres_connection *connection)
   connection->n_candidates = 0;
 }
 
-static char *copy(const char *text, size_t size)
-{
+static char *copy(const char *text, size_t size) {
   char *out = malloc(size + 1);
   if (out != NULL) {
     memcpy(out, text, size);
@@ -61,8 +59,7 @@ static char *copy(const char *text, size_t size)
 }
 
 /* The i-th of a list with commas, copied; the only one of a list of one is for all. *out is NULL where it is empty. */
-static bool list_item(char **out, const char *list, size_t i)
-{
+static bool list_item(char **out, const char *list, size_t i) {
   *out = NULL;
   if (list == NULL || strchr(list, ',') == NULL) i = 0;
   for (; list != NULL && i > 0; i--) {
@@ -74,16 +71,14 @@ static bool list_item(char **out, const char *list, size_t i)
   return *out != NULL;
 }
 
-static size_t list_length(const char *list)
-{
+static size_t list_length(const char *list) {
   size_t n = list != NULL && list[0] != '\0';
   for (; n > 0 && (list = strchr(list, ',')) != NULL; list++) n++;
   return n;
 }
 
 static bool add_candidate(struct postgres_connection *connection, const struct postgres_candidate *like,
-                          const char *address)
-{
+                          const char *address) {
   size_t n = connection->n_candidates;
   struct postgres_candidate *more = realloc(connection->candidates, (n + 1) * sizeof *more);
   if (more == NULL) return false;
@@ -97,26 +92,26 @@ static bool add_candidate(struct postgres_connection *connection, const struct p
          (like->port == NULL) == (more[n].port == NULL);
 }
 
-static const char *option(const PQconninfoOption *options, const char *keyword)
-{
+static const char *option(const PQconninfoOption *options, const char *keyword) {
   for (; options->keyword != NULL; options++)
     if (strcmp(options->keyword, keyword) == 0) return options->val;
   return NULL;
 }
 
-static bool needs_lookup(const struct postgres_candidate *candidate)
-{
+static bool needs_lookup(const struct postgres_candidate *candidate) {
   unsigned char ignored[sizeof(struct in6_addr)];
   const char *host = candidate->host;
   if (candidate->address != NULL || host == NULL || host[0] == '/' || host[0] == '@') return false;
   return inet_pton(AF_INET, host, ignored) != 1 && inet_pton(AF_INET6, host, ignored) != 1;
 }
 
-static int start_lookup(struct postgres_connection *connection, convstore_error *err)
-{
+static int start_lookup(struct postgres_connection *connection, convstore_error *err) {
   bool needed = false;
   const char **names = calloc(connection->n_candidates, sizeof *names);
-  if (names == NULL) return postgres_no_memory(err);
+  if (names == NULL || connection->candidates == NULL) {
+    free(names);
+    return postgres_no_memory(err);
+  }
   for (size_t i = 0; i < connection->n_candidates; i++) {
     if (!needs_lookup(&connection->candidates[i])) continue;
     names[i] = connection->candidates[i].host;
@@ -129,18 +124,17 @@ static int start_lookup(struct postgres_connection *connection, convstore_error 
 }
 
 /*
- * Asks libpq what the DSN, its service and the environment come to. The only way is to begin a connection, so it is begun
- * with a value that libpq refuses before it opens anything; the real connection takes the DSN's own.
+ * Asks libpq what the DSN, its service and the environment come to. The only way is to begin a connection, so it is
+ * begun with a value that libpq refuses before it opens anything; the real connection takes the DSN's own.
  */
-static PGconn *probe(const struct postgres_connection *connection)
-{
+static PGconn *probe(const struct postgres_connection *connection) {
   const char *const keywords[] = {"dbname", "channel_binding", NULL};
   const char *const values[] = {connection->dsn, "?", NULL};
   return PQconnectStartParams(keywords, values, 1);
 }
 
-static int read_hosts(struct postgres_connection *connection, const PQconninfoOption *options, convstore_error *err)
-{
+static int read_hosts(struct postgres_connection *connection, const PQconninfoOption *options,
+                      convstore_error *err) {
   const char *hosts = option(options, "host");
   const char *addresses = option(options, "hostaddr");
   const char *ports = option(options, "port");
@@ -155,8 +149,8 @@ static int read_hosts(struct postgres_connection *connection, const PQconninfoOp
   connection->standby_first = n > 1 && attributes != NULL && strcmp(attributes, "prefer-standby") == 0;
   for (size_t i = 0; good && i < n; i++) {
     struct postgres_candidate one = {0};
-    good = list_item(&one.host, hosts, i) && list_item(&one.address, addresses, i) && list_item(&one.port, ports, i) &&
-           add_candidate(connection, &one, one.address);
+    good = list_item(&one.host, hosts, i) && list_item(&one.address, addresses, i) &&
+           list_item(&one.port, ports, i) && add_candidate(connection, &one, one.address);
     free(one.host);
     free(one.address);
     free(one.port);
@@ -164,14 +158,14 @@ static int read_hosts(struct postgres_connection *connection, const PQconninfoOp
   return good ? CONVSTORE_OK : postgres_no_memory(err);
 }
 
-static int plan(struct postgres_connection *connection, convstore_error *err)
-{
+static int plan(struct postgres_connection *connection, convstore_error *err) {
   PQconninfoOption *options = NULL;
   int status;
   PGconn *asked = probe(connection);
   if (asked == NULL) return postgres_no_memory(err);
   if (strstr(PQerrorMessage(asked), "channel_binding") == NULL) {
-    postgres_set_reason(connection, PQerrorMessage(asked)); /* a parameter that is wrong, or a service that is not there */
+    postgres_set_reason(
+        connection, PQerrorMessage(asked)); /* a parameter that is wrong, or a service that is not there */
     status = convstore_fail(err, CONVSTORE_E_INVALID, "the DSN cannot be used: %s", connection->lost_reason);
   } else {
     options = PQconninfo(asked);
@@ -183,14 +177,13 @@ static int plan(struct postgres_connection *connection, convstore_error *err)
 }
 
 /* Puts the addresses in place of the names. A name without any is left out. */
-static int use_lookup(struct postgres_connection *connection, convstore_error *err)
-{
+static int use_lookup(struct postgres_connection *connection, convstore_error *err) {
   struct postgres_candidate *named = connection->candidates;
   size_t n = connection->n_candidates;
   bool good = true;
   connection->candidates = NULL;
   connection->n_candidates = 0;
-  for (size_t i = 0; i < n; i++) {
+  for (size_t i = 0; named != NULL && i < n; i++) {
     if (!needs_lookup(&named[i])) {
       good = good && add_candidate(connection, &named[i], named[i].address);
     } else {
@@ -198,8 +191,9 @@ static int use_lookup(struct postgres_connection *connection, convstore_error *e
       for (size_t k = 0; (address = postgres_lookup_address(connection->lookup, i, k)) != NULL; k++)
         good = good && add_candidate(connection, &named[i], address);
       if (postgres_lookup_address(connection->lookup, i, 0) == NULL)
-        (void)snprintf(connection->lost_reason, sizeof connection->lost_reason, "host \"%.100s\" is not known: %s",
-                       named[i].host, postgres_lookup_reason(connection->lookup, i));
+        (void)snprintf(connection->lost_reason, sizeof connection->lost_reason,
+                       "host \"%.100s\" is not known: %s", named[i].host,
+                       postgres_lookup_reason(connection->lookup, i));
     }
     free(named[i].host);
     free(named[i].address);
@@ -213,21 +207,20 @@ static int use_lookup(struct postgres_connection *connection, convstore_error *e
 
 /* ---- one candidate --------------------------------------------------------------------------------------------- */
 
-static void ignore_notice(void *context, const PGresult *notice)
-{
+static void ignore_notice(void *context, const PGresult *notice) {
   (void)context;
   (void)notice;
 }
 
-static size_t n_tries(const struct postgres_connection *connection)
-{
+static size_t n_tries(const struct postgres_connection *connection) {
   return connection->n_candidates * (connection->standby_first ? 2 : 1);
 }
 
-static int start_candidate(struct postgres_connection *connection, const struct convstore_call *call)
-{
+static int start_candidate(struct postgres_connection *connection, const struct convstore_call *call) {
+  assert(connection->candidates != NULL);
   size_t tries_left = n_tries(connection) - connection->candidate;
-  const struct postgres_candidate *one = &connection->candidates[connection->candidate % connection->n_candidates];
+  const struct postgres_candidate *one =
+      &connection->candidates[connection->candidate % connection->n_candidates];
   bool wants_standby = connection->standby_first && connection->candidate < connection->n_candidates;
   const char *keywords[10] = {"dbname", "client_encoding", "fallback_application_name"};
   const char *values[10] = {connection->dsn, "UTF8", "convstore"};
@@ -257,19 +250,21 @@ static int start_candidate(struct postgres_connection *connection, const struct 
   connection->candidate_until_ms = now + time;
   connection->db = PQconnectStartParams(keywords, values, 1);
   if (connection->db == NULL) return postgres_no_memory(call->err);
-  (void)PQsetErrorVerbosity(connection->db, PQERRORS_VERBOSE); /* or there is no telling why a connection failed */
+  (void)PQsetErrorVerbosity(connection->db,
+                            PQERRORS_VERBOSE); /* or there is no telling why a connection failed */
   (void)PQsetNoticeReceiver(connection->db, ignore_notice, NULL);
-  connection->polling = PQstatus(connection->db) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
+  connection->polling =
+      PQstatus(connection->db) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
   return CONVSTORE_OK;
 }
 
 /* Takes libpq's words apart: the SQLSTATE that a server gave, or "", and what follows it. */
-static const char *read_failure(char sqlstate[6], const char *message)
-{
+static const char *read_failure(char sqlstate[6], const char *message) {
   const char *reason = message;
   sqlstate[0] = '\0';
   for (const char *at = message; (at = strstr(at, ":  ")) != NULL; at++) {
-    if (strspn(at + 3, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 5 || strncmp(at + 8, ": ", 2) != 0) continue;
+    if (strspn(at + 3, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 5 || strncmp(at + 8, ": ", 2) != 0)
+      continue;
     memcpy(sqlstate, at + 3, 5);
     sqlstate[5] = '\0';
     reason = at + 10;
@@ -278,8 +273,7 @@ static const char *read_failure(char sqlstate[6], const char *message)
 }
 
 /* Why this candidate came to nothing: a status that no waiting changes, or POSTGRES_LOST. */
-static int judge_failure(struct postgres_connection *connection, convstore_error *err)
-{
+static int judge_failure(struct postgres_connection *connection, convstore_error *err) {
   char sqlstate[6];
   const char *message = PQerrorMessage(connection->db);
   const char *reason = read_failure(sqlstate, message);
@@ -287,26 +281,24 @@ static int judge_failure(struct postgres_connection *connection, convstore_error
   (void)snprintf(line, sizeof line, "%.*s", (int)strcspn(reason, "\n"), reason);
   postgres_set_reason(connection, sqlstate[0] != '\0' ? line : message);
   /* What libpq refuses before it tries any host names no host. */
-  if (sqlstate[0] == '\0' && PQsocket(connection->db) < 0 && strstr(message, "connection to server") == NULL &&
-      strncmp(message, "invalid ", 8) == 0)
+  if (sqlstate[0] == '\0' && PQsocket(connection->db) < 0 &&
+      strstr(message, "connection to server") == NULL && strncmp(message, "invalid ", 8) == 0)
     return convstore_fail(err, CONVSTORE_E_INVALID, "the DSN cannot be used: %s", connection->lost_reason);
   return postgres_fail_connect(connection, sqlstate, connection->lost_reason, err);
 }
 
-static bool is_ready(const struct postgres_connection *connection)
-{
+static bool is_ready(const struct postgres_connection *connection) {
   short events = connection->polling == PGRES_POLLING_READING ? POLLIN : POLLOUT;
   struct pollfd fd = {.fd = PQsocket(connection->db), .events = events};
   return poll(&fd, 1, 0) > 0;
 }
 
-static int finish_connecting(struct postgres_connection *connection, convstore_error *err)
-{
+static int finish_connecting(struct postgres_connection *connection, convstore_error *err) {
   PGconn *db = connection->db;
   int version = PQserverVersion(db);
   if (version < OLDEST_SERVER)
-    return convstore_fail(err, CONVSTORE_E_UNSUPPORTED, "PostgreSQL %d is too old; convstore needs 13 or newer",
-                          version / 10000);
+    return convstore_fail(err, CONVSTORE_E_UNSUPPORTED,
+                          "PostgreSQL %d is too old; convstore needs 13 or newer", version / 10000);
   if (PQclientEncoding(db) != UTF8)
     return convstore_fail(err, CONVSTORE_E_UNSUPPORTED,
                           "the server or pooler does not keep client_encoding = UTF8; let it do so");
@@ -316,8 +308,7 @@ static int finish_connecting(struct postgres_connection *connection, convstore_e
 }
 
 /* Goes on with the current candidate. POSTGRES_LOST: it came to nothing. */
-static int step_candidate(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int step_candidate(struct postgres_connection *connection, struct convstore_call *call) {
   for (;;) {
     if (connection->polling == PGRES_POLLING_OK) return finish_connecting(connection, call->err);
     if (connection->polling == PGRES_POLLING_FAILED) return judge_failure(connection, call->err);
@@ -337,14 +328,12 @@ static int step_candidate(struct postgres_connection *connection, struct convsto
 
 /* ---- the whole ------------------------------------------------------------------------------------------------- */
 
-static void drop_db(struct postgres_connection *connection)
-{
+static void drop_db(struct postgres_connection *connection) {
   PQfinish(connection->db);
   connection->db = NULL;
 }
 
-void postgres_drop(struct postgres_connection *connection)
-{
+void postgres_drop(struct postgres_connection *connection) {
   drop_db(connection);
   forget_candidates(connection);
   postgres_lookup_release(connection->lookup);
@@ -353,8 +342,7 @@ void postgres_drop(struct postgres_connection *connection)
   connection->open = false;
 }
 
-bool postgres_is_connected(struct postgres_connection *connection)
-{
+bool postgres_is_connected(struct postgres_connection *connection) {
   if (connection->db == NULL) return false;
   /* Between calls nothing is on its way but the news that the server has gone. */
   if (PQconsumeInput(connection->db) == 1 && PQstatus(connection->db) == CONNECTION_OK) return true;
@@ -362,15 +350,13 @@ bool postgres_is_connected(struct postgres_connection *connection)
   return false;
 }
 
-void postgres_connect_start(struct postgres_connection *connection)
-{
+void postgres_connect_start(struct postgres_connection *connection) {
   postgres_drop(connection);
   connection->candidate = 0;
   connection->phase = POSTGRES_RESOLVING;
 }
 
-int postgres_connect(struct postgres_connection *connection, struct convstore_call *call)
-{
+int postgres_connect(struct postgres_connection *connection, struct convstore_call *call) {
   int status = CONVSTORE_OK;
   if (connection->phase == POSTGRES_RESOLVING) {
     if (connection->candidates == NULL) status = plan(connection, call->err);

@@ -2,14 +2,23 @@
  * One PostgreSQL connection and the call that is under way on it; what the operations are written in.
  * Private to this folder, the only one that includes <libpq-fe.h>.
  *
- * Nothing here waits. A call is a row of rounds: an operation queues the statements of a round, the round travels as one
- * pipeline in a transaction of its own (or in a savepoint of the caller's transaction), and the operation looks at what
- * came back and is done, or asks for another round. What can be tried again is tried again from the first round on.
+ * Nothing here waits. A call is a row of rounds: an operation queues the statements of a round, the round travels as
+ * one pipeline in a transaction of its own (or in a savepoint of the caller's transaction), and the operation looks at
+ * what came back and is done, or asks for another round. What can be tried again is tried again from the first round.
  */
 #ifndef CONVSTORE_POSTGRES_CONNECTION_H
 #define CONVSTORE_POSTGRES_CONNECTION_H
 
+/* Debian has it in a folder of its own, which pg_config knows but LuaRocks does not. */
+#if defined(__has_include)
+#if __has_include(<libpq-fe.h>)
 #include <libpq-fe.h>
+#else
+#include <postgresql/libpq-fe.h>
+#endif
+#else
+#include <libpq-fe.h>
+#endif
 
 #include "../core/arena.h"
 #include "../core/backend.h"
@@ -49,6 +58,7 @@ struct postgres_pipeline {
   size_t capacity;
   size_t n_read;
   bool queued_badly;     /* libpq had no memory, or no connection */
+  bool waited;           /* for the answers, since it was sent */
   const PGresult *error; /* of the first entry that failed, borrowed */
 };
 
@@ -77,13 +87,13 @@ struct postgres_connection {
   char *schema; /* as it is, unquoted */
   char *role;   /* NULL: none is taken on */
   char *operator_role;
-  char *jwt_claim;  /* as the schema has it, or as asked; NULL: the setting convstore.user_id */
-  bool asked_claim; /* the options name one */
+  char *jwt_claim; /* as the schema has it, or as asked; NULL: the setting convstore.user_id */
   char users[CONVSTORE_USERS_SIZE]; /* the option as SQL, or "" */
 
+  bool asked_claim;       /* the options name a claim */
+  bool unnamed;           /* the server, or a pooler before it, has no prepared statements for us */
   convstore_result texts; /* owns the statements' texts */
   struct postgres_prepared statements[POSTGRES_STMTS];
-  bool unnamed; /* the server, or a pooler before it, has no prepared statements for us */
 
   bool begun; /* the caller's transaction has begun on the server, too */
   bool open;  /* a transaction of the call's own is open between two rounds */
@@ -92,20 +102,20 @@ struct postgres_connection {
   const struct postgres_operation *operation;
   enum postgres_phase phase;
   struct postgres_pipeline pipeline;
-  int step;          /* the operation's own; 0 at each new try */
-  bool keep_open;    /* set by an operation's send: do not commit at the end of this round */
-  bool may_be_done;  /* an earlier try was lost after it was sent: it may have been committed */
-  bool began_before; /* the caller's transaction had begun before this call */
-  bool recovering;   /* the round that travels only undoes one that failed */
-  bool must_recover; /* the next round has to undo the one before first */
-  int verdict;       /* what to answer after that */
+  bool keep_open;      /* set by an operation's send: do not commit at the end of this round */
+  bool may_be_done;    /* an earlier try was lost after it was sent: it may have been committed */
+  bool began_before;   /* the caller's transaction had begun before this call */
+  bool recovering;     /* the round that travels only undoes one that failed */
+  bool must_recover;   /* the next round has to undo the one before first */
   bool refused_writes; /* the last connection was to a server that takes none */
-  unsigned n_lost;   /* connections, in this call */
-  unsigned jitter;   /* a random number's state */
+  int step;            /* the operation's own; 0 at each new try */
+  int verdict;         /* what to answer after that */
+  unsigned n_lost;     /* connections, in this call */
+  unsigned jitter;     /* a random number's state */
   int64_t rest_until_ms;
   char lost_reason[256];
 
-  int64_t target; /* of a migration */
+  int64_t target;                             /* of a migration */
   struct postgres_schema_state *schema_state; /* of the call under way, in its result's arena */
 
   /* Connecting; postgres_connection.c. */
@@ -113,10 +123,10 @@ struct postgres_connection {
   struct postgres_candidate *candidates;
   size_t n_candidates;
   size_t candidate;
-  bool standby_first; /* target_session_attrs=prefer-standby: a first pass over all hosts looks for a standby only */
   int64_t connect_timeout_ms; /* the DSN's own, for each candidate; 0: none */
   int64_t candidate_until_ms;
   PostgresPollingStatusType polling; /* of the last step */
+  bool standby_first; /* prefer-standby: a first pass over all hosts looks for a standby only */
 };
 
 /* ---- postgres_connection.c ------------------------------------------------------------------------------------- */
@@ -159,8 +169,8 @@ struct postgres_operation {
   postgres_send_function *send;
   /* Reads what came back. CONVSTORE_OK: done; POSTGRES_AGAIN; a status. */
   postgres_receive_function *receive;
-  /* Judges a broken constraint, or a server that takes no writes. 0: nothing special about it; POSTGRES_AGAIN; a status.
-   * NULL: never special. */
+  /* Judges a broken constraint, or a server that takes no writes. 0: nothing special about it; POSTGRES_AGAIN; a
+   * status. NULL: never special. */
   postgres_refuse_function *refuse;
 };
 
@@ -184,7 +194,8 @@ extern const struct postgres_operation postgres_bounds;
 extern const struct postgres_operation postgres_annotate;
 extern const struct postgres_operation postgres_redact;
 /* Reads a row of MESSAGE_COLUMNS. The result's arena must be there. */
-int postgres_read_message(convstore_message *out, const PGresult *result, int row, struct convstore_call *call);
+int postgres_read_message(convstore_message *out, const PGresult *result, int row,
+                          struct convstore_call *call);
 /* Checks that the columns of a result are those of a message; E_SCHEMA. */
 int postgres_check_message_columns(const PGresult *result, struct convstore_call *call);
 

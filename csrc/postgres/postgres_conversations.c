@@ -4,47 +4,44 @@
 #include "postgres_error.h"
 #include "postgres_pipeline.h"
 
-int postgres_fail_no_conversation(const struct convstore_call *call)
-{
+int postgres_fail_no_conversation(const struct convstore_call *call) {
   return convstore_fail(call->err, CONVSTORE_E_NOT_FOUND, "this user has no conversation %s",
                         call->request->conversation_id);
 }
 
-static int fail_key_taken(const struct convstore_call *call)
-{
+static int fail_key_taken(const struct convstore_call *call) {
   const convstore_text *key = &call->request->conversation.key;
   if (key->data == NULL)
-    return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
-                          "another conversation of this user has taken the key meanwhile; change that one's key first");
+    return convstore_fail(
+        call->err, CONVSTORE_E_CONFLICT,
+        "another conversation of this user has taken the key meanwhile; change that one's key first");
   return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
-                        "another conversation of this user has the key \"%.*s\"; choose another key", (int)key->size,
-                        key->data);
+                        "another conversation of this user has the key \"%.*s\"; choose another key",
+                        (int)key->size, key->data);
 }
 
-static int fail_id_taken(const struct convstore_call *call)
-{
+static int fail_id_taken(const struct convstore_call *call) {
   return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
                         "the id %s belongs to another conversation of this user; choose another id",
                         call->request->conversation.id);
 }
 
-static int fail_no_user(const struct convstore_call *call)
-{
+static int fail_no_user(const struct convstore_call *call) {
   const convstore_text *user_id = &call->request->user_id;
-  return convstore_fail(call->err, CONVSTORE_E_NOT_FOUND, "the users table has no \"%.*s\"; add the user first",
-                        (int)user_id->size, user_id->data);
+  return convstore_fail(call->err, CONVSTORE_E_NOT_FOUND,
+                        "the users table has no \"%.*s\"; add the user first", (int)user_id->size,
+                        user_id->data);
 }
 
 /* ---- reading --------------------------------------------------------------------------------------------------- */
 
 /* Reads the row of CONVERSATION_COLUMNS, if there is one. *extra is a boolean column behind them, where it is given. */
 static int read_conversation(bool *found, bool *extra, const struct postgres_connection *connection,
-                             struct convstore_call *call)
-{
+                             struct convstore_call *call) {
   static const enum postgres_type types[] = {
-      POSTGRES_UUID, POSTGRES_TEXT, POSTGRES_TEXT,        POSTGRES_TEXT,        POSTGRES_JSONB,       POSTGRES_INT8,
-      POSTGRES_INT8, POSTGRES_UUID, POSTGRES_INT8,        POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ,
-      POSTGRES_BOOL,
+      POSTGRES_UUID,        POSTGRES_TEXT,        POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_JSONB,
+      POSTGRES_INT8,        POSTGRES_INT8,        POSTGRES_UUID, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ,
+      POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ, POSTGRES_BOOL,
   };
   const PGresult *result = postgres_result(connection, 0);
   convstore_conversation conversation = {0};
@@ -59,8 +56,8 @@ static int read_conversation(bool *found, bool *extra, const struct postgres_con
   if (status == CONVSTORE_OK) status = postgres_read_text(&conversation.metadata, result, 0, 4, call);
   if (status != CONVSTORE_OK) return status;
   if (convstore_mark_parse(&conversation.mark, postgres_peek_text(result, 0, 3), NULL) != CONVSTORE_OK)
-    return convstore_fail(call->err, CONVSTORE_E_CORRUPT, "conversation %s has an unknown status; restore a backup",
-                          conversation.id);
+    return convstore_fail(call->err, CONVSTORE_E_CORRUPT,
+                          "conversation %s has an unknown status; restore a backup", conversation.id);
   conversation.last_seq = postgres_read_integer(result, 0, 5);
   conversation.token_count = postgres_read_integer(result, 0, 6);
   postgres_read_id(conversation.forked_from_id, result, 0, 7);
@@ -73,14 +70,12 @@ static int read_conversation(bool *found, bool *extra, const struct postgres_con
   return CONVSTORE_OK;
 }
 
-static bool is_deleted(const struct convstore_call *call)
-{
+static bool is_deleted(const struct convstore_call *call) {
   return call->result->conversation.deleted_at_ms != CONVSTORE_ABSENT;
 }
 
 /* The statement gave the conversation, or there is none. */
-static int receive_conversation(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int receive_conversation(struct postgres_connection *connection, struct convstore_call *call) {
   bool found = false;
   int status = read_conversation(&found, NULL, connection, call);
   if (status != CONVSTORE_OK) return status;
@@ -89,8 +84,8 @@ static int receive_conversation(struct postgres_connection *connection, struct c
 
 /* ---- creating -------------------------------------------------------------------------------------------------- */
 
-static int send_new(struct postgres_connection *connection, const struct convstore_call *call, enum postgres_stmt id)
-{
+static int send_new(struct postgres_connection *connection, const struct convstore_call *call,
+                    enum postgres_stmt id) {
   const convstore_conversation *new = &call->request->conversation;
   struct postgres_params params = {0};
   postgres_add_text(&params, call->request->user_id);
@@ -105,13 +100,11 @@ static int send_new(struct postgres_connection *connection, const struct convsto
   return CONVSTORE_OK;
 }
 
-static int send_create(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int send_create(struct postgres_connection *connection, struct convstore_call *call) {
   return send_new(connection, call, POSTGRES_STMT_CREATE_CONVERSATION);
 }
 
-static int receive_create(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int receive_create(struct postgres_connection *connection, struct convstore_call *call) {
   bool found = false;
   int status = read_conversation(&found, NULL, connection, call);
   if (status != CONVSTORE_OK) return status;
@@ -125,8 +118,8 @@ static int receive_create(struct postgres_connection *connection, struct convsto
 }
 
 /* The only foreign key of the table is the one of the option `users`. */
-static int refuse_new(struct postgres_connection *connection, struct convstore_call *call, const char *sqlstate)
-{
+static int refuse_new(struct postgres_connection *connection, struct convstore_call *call,
+                      const char *sqlstate) {
   (void)connection;
   return strcmp(sqlstate, "23503") == 0 ? fail_no_user(call) : CONVSTORE_OK;
 }
@@ -137,18 +130,16 @@ const struct postgres_operation postgres_create = {
 /* ---- by key ---------------------------------------------------------------------------------------------------- */
 
 enum {
-  LAST_STEP = 3,     /* of the rounds in which somebody may be faster */
-  STEP_ONLY_FIND,    /* the server takes no writes: is it there already? */
+  LAST_STEP = 3,      /* of the rounds in which somebody may be faster */
+  STEP_ONLY_FIND,     /* the server takes no writes: is it there already? */
   STEP_FIND_OR_CREATE /* no; the server may be another one soon */
 };
 
-static bool only_finds(const struct postgres_connection *connection)
-{
+static bool only_finds(const struct postgres_connection *connection) {
   return connection->options.readonly || connection->step == STEP_ONLY_FIND;
 }
 
-static int send_by_key(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int send_by_key(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_params params = {0};
   if (!only_finds(connection)) return send_new(connection, call, POSTGRES_STMT_FIND_OR_CREATE);
   postgres_add_text(&params, call->request->user_id);
@@ -158,8 +149,7 @@ static int send_by_key(struct postgres_connection *connection, struct convstore_
   return CONVSTORE_OK;
 }
 
-static int receive_by_key(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int receive_by_key(struct postgres_connection *connection, struct convstore_call *call) {
   bool found = false;
   bool id_exists = false;
   int status = read_conversation(&found, &id_exists, connection, call);
@@ -174,13 +164,14 @@ static int receive_by_key(struct postgres_connection *connection, struct convsto
   /* The key's conversation was made, or is gone, since this statement began; or the id is taken, which stays so. */
   if (!found && connection->step++ < LAST_STEP) return POSTGRES_AGAIN;
   if (!found) return fail_id_taken(call);
-  if (id_exists && !call->id_is_new && strcmp(call->result->conversation.id, call->request->conversation.id) != 0)
+  if (id_exists && !call->id_is_new &&
+      strcmp(call->result->conversation.id, call->request->conversation.id) != 0)
     return fail_id_taken(call);
   return CONVSTORE_OK;
 }
 
-static int refuse_by_key(struct postgres_connection *connection, struct convstore_call *call, const char *sqlstate)
-{
+static int refuse_by_key(struct postgres_connection *connection, struct convstore_call *call,
+                         const char *sqlstate) {
   if (strcmp(sqlstate, "25006") != 0) return refuse_new(connection, call, sqlstate);
   if (connection->step == STEP_FIND_OR_CREATE) return CONVSTORE_OK;
   connection->step = STEP_ONLY_FIND;
@@ -192,16 +183,14 @@ const struct postgres_operation postgres_conversation = {
 
 /* ---- by id ----------------------------------------------------------------------------------------------------- */
 
-static int send_get(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int send_get(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_params params = {0};
   postgres_add_conversation(&params, call);
   postgres_queue(connection, POSTGRES_STMT_GET_CONVERSATION, &params);
   return CONVSTORE_OK;
 }
 
-static int receive_get(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int receive_get(struct postgres_connection *connection, struct convstore_call *call) {
   int status = receive_conversation(connection, call);
   if (status == CONVSTORE_OK && is_deleted(call) && !call->request->deleted)
     return postgres_fail_no_conversation(call);
@@ -211,8 +200,7 @@ static int receive_get(struct postgres_connection *connection, struct convstore_
 const struct postgres_operation postgres_get = {
     .frame = POSTGRES_FRAME_USER, .send = send_get, .receive = receive_get};
 
-static int send_update(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int send_update(struct postgres_connection *connection, struct convstore_call *call) {
   const convstore_request *request = call->request;
   const convstore_conversation *new = &request->conversation;
   struct postgres_params params = {0};
@@ -230,8 +218,8 @@ static int send_update(struct postgres_connection *connection, struct convstore_
 }
 
 /* The only unique thing that an update or a restoration can break is the key. */
-static int refuse_key(struct postgres_connection *connection, struct convstore_call *call, const char *sqlstate)
-{
+static int refuse_key(struct postgres_connection *connection, struct convstore_call *call,
+                      const char *sqlstate) {
   (void)connection;
   return strcmp(sqlstate, "23505") == 0 ? fail_key_taken(call) : CONVSTORE_OK;
 }
@@ -240,8 +228,8 @@ const struct postgres_operation postgres_update = {
     .frame = POSTGRES_FRAME_USER, .send = send_update, .receive = receive_conversation, .refuse = refuse_key};
 
 /* Queues a statement of user, conversation and now. */
-static int send_at(struct postgres_connection *connection, const struct convstore_call *call, enum postgres_stmt id)
-{
+static int send_at(struct postgres_connection *connection, const struct convstore_call *call,
+                   enum postgres_stmt id) {
   struct postgres_params params = {0};
   postgres_add_conversation(&params, call);
   postgres_add_time(&params, call->now_ms);
@@ -249,32 +237,30 @@ static int send_at(struct postgres_connection *connection, const struct convstor
   return CONVSTORE_OK;
 }
 
-static int send_delete(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int send_delete(struct postgres_connection *connection, struct convstore_call *call) {
   return send_at(connection, call, POSTGRES_STMT_DELETE_CONVERSATION);
 }
 
 const struct postgres_operation postgres_delete = {
     .frame = POSTGRES_FRAME_USER, .send = send_delete, .receive = receive_conversation};
 
-static int send_restore(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int send_restore(struct postgres_connection *connection, struct convstore_call *call) {
   return send_at(connection, call, POSTGRES_STMT_RESTORE_CONVERSATION);
 }
 
-const struct postgres_operation postgres_restore = {
-    .frame = POSTGRES_FRAME_USER, .send = send_restore, .receive = receive_conversation, .refuse = refuse_key};
+const struct postgres_operation postgres_restore = {.frame = POSTGRES_FRAME_USER,
+                                                    .send = send_restore,
+                                                    .receive = receive_conversation,
+                                                    .refuse = refuse_key};
 
-static int send_purge(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int send_purge(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_params params = {0};
   postgres_add_conversation(&params, call);
   postgres_queue(connection, POSTGRES_STMT_PURGE_CONVERSATION, &params);
   return CONVSTORE_OK;
 }
 
-static int receive_purge(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int receive_purge(struct postgres_connection *connection, struct convstore_call *call) {
   /* Not there any more: a try whose answer was lost may have done it. */
   if (connection->may_be_done) return CONVSTORE_OK;
   return PQntuples(postgres_result(connection, 0)) > 0 ? CONVSTORE_OK : postgres_fail_no_conversation(call);

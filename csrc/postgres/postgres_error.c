@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-
 static const struct {
   const char *sqlstate; /* five characters, or two for a whole class; the first match counts */
   int status;
@@ -24,27 +23,36 @@ static const struct {
     {"57014", CONVSTORE_E_TIMEOUT, POSTGRES_FINAL, "it was not done in time; try again, or raise `timeout`"},
     {"57", CONVSTORE_E_UNAVAILABLE, POSTGRES_RECONNECT, "try again"},
     {"08", CONVSTORE_E_UNAVAILABLE, POSTGRES_RECONNECT, "try again"},
-    {"25P03", CONVSTORE_E_UNAVAILABLE, POSTGRES_RECONNECT, "the transaction was idle for too long; run it again"},
+    {"25P03", CONVSTORE_E_UNAVAILABLE, POSTGRES_RECONNECT,
+     "the transaction was idle for too long; run it again"},
     {"25006", CONVSTORE_E_READONLY, POSTGRES_RECONNECT, "connect to a server that takes writes"},
-    {"26000", CONVSTORE_E_UNSUPPORTED, POSTGRES_UNNAMED, "behind a pooler open with prepare = \"auto\" or false"},
-    {"42P05", CONVSTORE_E_UNSUPPORTED, POSTGRES_UNNAMED, "behind a pooler open with prepare = \"auto\" or false"},
-    {"0A000", CONVSTORE_E_UNSUPPORTED, POSTGRES_UNNAMED, "open with prepare = false"}, /* "cached plan must not change" */
+    {"26000", CONVSTORE_E_UNSUPPORTED, POSTGRES_UNNAMED,
+     "behind a pooler open with prepare = \"auto\" or false"},
+    {"42P05", CONVSTORE_E_UNSUPPORTED, POSTGRES_UNNAMED,
+     "behind a pooler open with prepare = \"auto\" or false"},
+    {"0A000", CONVSTORE_E_UNSUPPORTED, POSTGRES_UNNAMED,
+     "open with prepare = false"}, /* "cached plan must not change" */
     {"53100", CONVSTORE_E_FULL, POSTGRES_FINAL, "free some space on the server and try again"},
     {"53200", CONVSTORE_E_UNAVAILABLE, POSTGRES_FINAL, "the server is out of memory; try again later"},
     {"53300", CONVSTORE_E_UNAVAILABLE, POSTGRES_RECONNECT, "it has no connection to spare; try again"},
     {"53", CONVSTORE_E_UNAVAILABLE, POSTGRES_FINAL, "the server is short of resources; try again later"},
     {"42501", CONVSTORE_E_DENIED, POSTGRES_FINAL, "let an administrator grant it"},
     {"28", CONVSTORE_E_DENIED, POSTGRES_FINAL, "check the user and the password"},
-    {"55000", CONVSTORE_E_DENIED, POSTGRES_FINAL, "let an administrator allow it"}, /* ALLOW_CONNECTIONS false */
+    {"55000", CONVSTORE_E_DENIED, POSTGRES_FINAL,
+     "let an administrator allow it"}, /* ALLOW_CONNECTIONS false */
     {"3D000", CONVSTORE_E_DENIED, POSTGRES_FINAL, "create the database, or name another"},
     {"42P01", CONVSTORE_E_SCHEMA, POSTGRES_FINAL, "run convstore migrate up"},
     {"42703", CONVSTORE_E_SCHEMA, POSTGRES_FINAL, "run convstore migrate up"},
     {"42883", CONVSTORE_E_SCHEMA, POSTGRES_FINAL, "run convstore migrate up"},
     {"3F000", CONVSTORE_E_SCHEMA, POSTGRES_FINAL, "run convstore migrate up"},
-    {"42P06", CONVSTORE_E_SCHEMA, POSTGRES_FINAL, "it is not convstore's; rename it, or open with another `schema`"},
-    {"42P07", CONVSTORE_E_SCHEMA, POSTGRES_FINAL, "it is not convstore's; rename it, or open with another `schema`"},
-    {"42710", CONVSTORE_E_SCHEMA, POSTGRES_FINAL, "it is not convstore's; rename it, or open with another `schema`"},
-    {"42723", CONVSTORE_E_SCHEMA, POSTGRES_FINAL, "it is not convstore's; rename it, or open with another `schema`"},
+    {"42P06", CONVSTORE_E_SCHEMA, POSTGRES_FINAL,
+     "it is not convstore's; rename it, or open with another `schema`"},
+    {"42P07", CONVSTORE_E_SCHEMA, POSTGRES_FINAL,
+     "it is not convstore's; rename it, or open with another `schema`"},
+    {"42710", CONVSTORE_E_SCHEMA, POSTGRES_FINAL,
+     "it is not convstore's; rename it, or open with another `schema`"},
+    {"42723", CONVSTORE_E_SCHEMA, POSTGRES_FINAL,
+     "it is not convstore's; rename it, or open with another `schema`"},
     {"42939", CONVSTORE_E_INVALID, POSTGRES_FINAL, "choose another `schema`"}, /* pg_something */
     {"54", CONVSTORE_E_TOO_LARGE, POSTGRES_FINAL, "shorten it"},
     {"XX001", CONVSTORE_E_CORRUPT, POSTGRES_FINAL, "restore a backup"},
@@ -56,42 +64,38 @@ enum {
   MEANINGS = sizeof meanings / sizeof *meanings
 };
 
-static size_t find(const char *sqlstate)
-{
+static size_t find(const char *sqlstate) {
   size_t i = 0;
   while (i < MEANINGS && strncmp(sqlstate, meanings[i].sqlstate, strlen(meanings[i].sqlstate)) != 0) i++;
   return i;
 }
 
 /* The code as a number, as PostgreSQL's MAKE_SQLSTATE packs it. */
-static int native(const char *sqlstate)
-{
+static int native(const char *sqlstate) {
   int packed = 0;
   for (int i = 0; i < 5 && sqlstate[i] != '\0'; i++) packed |= ((sqlstate[i] - '0') & 0x3f) << (6 * i);
   return packed;
 }
 
-enum postgres_remedy postgres_remedy(const char *sqlstate)
-{
+enum postgres_remedy postgres_remedy(const char *sqlstate) {
   size_t i = find(sqlstate);
   return i < MEANINGS ? meanings[i].remedy : POSTGRES_FINAL;
 }
 
-int postgres_no_memory(convstore_error *err)
-{
+int postgres_no_memory(convstore_error *err) {
   return convstore_fail(err, CONVSTORE_E_MEMORY, "not enough memory");
 }
 
-static int fail_role(const struct postgres_connection *connection, convstore_error *err)
-{
-  return convstore_fail(err, CONVSTORE_E_DENIED,
-                        "the login cannot take on the role \"%s\"; let an administrator run \"CREATE ROLE %s NOLOGIN\" if "
-                        "it is missing and \"GRANT %s TO %s\", or open with role = false",
-                        connection->role, connection->role, connection->role, PQuser(connection->db));
+static int fail_role(const struct postgres_connection *connection, convstore_error *err) {
+  return convstore_fail(
+      err, CONVSTORE_E_DENIED,
+      "the login cannot take on the role \"%s\"; let an administrator run \"CREATE ROLE %s NOLOGIN\" if "
+      "it is missing and \"GRANT %s TO %s\", or open with role = false",
+      connection->role, connection->role, connection->role, PQuser(connection->db));
 }
 
-int postgres_fail(const PGresult *result, const struct postgres_connection *connection, convstore_error *err)
-{
+int postgres_fail(const PGresult *result, const struct postgres_connection *connection,
+                  convstore_error *err) {
   const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
   if (sqlstate == NULL) sqlstate = "";
@@ -103,8 +107,8 @@ int postgres_fail(const PGresult *result, const struct postgres_connection *conn
   if (about_role && (strcmp(sqlstate, "22023") == 0 || strcmp(sqlstate, "42501") == 0))
     (void)fail_role(connection, err);
   else if (i == MEANINGS)
-    (void)convstore_fail(err, CONVSTORE_E_INTERNAL, "PostgreSQL refused a statement of convstore: %s (%s)", message,
-                         sqlstate);
+    (void)convstore_fail(err, CONVSTORE_E_INTERNAL, "PostgreSQL refused a statement of convstore: %s (%s)",
+                         message, sqlstate);
   else if (strstr(message, "GRANT ") != NULL || strcmp(sqlstate, "54000") == 0) /* our own sentences, whole */
     (void)convstore_fail(err, meanings[i].status, "%s", message);
   else
@@ -129,9 +133,8 @@ static const struct {
     {"unsupported frontend protocol", CONVSTORE_E_UNSUPPORTED, "use PostgreSQL 13 or newer"},
 };
 
-int postgres_fail_connect(const struct postgres_connection *connection, const char *sqlstate, const char *reason,
-                          convstore_error *err)
-{
+int postgres_fail_connect(const struct postgres_connection *connection, const char *sqlstate,
+                          const char *reason, convstore_error *err) {
   (void)connection;
   if (sqlstate[0] != '\0') {
     size_t i = find(sqlstate);

@@ -20,8 +20,8 @@ int postgres_fail(const PGresult *result, const struct postgres_connection *conn
 
 /* The same for a connection that did not come about: `sqlstate` as the server gave it, or "" where there was none.
  * POSTGRES_LOST: waiting may help, and err is not touched. */
-int postgres_fail_connect(const struct postgres_connection *connection, const char *sqlstate, const char *reason,
-                          convstore_error *err);
+int postgres_fail_connect(const struct postgres_connection *connection, const char *sqlstate,
+                          const char *reason, convstore_error *err);
 
 int postgres_no_memory(convstore_error *err);
 

@@ -4,6 +4,7 @@
 #include "postgres_lookup.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -17,12 +18,12 @@
 #include <unistd.h>
 
 enum {
-  ADDRESSES = 8,   /* of one name; more are not tried */
+  ADDRESSES = 8,    /* of one name; more are not tried */
   ADDRESS_SIZE = 64 /* INET6_ADDRSTRLEN and a scope */
 };
 
 struct name {
-  char *name; /* NULL: nothing to look up */
+  char *name;  /* NULL: nothing to look up */
   int failure; /* of getaddrinfo */
   size_t n;
   char addresses[ADDRESSES][ADDRESS_SIZE];
@@ -36,8 +37,7 @@ struct postgres_lookup {
   struct name names[];
 };
 
-void postgres_lookup_release(struct postgres_lookup *lookup)
-{
+void postgres_lookup_release(struct postgres_lookup *lookup) {
   if (lookup == NULL || atomic_fetch_sub(&lookup->holders, 1) > 1) return;
   (void)close(lookup->ends[0]);
   (void)close(lookup->ends[1]);
@@ -45,42 +45,41 @@ void postgres_lookup_release(struct postgres_lookup *lookup)
   free(lookup);
 }
 
-static void look_up(struct name *name)
-{
+static void look_up(struct name *name) {
   struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
   struct addrinfo *list = NULL;
   name->failure = getaddrinfo(name->name, NULL, &hints, &list);
   if (name->failure != 0) return;
   for (struct addrinfo *one = list; one != NULL && name->n < ADDRESSES; one = one->ai_next)
-    if (getnameinfo(one->ai_addr, one->ai_addrlen, name->addresses[name->n], ADDRESS_SIZE, NULL, 0, NI_NUMERICHOST) == 0)
+    if (getnameinfo(one->ai_addr, one->ai_addrlen, name->addresses[name->n], ADDRESS_SIZE, NULL, 0,
+                    NI_NUMERICHOST) == 0)
       name->n++;
   freeaddrinfo(list);
 }
 
-static void *run(void *context)
-{
+static void *run(void *context) {
   struct postgres_lookup *lookup = context;
   for (size_t i = 0; i < lookup->n; i++)
     if (lookup->names[i].name != NULL) look_up(&lookup->names[i]);
   ssize_t written;
   do written = write(lookup->ends[1], "", 1);
-  while (written < 0);
+  while (written < 0 && errno == EINTR);
   postgres_lookup_release(lookup);
   return NULL;
 }
 
 /* An abandoned thread may still run this code when Lua unloads its modules, so the library stays loaded from now on. */
-static void stay_loaded(void)
-{
+static void stay_loaded(void) {
   static atomic_flag done = ATOMIC_FLAG_INIT;
+  static void *kept; /* never closed */
   Dl_info info;
   if (!atomic_flag_test_and_set(&done) && dladdr(&done, &info) != 0 && info.dli_fname != NULL)
-    (void)dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+    kept = dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+  (void)kept;
 }
 
 /* Signals belong to the program's own threads. */
-static int start_thread(struct postgres_lookup *lookup)
-{
+static int start_thread(struct postgres_lookup *lookup) {
   pthread_t thread;
   pthread_attr_t attributes;
   sigset_t all;
@@ -95,8 +94,8 @@ static int start_thread(struct postgres_lookup *lookup)
   return failure;
 }
 
-int postgres_lookup_start(struct postgres_lookup **out, const char *const *names, size_t n, convstore_error *err)
-{
+int postgres_lookup_start(struct postgres_lookup **out, const char *const *names, size_t n,
+                          convstore_error *err) {
   struct postgres_lookup *lookup = calloc(1, sizeof *lookup + n * sizeof *lookup->names);
   bool complete = lookup != NULL;
   if (lookup == NULL) return convstore_fail(err, CONVSTORE_E_MEMORY, "not enough memory");
@@ -116,7 +115,7 @@ int postgres_lookup_start(struct postgres_lookup **out, const char *const *names
     stay_loaded();
   }
   if (!complete || start_thread(lookup) != 0) {
-    postgres_lookup_release(lookup);
+    atomic_store(&lookup->holders, 1); /* there is no thread */
     postgres_lookup_release(lookup);
     return convstore_fail(err, CONVSTORE_E_MEMORY, "no memory, file or thread to look up a host's name");
   }
@@ -124,13 +123,11 @@ int postgres_lookup_start(struct postgres_lookup **out, const char *const *names
   return CONVSTORE_OK;
 }
 
-int postgres_lookup_fd(const struct postgres_lookup *lookup)
-{
+int postgres_lookup_fd(const struct postgres_lookup *lookup) {
   return lookup->ends[0];
 }
 
-bool postgres_lookup_done(struct postgres_lookup *lookup)
-{
+bool postgres_lookup_done(struct postgres_lookup *lookup) {
   struct pollfd fd = {.fd = lookup->ends[0], .events = POLLIN};
   if (!lookup->done && poll(&fd, 1, 0) > 0) {
     atomic_thread_fence(memory_order_acquire);
@@ -139,12 +136,10 @@ bool postgres_lookup_done(struct postgres_lookup *lookup)
   return lookup->done;
 }
 
-const char *postgres_lookup_address(const struct postgres_lookup *lookup, size_t i, size_t k)
-{
+const char *postgres_lookup_address(const struct postgres_lookup *lookup, size_t i, size_t k) {
   return k < lookup->names[i].n ? lookup->names[i].addresses[k] : NULL;
 }
 
-const char *postgres_lookup_reason(const struct postgres_lookup *lookup, size_t i)
-{
+const char *postgres_lookup_reason(const struct postgres_lookup *lookup, size_t i) {
   return lookup->names[i].failure == 0 ? "it has no address" : gai_strerror(lookup->names[i].failure);
 }

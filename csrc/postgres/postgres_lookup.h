@@ -1,6 +1,6 @@
 /*
- * Names of hosts to addresses, on a helper thread: getaddrinfo() cannot be given a deadline, and libpq would call it while
- * everybody waits. Whoever is tired of waiting releases the lookup; the thread then ends by itself and cleans up.
+ * Names of hosts to addresses, on a helper thread: getaddrinfo() cannot be given a deadline, and libpq would call it
+ * while everybody waits. Whoever is tired of waiting releases the lookup; the thread then ends by itself and cleans up.
  */
 #ifndef CONVSTORE_POSTGRES_LOOKUP_H
 #define CONVSTORE_POSTGRES_LOOKUP_H
@@ -10,7 +10,8 @@
 struct postgres_lookup;
 
 /* Looks up `n` names, each copied; a NULL is left out. *out is owned: postgres_lookup_release(). E_MEMORY. */
-int postgres_lookup_start(struct postgres_lookup **out, const char *const *names, size_t n, convstore_error *err);
+int postgres_lookup_start(struct postgres_lookup **out, const char *const *names, size_t n,
+                          convstore_error *err);
 
 /* Becomes readable when the lookup is done. */
 int postgres_lookup_fd(const struct postgres_lookup *lookup);

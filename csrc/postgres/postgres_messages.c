@@ -1,4 +1,4 @@
-/* Messages in PostgreSQL: reading them, annotating and redacting one. They lie in one of two tables of the same shape. */
+/* Messages in PostgreSQL: reading, annotating and redacting them. They lie in one of two tables of the same shape. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,24 +9,24 @@ enum {
   MESSAGE_COLUMNS = 14
 };
 
-int postgres_check_message_columns(const PGresult *result, struct convstore_call *call)
-{
+int postgres_check_message_columns(const PGresult *result, struct convstore_call *call) {
   static const enum postgres_type types[MESSAGE_COLUMNS] = {
-      POSTGRES_INT8, POSTGRES_UUID,  POSTGRES_TEXT,  POSTGRES_TEXT, POSTGRES_JSONB,       POSTGRES_TEXT,        POSTGRES_JSONB,
-      POSTGRES_TEXT, POSTGRES_JSONB, POSTGRES_JSONB, POSTGRES_INT4, POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ,
+      POSTGRES_INT8, POSTGRES_UUID,        POSTGRES_TEXT,        POSTGRES_TEXT,        POSTGRES_JSONB,
+      POSTGRES_TEXT, POSTGRES_JSONB,       POSTGRES_TEXT,        POSTGRES_JSONB,       POSTGRES_JSONB,
+      POSTGRES_INT4, POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ,
   };
   return postgres_check_columns(result, types, MESSAGE_COLUMNS, call->err);
 }
 
-int postgres_read_message(convstore_message *out, const PGresult *result, int row, struct convstore_call *call)
-{
+int postgres_read_message(convstore_message *out, const PGresult *result, int row,
+                          struct convstore_call *call) {
   convstore_text *const texts[] = {&out->content,      &out->parts,       &out->name,    &out->tool_calls,
                                    &out->tool_call_id, &out->attachments, &out->metadata};
   out->seq = postgres_read_integer(result, row, 0);
   postgres_read_id(out->id, result, row, 1);
   if (convstore_role_parse(&out->role, postgres_peek_text(result, row, 2), NULL) != CONVSTORE_OK)
-    return convstore_fail(call->err, CONVSTORE_E_CORRUPT, "message %lld has an unknown role; restore a backup",
-                          (long long)out->seq);
+    return convstore_fail(call->err, CONVSTORE_E_CORRUPT,
+                          "message %lld has an unknown role; restore a backup", (long long)out->seq);
   for (int i = 0; i < (int)(sizeof texts / sizeof *texts); i++) {
     int status = postgres_read_text(texts[i], result, row, 3 + i, call);
     if (status != CONVSTORE_OK) return status;
@@ -38,8 +38,7 @@ int postgres_read_message(convstore_message *out, const PGresult *result, int ro
   return CONVSTORE_OK;
 }
 
-static int fail_no_message(const struct convstore_call *call)
-{
+static int fail_no_message(const struct convstore_call *call) {
   const convstore_request *request = call->request;
   if (request->message_id[0] != '\0')
     return convstore_fail(call->err, CONVSTORE_E_NOT_FOUND, "conversation %s has no message %s",
@@ -52,8 +51,7 @@ static int fail_no_message(const struct convstore_call *call)
  * Reads all messages of a result in which the conversation stands even where it has none: then as one row of NULLs.
  * No row at all: E_NOT_FOUND.
  */
-static int read_messages(const PGresult *result, struct convstore_call *call)
-{
+static int read_messages(const PGresult *result, struct convstore_call *call) {
   int n = PQntuples(result);
   int status = postgres_check_message_columns(result, call);
   if (status != CONVSTORE_OK) return status;
@@ -74,8 +72,7 @@ static int read_messages(const PGresult *result, struct convstore_call *call)
 
 /* ---- one ------------------------------------------------------------------------------------------------------- */
 
-static int send_message(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int send_message(struct postgres_connection *connection, struct convstore_call *call) {
   const convstore_request *request = call->request;
   bool by_id = request->message_id[0] != '\0';
   struct postgres_params params = {0};
@@ -88,8 +85,7 @@ static int send_message(struct postgres_connection *connection, struct convstore
   return CONVSTORE_OK;
 }
 
-static int receive_message(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int receive_message(struct postgres_connection *connection, struct convstore_call *call) {
   int status = read_messages(postgres_result(connection, 0), call);
   if (status != CONVSTORE_OK) return status;
   return call->result->n_messages > 0 ? CONVSTORE_OK : fail_no_message(call);
@@ -104,15 +100,13 @@ const struct postgres_operation postgres_message = {
 #define PAGE_ROWS 1000
 
 /* The rows that the statement may give; CONVSTORE_ABSENT: all. */
-static int64_t row_limit(const convstore_request *request)
-{
+static int64_t row_limit(const convstore_request *request) {
   if (request->max_bytes == 0 || (request->limit != CONVSTORE_ABSENT && request->limit <= PAGE_ROWS))
     return request->limit;
   return PAGE_ROWS;
 }
 
-static void add_roles(struct postgres_params *params, struct postgres_array *array, unsigned roles)
-{
+static void add_roles(struct postgres_params *params, struct postgres_array *array, unsigned roles) {
   if (roles == 0) {
     postgres_add_string(params, NULL);
     params->types[params->n - 1] = POSTGRES_TEXT_ARRAY;
@@ -125,8 +119,8 @@ static void add_roles(struct postgres_params *params, struct postgres_array *arr
   postgres_add_array(params, POSTGRES_TEXT_ARRAY, array);
 }
 
-static int send_range(struct postgres_connection *connection, struct convstore_call *call, int id, int64_t max_bytes)
-{
+static int send_range(struct postgres_connection *connection, struct convstore_call *call, int id,
+                      int64_t max_bytes) {
   enum {
     ROLE_BYTES = 16
   };
@@ -135,8 +129,9 @@ static int send_range(struct postgres_connection *connection, struct convstore_c
   struct postgres_array roles = {0};
   size_t n_roles = 0;
   for (unsigned bits = request->roles; bits != 0; bits >>= 1) n_roles += bits & 1;
-  int status = n_roles == 0 ? CONVSTORE_OK
-                            : postgres_array_start(&roles, call, POSTGRES_TEXT, n_roles, n_roles * ROLE_BYTES);
+  int status = n_roles == 0
+                   ? CONVSTORE_OK
+                   : postgres_array_start(&roles, call, POSTGRES_TEXT, n_roles, n_roles * ROLE_BYTES);
   if (status != CONVSTORE_OK) return status;
   postgres_add_conversation(&params, call);
   postgres_add_integer(&params, request->after);
@@ -144,28 +139,26 @@ static int send_range(struct postgres_connection *connection, struct convstore_c
   postgres_add_integer(&params, row_limit(request));
   add_roles(&params, &roles, request->roles);
   if (max_bytes > 0) postgres_add_integer(&params, max_bytes);
-  postgres_queue(connection, (enum postgres_stmt)(id + (request->from_end ? POSTGRES_STMT_DESCENDING : 0)), &params);
+  postgres_queue(connection, (enum postgres_stmt)(id + (request->from_end ? POSTGRES_STMT_DESCENDING : 0)),
+                 &params);
   return CONVSTORE_OK;
 }
 
-static int send_history(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int send_history(struct postgres_connection *connection, struct convstore_call *call) {
   size_t max_bytes = call->request->max_bytes;
   return send_range(connection, call, max_bytes > 0 ? POSTGRES_STMT_HISTORY_PAGE : POSTGRES_STMT_HISTORY,
                     max_bytes > INT64_MAX ? INT64_MAX : (int64_t)max_bytes);
 }
 
-static int by_seq(const void *a, const void *b)
-{
+static int by_seq(const void *a, const void *b) {
   int64_t left = ((const convstore_message *)a)->seq;
   int64_t right = ((const convstore_message *)b)->seq;
   return (left > right) - (left < right);
 }
 
-/* Oldest first. The statement's rows come in one order or the other, by the index; a plan that did not keep it, which SQL
- * would allow, is put right. */
-static void put_in_order(convstore_message *messages, size_t n, bool descending)
-{
+/* Oldest first. The statement's rows come in one order or the other, by the index; a plan that did not keep it, which
+ * SQL would allow, is put right. */
+static void put_in_order(convstore_message *messages, size_t n, bool descending) {
   bool sorted = true;
   if (n > 1 && messages[0].seq > messages[n - 1].seq) {
     for (size_t i = 0; i < n / 2; i++) {
@@ -184,8 +177,7 @@ static void put_in_order(convstore_message *messages, size_t n, bool descending)
   }
 }
 
-static int receive_history(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int receive_history(struct postgres_connection *connection, struct convstore_call *call) {
   const convstore_request *request = call->request;
   const PGresult *rows = postgres_result(connection, 0);
   convstore_result *result = call->result;
@@ -203,8 +195,7 @@ static int receive_history(struct postgres_connection *connection, struct convst
 const struct postgres_operation postgres_history = {
     .frame = POSTGRES_FRAME_USER, .send = send_history, .receive = receive_history};
 
-static int send_bounds(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int send_bounds(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_params params = {0};
   if (call->request->roles != 0) return send_range(connection, call, POSTGRES_STMT_BOUNDS, 0);
   postgres_add_conversation(&params, call);
@@ -213,8 +204,7 @@ static int send_bounds(struct postgres_connection *connection, struct convstore_
 }
 
 /* Without a choice of roles the bounds follow from last_seq alone: seqs have no gaps. */
-static void compute_bounds(struct convstore_call *call, int64_t last_seq)
-{
+static void compute_bounds(struct convstore_call *call, int64_t last_seq) {
   const convstore_request *request = call->request;
   int64_t first = request->after < last_seq ? request->after + 1 : last_seq + 1;
   int64_t last = request->before <= last_seq ? request->before - 1 : last_seq;
@@ -229,8 +219,7 @@ static void compute_bounds(struct convstore_call *call, int64_t last_seq)
   call->result->last_seq = last;
 }
 
-static int receive_bounds(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int receive_bounds(struct postgres_connection *connection, struct convstore_call *call) {
   static const enum postgres_type types[] = {POSTGRES_INT8, POSTGRES_INT8};
   const PGresult *result = postgres_result(connection, 0);
   int status = postgres_check_columns(result, types, 2, call->err);
@@ -250,23 +239,20 @@ const struct postgres_operation postgres_bounds = {
 
 /* ---- changing one ---------------------------------------------------------------------------------------------- */
 
-static void add_change(struct postgres_params *params, const struct convstore_call *call)
-{
+static void add_change(struct postgres_params *params, const struct convstore_call *call) {
   postgres_add_conversation(params, call);
   postgres_add_integer(params, call->request->seq);
   postgres_add_time(params, call->now_ms);
 }
 
-static int receive_change(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int receive_change(struct postgres_connection *connection, struct convstore_call *call) {
   int status = read_messages(postgres_result(connection, 0), call);
   if (status != CONVSTORE_OK || call->result->n_messages > 0) return status;
   /* The statement waited for the conversation's lock and then looked with older eyes: it may have been archived. */
   return connection->step++ == 0 ? POSTGRES_AGAIN : fail_no_message(call);
 }
 
-static int send_annotate(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int send_annotate(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_params params = {0};
   add_change(&params, call);
   postgres_add_text(&params, call->request->metadata);
@@ -278,8 +264,7 @@ static int send_annotate(struct postgres_connection *connection, struct convstor
 const struct postgres_operation postgres_annotate = {
     .frame = POSTGRES_FRAME_USER, .send = send_annotate, .receive = receive_change};
 
-static int send_redact(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int send_redact(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_params params = {0};
   add_change(&params, call);
   postgres_queue(connection, POSTGRES_STMT_REDACT_MESSAGE, &params);

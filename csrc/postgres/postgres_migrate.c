@@ -35,9 +35,8 @@ static const char *const create_migrations_sql[] = {
 };
 
 /* The schema stays where somebody else's objects are in it. */
-static const char drop_schema_sql[] =
-    "DO $drop$ BEGIN EXECUTE format('DROP SCHEMA %I', {{schema_text}});"
-    " EXCEPTION WHEN dependent_objects_still_exist THEN NULL; END $drop$";
+static const char drop_schema_sql[] = "DO $drop$ BEGIN EXECUTE format('DROP SCHEMA %I', {{schema_text}});"
+                                      " EXCEPTION WHEN dependent_objects_still_exist THEN NULL; END $drop$";
 
 static const char script_begin[] = "DO $convstore_migration$ BEGIN EXECUTE $convstore_script$";
 static const char script_end[] = "$convstore_script$; END $convstore_migration$";
@@ -50,24 +49,25 @@ struct rendering {
   struct convstore_substitution list[POSTGRES_SUBSTITUTIONS];
 };
 
-static int queue_rendered(struct postgres_connection *connection, const struct rendering *rendering, const char *sql,
-                          const struct postgres_params *params, convstore_error *err)
-{
+static int queue_rendered(struct postgres_connection *connection, const struct rendering *rendering,
+                          const char *sql, const struct postgres_params *params, convstore_error *err) {
   const char *text = convstore__render(rendering->arena, sql, rendering->list);
   if (text == NULL) return postgres_no_memory(err);
   postgres_queue_text(connection, text, params);
   return CONVSTORE_OK;
 }
 
-static int queue_script(struct postgres_connection *connection, const struct rendering *rendering, const char *sql,
-                        convstore_error *err)
-{
+static int queue_script(struct postgres_connection *connection, const struct rendering *rendering,
+                        const char *sql, convstore_error *err) {
   const char *text = convstore__render(rendering->arena, sql, rendering->list);
   size_t size = text == NULL ? 0 : strlen(text);
-  char *script = text == NULL ? NULL : convstore__arena_alloc(rendering->arena, size + sizeof script_begin + sizeof script_end);
+  char *script =
+      text == NULL ? NULL
+                   : convstore__arena_alloc(rendering->arena, size + sizeof script_begin + sizeof script_end);
   if (script == NULL) return postgres_no_memory(err);
   if (strstr(text, "$convstore_script$") != NULL)
-    return convstore_fail(err, CONVSTORE_E_INVALID, "a name in the options contains \"$convstore_script$\"; choose another");
+    return convstore_fail(err, CONVSTORE_E_INVALID,
+                          "a name in the options contains \"$convstore_script$\"; choose another");
   memcpy(script, script_begin, sizeof script_begin - 1);
   memcpy(script + sizeof script_begin - 1, text, size);
   memcpy(script + sizeof script_begin - 1 + size, script_end, sizeof script_end);
@@ -76,8 +76,8 @@ static int queue_script(struct postgres_connection *connection, const struct ren
 }
 
 static int queue_step(struct postgres_connection *connection, struct convstore_call *call,
-                      const struct rendering *rendering, const struct convstore_migration_step *step, bool up)
-{
+                      const struct rendering *rendering, const struct convstore_migration_step *step,
+                      bool up) {
   struct postgres_params params = {0};
   int status = queue_script(connection, rendering, up ? step->up : step->down, call->err);
   if (status != CONVSTORE_OK) return status;
@@ -95,8 +95,7 @@ static int queue_step(struct postgres_connection *connection, struct convstore_c
 }
 
 static int queue_settings(struct postgres_connection *connection, struct convstore_call *call,
-                          const struct rendering *rendering, const struct postgres_settings *settings)
-{
+                          const struct rendering *rendering, const struct postgres_settings *settings) {
   struct postgres_params params = {0};
   postgres_add_string(&params, settings->users);
   postgres_add_string(&params, postgres_user_id_type_name(settings->user_id_type));
@@ -108,8 +107,7 @@ static int queue_settings(struct postgres_connection *connection, struct convsto
                         &params, call->err);
 }
 
-static int queue_run(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int queue_run(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_schema_state *state = connection->schema_state;
   const struct convstore_migration_step *steps = connection->base.backend->steps;
   struct rendering rendering = {.arena = call->result->memory};
@@ -119,13 +117,15 @@ static int queue_run(struct postgres_connection *connection, struct convstore_ca
 
   bool first = plan.current == 0;
   const struct postgres_settings *settings = first ? &state->chosen : &state->settings;
-  if (!postgres_substitutions(rendering.list, connection, settings, rendering.arena)) return postgres_no_memory(call->err);
+  if (!postgres_substitutions(rendering.list, connection, settings, rendering.arena))
+    return postgres_no_memory(call->err);
   if (first && !state->schema_exists) {
     state->chosen.schema_created = true;
     status = queue_rendered(connection, &rendering, "CREATE SCHEMA {{schema}}", NULL, call->err);
   }
   for (size_t i = 0; first && !state->has_migrations && status == CONVSTORE_OK &&
-                     i < sizeof create_migrations_sql / sizeof *create_migrations_sql; i++)
+                     i < sizeof create_migrations_sql / sizeof *create_migrations_sql;
+       i++)
     status = queue_rendered(connection, &rendering, create_migrations_sql[i], NULL, call->err);
   for (size_t i = 0; status == CONVSTORE_OK && i < plan.n; i++)
     status = queue_step(connection, call, &rendering, convstore__migrate_step(&plan, steps, i), plan.up);
@@ -138,8 +138,7 @@ static int queue_run(struct postgres_connection *connection, struct convstore_ca
 }
 
 /* What the connection knows after the commit. */
-static int adopt_run(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int adopt_run(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_schema_state *state = connection->schema_state;
   struct convstore_migration_plan plan;
   int status = postgres_plan(&plan, connection, connection->target, call->err);
@@ -164,24 +163,22 @@ static int adopt_run(struct postgres_connection *connection, struct convstore_ca
 
 /* ---- the operation --------------------------------------------------------------------------------------------- */
 
-static int send_lock(struct postgres_connection *connection)
-{
+static int send_lock(struct postgres_connection *connection) {
   struct postgres_params params = {0};
   postgres_add_string(&params, connection->schema);
-  postgres_queue_text(connection,
-                      "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('convstore ' || $1, 0))", &params);
+  postgres_queue_text(
+      connection,
+      "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('convstore ' || $1, 0))", &params);
   postgres_queue_state(connection);
   connection->keep_open = true;
   return CONVSTORE_OK;
 }
 
-static bool has_users(const struct postgres_connection *connection)
-{
+static bool has_users(const struct postgres_connection *connection) {
   return connection->users[0] != '\0';
 }
 
-static int send_step(struct postgres_connection *connection, struct convstore_call *call, int step)
-{
+static int send_step(struct postgres_connection *connection, struct convstore_call *call, int step) {
   switch (step) {
   case STEP_LOCK:
     return send_lock(connection);
@@ -194,8 +191,7 @@ static int send_step(struct postgres_connection *connection, struct convstore_ca
   }
 }
 
-static int receive_tables(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int receive_tables(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_schema_state *state = connection->schema_state;
   size_t n_tables = !state->has_migrations ? 0 : state->has_settings ? 3 : 2;
   struct convstore_migration_plan plan;
@@ -203,13 +199,13 @@ static int receive_tables(struct postgres_connection *connection, struct convsto
   /* Checked before anything is queued. */
   if (status == CONVSTORE_OK) status = postgres_plan(&plan, connection, connection->target, call->err);
   if (status == CONVSTORE_OK && plan.current == 0 && plan.n > 0 && has_users(connection))
-    status = postgres_receive_users(&state->chosen.user_id_type, connection, postgres_result(connection, n_tables), call->err);
+    status = postgres_receive_users(&state->chosen.user_id_type, connection,
+                                    postgres_result(connection, n_tables), call->err);
   return status;
 }
 
 /* CONVSTORE_OK: the last step is done; POSTGRES_AGAIN: *step is the next. */
-static int receive_step(struct postgres_connection *connection, struct convstore_call *call, int step)
-{
+static int receive_step(struct postgres_connection *connection, struct convstore_call *call, int step) {
   bool more;
   int status;
   switch (step) {
@@ -227,14 +223,12 @@ static int receive_step(struct postgres_connection *connection, struct convstore
   return POSTGRES_AGAIN;
 }
 
-static int send_migrate(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int send_migrate(struct postgres_connection *connection, struct convstore_call *call) {
   connection->target = call->request->target;
   return send_step(connection, call, connection->step);
 }
 
-static int receive_migrate(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int receive_migrate(struct postgres_connection *connection, struct convstore_call *call) {
   return receive_step(connection, call, connection->step);
 }
 
@@ -243,8 +237,7 @@ const struct postgres_operation postgres_migrate = {
 
 /* ---- opening --------------------------------------------------------------------------------------------------- */
 
-static int send_open(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int send_open(struct postgres_connection *connection, struct convstore_call *call) {
   connection->target = CONVSTORE_ABSENT;
   if (connection->step == OPEN_STATE)
     postgres_queue_state(connection);
@@ -255,18 +248,17 @@ static int send_open(struct postgres_connection *connection, struct convstore_ca
   return CONVSTORE_OK;
 }
 
-static int fail_no_member(const struct postgres_connection *connection, convstore_error *err)
-{
+static int fail_no_member(const struct postgres_connection *connection, convstore_error *err) {
   const char *user = PQuser(connection->db);
-  return convstore_fail(err, CONVSTORE_E_DENIED,
-                        "the login %s is no member of the role %s; let an administrator run \"GRANT %s TO %s\" (after "
-                        "\"CREATE ROLE %s NOLOGIN\" if it is missing), or open with role = false",
-                        user, connection->role, connection->role, user, connection->role);
+  return convstore_fail(
+      err, CONVSTORE_E_DENIED,
+      "the login %s is no member of the role %s; let an administrator run \"GRANT %s TO %s\" (after "
+      "\"CREATE ROLE %s NOLOGIN\" if it is missing), or open with role = false",
+      user, connection->role, connection->role, user, connection->role);
 }
 
 /* What the options say about the state that was found. */
-static int decide(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int decide(struct postgres_connection *connection, struct convstore_call *call) {
   struct convstore_migration_plan plan;
   int status = postgres_adopt_state(connection, call);
   if (status != CONVSTORE_OK || connection->options.migrate == CONVSTORE_MIGRATE_NEVER) return status;
@@ -278,24 +270,26 @@ static int decide(struct postgres_connection *connection, struct convstore_call 
     return CONVSTORE_OK;
   }
   if (connection->options.readonly)
-    return convstore_fail(call->err, CONVSTORE_E_SCHEMA,
-                          "the database has schema version %d and %d is needed; open it once without `readonly`",
-                          plan.current, plan.target);
+    return convstore_fail(
+        call->err, CONVSTORE_E_SCHEMA,
+        "the database has schema version %d and %d is needed; open it once without `readonly`", plan.current,
+        plan.target);
   /* Other processes may still run the older code, so only who says so brings a schema up to date. */
   if (plan.current > 0 && connection->options.migrate != CONVSTORE_MIGRATE_ALWAYS)
-    return convstore_fail(call->err, CONVSTORE_E_SCHEMA,
-                          "the database has schema version %d and %d is needed; run convstore migrate up, or open with "
-                          "migrate = true",
-                          plan.current, plan.target);
+    return convstore_fail(
+        call->err, CONVSTORE_E_SCHEMA,
+        "the database has schema version %d and %d is needed; run convstore migrate up, or open with "
+        "migrate = true",
+        plan.current, plan.target);
   connection->step = OPEN_MIGRATES;
   return POSTGRES_AGAIN;
 }
 
-static int receive_open(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int receive_open(struct postgres_connection *connection, struct convstore_call *call) {
   bool more = false;
   int status;
-  if (connection->step >= OPEN_MIGRATES) return receive_step(connection, call, connection->step - OPEN_MIGRATES);
+  if (connection->step >= OPEN_MIGRATES)
+    return receive_step(connection, call, connection->step - OPEN_MIGRATES);
   if (connection->step == OPEN_TABLES) {
     status = postgres_receive_tables(connection, call);
   } else {

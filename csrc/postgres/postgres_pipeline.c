@@ -12,8 +12,7 @@
 
 /* ---- texts ----------------------------------------------------------------------------------------------------- */
 
-static const char *quote(struct convstore_arena *arena, const char *text, char mark, const char *prefix)
-{
+static const char *quote(struct convstore_arena *arena, const char *text, char mark, const char *prefix) {
   char *out = convstore__arena_alloc(arena, 2 * strlen(text) + strlen(prefix) + 3);
   char *to = out;
   if (out == NULL) return NULL;
@@ -28,19 +27,16 @@ static const char *quote(struct convstore_arena *arena, const char *text, char m
   return out;
 }
 
-const char *postgres_quote_name(struct convstore_arena *arena, const char *name)
-{
+const char *postgres_quote_name(struct convstore_arena *arena, const char *name) {
   return quote(arena, name, '"', "");
 }
 
 /* With a backslash it is an escape string, which means the same whatever standard_conforming_strings is. */
-const char *postgres_quote_text(struct convstore_arena *arena, const char *text)
-{
+const char *postgres_quote_text(struct convstore_arena *arena, const char *text) {
   return quote(arena, text, '\'', strchr(text, '\\') != NULL ? "E" : "");
 }
 
-const char *postgres_user_id_type_name(convstore_user_id_type type)
-{
+const char *postgres_user_id_type_name(convstore_user_id_type type) {
   static const char *const names[] = {
       [CONVSTORE_USER_ID_TEXT] = "text",
       [CONVSTORE_USER_ID_UUID] = "uuid",
@@ -49,36 +45,34 @@ const char *postgres_user_id_type_name(convstore_user_id_type type)
   return names[type];
 }
 
-void postgres_forget_prepared(struct postgres_connection *connection)
-{
+void postgres_forget_prepared(struct postgres_connection *connection) {
   for (int i = 0; i < POSTGRES_STMTS; i++) connection->statements[i].state = POSTGRES_UNPREPARED;
 }
 
-void postgres_forget_texts(struct postgres_connection *connection)
-{
+void postgres_forget_texts(struct postgres_connection *connection) {
   convstore_result_free(&connection->texts);
   memset(connection->statements, 0, sizeof connection->statements);
 }
 
 /* FNV-1a, 64 bits. */
-static uint64_t checksum(const char *text)
-{
+static uint64_t checksum(const char *text) {
   uint64_t hash = UINT64_C(0xcbf29ce484222325);
   for (; *text != '\0'; text++) hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
   return hash;
 }
 
-static bool render(struct postgres_prepared *out, struct postgres_connection *connection, enum postgres_stmt id)
-{
+static bool render(struct postgres_prepared *out, struct postgres_connection *connection,
+                   enum postgres_stmt id) {
   struct convstore_arena *arena = convstore__arena(&connection->texts);
   if (arena == NULL) return false;
   const char *schema = postgres_quote_name(arena, connection->schema);
   const struct convstore_substitution list[] = {
       {"schema", schema},
       {"user_id_type", postgres_user_id_type_name(connection->base.user_id_type)},
-      {"claim", connection->jwt_claim == NULL ? ""
-                                              : ", set_config('request.jwt.claims',"
-                                                " CAST(jsonb_build_object(CAST($6 AS text), CAST($1 AS text)) AS text), true)"},
+      {"claim", connection->jwt_claim == NULL
+                    ? ""
+                    : ", set_config('request.jwt.claims',"
+                      " CAST(jsonb_build_object(CAST($6 AS text), CAST($1 AS text)) AS text), true)"},
       {"role", connection->role == NULL ? "" : ", set_config('role', $5, true)"},
       {NULL, NULL},
   };
@@ -92,19 +86,18 @@ static bool render(struct postgres_prepared *out, struct postgres_connection *co
 
 /* ---- queueing -------------------------------------------------------------------------------------------------- */
 
-void postgres_pipeline_clear(struct postgres_connection *connection)
-{
+void postgres_pipeline_clear(struct postgres_connection *connection) {
   struct postgres_pipeline *pipeline = &connection->pipeline;
   for (size_t i = 0; i < pipeline->n; i++) PQclear(pipeline->entries[i].result);
   pipeline->n = 0;
   pipeline->n_read = 0;
   pipeline->queued_badly = false;
+  pipeline->waited = false;
   pipeline->error = NULL;
 }
 
 /* Notes what was handed to libpq, whose answer was `sent`. */
-static void note(struct postgres_connection *connection, struct postgres_entry entry, int sent)
-{
+static void note(struct postgres_connection *connection, struct postgres_entry entry, int sent) {
   struct postgres_pipeline *pipeline = &connection->pipeline;
   if (pipeline->n == pipeline->capacity) {
     size_t capacity = pipeline->capacity == 0 ? 16 : 2 * pipeline->capacity;
@@ -120,21 +113,21 @@ static void note(struct postgres_connection *connection, struct postgres_entry e
   if (sent != 1) pipeline->queued_badly = true;
 }
 
-static void queue_text(struct postgres_connection *connection, const char *sql, const struct postgres_params *params,
-                       struct postgres_entry entry)
-{
-  static const struct postgres_params none = {0};
-  if (params == NULL) params = &none;
+static const struct postgres_params no_params = {0};
+
+static void queue_text(struct postgres_connection *connection, const char *sql,
+                       const struct postgres_params *params, struct postgres_entry entry) {
+  if (params == NULL) params = &no_params;
   int sent = PQsendQueryParams(connection->db, sql, params->n, params->types, params->values, params->lengths,
                                params->formats, 1);
   note(connection, entry, sent);
 }
 
 static void queue_statement(struct postgres_connection *connection, enum postgres_stmt id,
-                            const struct postgres_params *params, bool asked)
-{
+                            const struct postgres_params *params, bool asked) {
   struct postgres_prepared *statement = &connection->statements[id];
   struct postgres_entry entry = {.statement = (int)id, .asked = asked};
+  if (params == NULL) params = &no_params;
   if (statement->sql == NULL && !render(statement, connection, id)) {
     connection->pipeline.queued_badly = true;
     return;
@@ -154,37 +147,32 @@ static void queue_statement(struct postgres_connection *connection, enum postgre
 }
 
 void postgres_queue(struct postgres_connection *connection, enum postgres_stmt id,
-                    const struct postgres_params *params)
-{
+                    const struct postgres_params *params) {
   queue_statement(connection, id, params, true);
 }
 
-void postgres_queue_settings(struct postgres_connection *connection, enum postgres_stmt id,
-                             const struct postgres_params *params)
-{
+void postgres_queue_frame(struct postgres_connection *connection, enum postgres_stmt id,
+                          const struct postgres_params *params) {
   queue_statement(connection, id, params, false);
 }
 
-void postgres_queue_text(struct postgres_connection *connection, const char *sql, const struct postgres_params *params)
-{
+void postgres_queue_text(struct postgres_connection *connection, const char *sql,
+                         const struct postgres_params *params) {
   queue_text(connection, sql, params, (struct postgres_entry){.statement = -1, .asked = true});
 }
 
-void postgres_queue_frame(struct postgres_connection *connection, const char *sql)
-{
+void postgres_queue_frame_text(struct postgres_connection *connection, const char *sql) {
   queue_text(connection, sql, NULL, (struct postgres_entry){.statement = -1});
 }
 
-void postgres_pipeline_end(struct postgres_connection *connection)
-{
+void postgres_pipeline_end(struct postgres_connection *connection) {
   if (PQpipelineSync(connection->db) != 1) connection->pipeline.queued_badly = true;
 }
 
 /* ---- reading --------------------------------------------------------------------------------------------------- */
 
 /* All is answered: finds the first error, and settles what is prepared. */
-static void finish(struct postgres_connection *connection)
-{
+static void finish(struct postgres_connection *connection) {
   struct postgres_pipeline *pipeline = &connection->pipeline;
   for (size_t i = 0; i < pipeline->n; i++) {
     const struct postgres_entry *entry = &pipeline->entries[i];
@@ -196,15 +184,13 @@ static void finish(struct postgres_connection *connection)
   }
 }
 
-static int lose(struct postgres_connection *connection)
-{
+static int lose(struct postgres_connection *connection) {
   postgres_set_reason(connection, PQerrorMessage(connection->db));
   return POSTGRES_LOST;
 }
 
 /* Takes one result that is there. *ended: it was the pipeline's end. False: it does not fit what was sent. */
-static bool take_result(struct postgres_connection *connection, bool *ended)
-{
+static bool take_result(struct postgres_connection *connection, bool *ended) {
   struct postgres_pipeline *pipeline = &connection->pipeline;
   struct postgres_entry *entry = pipeline->n_read < pipeline->n ? &pipeline->entries[pipeline->n_read] : NULL;
   PGresult *result = PQgetResult(connection->db);
@@ -222,23 +208,34 @@ static bool take_result(struct postgres_connection *connection, bool *ended)
   return true;
 }
 
-int postgres_pipeline_step(struct postgres_connection *connection, struct convstore_call *call)
-{
+static void want_answer(const struct postgres_connection *connection, struct convstore_call *call,
+                        int unsent) {
+  call->want.fd = PQsocket(connection->db);
+  call->want.events = (short)(POLLIN | (unsent > 0 ? POLLOUT : 0));
+  call->want.until_ms = call->deadline_ms;
+}
+
+int postgres_pipeline_step(struct postgres_connection *connection, struct convstore_call *call) {
   PGconn *db = connection->db;
   bool ended = false;
   if (connection->pipeline.queued_badly)
     return PQstatus(db) == CONNECTION_BAD ? lose(connection) : postgres_no_memory(call->err);
 
   int unsent = PQflush(db); /* where writing fails, reading says why */
+  bool may_have_come =
+      connection->pipeline.waited; /* just sent, nothing can have: a look would be a call for nothing */
+  connection->pipeline.waited = true;
+  if (!may_have_come && unsent >= 0) {
+    want_answer(connection, call, unsent);
+    return CONVSTORE_PENDING;
+  }
   while (!ended) {
     if (PQisBusy(db)) {
       bool read = PQconsumeInput(db) != 0;
       if (unsent > 0) unsent = PQflush(db);
       if (!read && PQisBusy(db)) return lose(connection);
       if (PQisBusy(db)) {
-        call->want.fd = PQsocket(db);
-        call->want.events = (short)(POLLIN | (unsent > 0 ? POLLOUT : 0));
-        call->want.until_ms = call->deadline_ms;
+        want_answer(connection, call, unsent);
         return CONVSTORE_PENDING;
       }
     }
@@ -249,8 +246,7 @@ int postgres_pipeline_step(struct postgres_connection *connection, struct convst
   return CONVSTORE_OK;
 }
 
-const PGresult *postgres_result(const struct postgres_connection *connection, size_t k)
-{
+const PGresult *postgres_result(const struct postgres_connection *connection, size_t k) {
   const struct postgres_pipeline *pipeline = &connection->pipeline;
   for (size_t i = 0; i < pipeline->n; i++) {
     if (pipeline->entries[i].asked && k == 0) return pipeline->entries[i].result;

@@ -14,11 +14,13 @@ void postgres_pipeline_clear(struct postgres_connection *connection);
 void postgres_queue(struct postgres_connection *connection, enum postgres_stmt id,
                     const struct postgres_params *params);
 /* Queues a text that is run once, for the operation; params may be NULL. */
-void postgres_queue_text(struct postgres_connection *connection, const char *sql, const struct postgres_params *params);
-/* The same for what surrounds an operation: their results are not counted by postgres_result(). */
-void postgres_queue_frame(struct postgres_connection *connection, const char *sql);
-void postgres_queue_settings(struct postgres_connection *connection, enum postgres_stmt id,
-                             const struct postgres_params *params);
+void postgres_queue_text(struct postgres_connection *connection, const char *sql,
+                         const struct postgres_params *params);
+/* The same for what surrounds an operation: their results are not counted by postgres_result(). A text is never a
+ * prepared statement: in a caller's transaction one that the server does not know would undo all of it. */
+void postgres_queue_frame(struct postgres_connection *connection, enum postgres_stmt id,
+                          const struct postgres_params *params);
+void postgres_queue_frame_text(struct postgres_connection *connection, const char *sql);
 
 /* Ends the pipeline. */
 void postgres_pipeline_end(struct postgres_connection *connection);

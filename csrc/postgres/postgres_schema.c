@@ -10,13 +10,11 @@
 
 #include "postgres_error.h"
 
-static const struct convstore_migration_step *steps(const struct postgres_connection *connection)
-{
+static const struct convstore_migration_step *steps(const struct postgres_connection *connection) {
   return connection->base.backend->steps;
 }
 
-static size_t n_steps(const struct postgres_connection *connection)
-{
+static size_t n_steps(const struct postgres_connection *connection) {
   return connection->base.backend->n_steps;
 }
 
@@ -33,8 +31,7 @@ static const char state_sql[] =
     " FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
     " WHERE n.nspname = CAST($1 AS name) AND c.relname IN ('migrations', 'settings') AND c.relkind IN ('r', 'p')";
 
-void postgres_queue_state(struct postgres_connection *connection)
-{
+void postgres_queue_state(struct postgres_connection *connection) {
   struct postgres_params params = {0};
   postgres_add_string(&params, connection->schema);
   postgres_add_string(&params, connection->role);
@@ -42,9 +39,9 @@ void postgres_queue_state(struct postgres_connection *connection)
 }
 
 int postgres_receive_state(bool *more, struct postgres_connection *connection, const PGresult *result,
-                           struct convstore_call *call)
-{
-  static const enum postgres_type types[] = {POSTGRES_BOOL, POSTGRES_BOOL, POSTGRES_BOOL, POSTGRES_BOOL, POSTGRES_BOOL};
+                           struct convstore_call *call) {
+  static const enum postgres_type types[] = {POSTGRES_BOOL, POSTGRES_BOOL, POSTGRES_BOOL, POSTGRES_BOOL,
+                                             POSTGRES_BOOL};
   struct convstore_arena *arena = convstore__arena(call->result);
   struct postgres_schema_state *state = NULL;
   int status = postgres_check_columns(result, types, 5, call->err);
@@ -57,7 +54,8 @@ int postgres_receive_state(bool *more, struct postgres_connection *connection, c
       .has_settings = postgres_read_bool(result, 0, 2),
       .readable = postgres_read_bool(result, 0, 3),
       .is_member = postgres_read_bool(result, 0, 4),
-      .chosen = {.users = connection->users, .jwt_claim = connection->jwt_claim != NULL ? connection->jwt_claim : ""},
+      .chosen = {.users = connection->users,
+                 .jwt_claim = connection->jwt_claim != NULL ? connection->jwt_claim : ""},
   };
   state->settings = state->chosen;
   connection->schema_state = state;
@@ -68,8 +66,8 @@ int postgres_receive_state(bool *more, struct postgres_connection *connection, c
 /* ---- our tables ------------------------------------------------------------------------------------------------ */
 
 /* Queues a text with {{schema}} in it. */
-static void queue_rendered(struct postgres_connection *connection, struct convstore_call *call, const char *sql)
-{
+static void queue_rendered(struct postgres_connection *connection, struct convstore_call *call,
+                           const char *sql) {
   struct convstore_arena *arena = convstore__arena(call->result);
   struct convstore_substitution list[] = {{"schema", NULL}, {NULL, NULL}};
   const char *text = NULL;
@@ -81,22 +79,24 @@ static void queue_rendered(struct postgres_connection *connection, struct convst
     connection->pipeline.queued_badly = true;
 }
 
-void postgres_queue_tables(struct postgres_connection *connection, struct convstore_call *call)
-{
+void postgres_queue_tables(struct postgres_connection *connection, struct convstore_call *call) {
   const struct postgres_schema_state *state = connection->schema_state;
   struct postgres_params params = {0};
   /* Queued in any case, so that the results keep their places. */
   postgres_add_string(&params, !state->readable && state->is_member ? connection->role : "none");
   postgres_queue_text(connection, "SELECT pg_catalog.set_config('role', $1, true)", &params);
-  queue_rendered(connection, call, "SELECT version, name, checksum, applied_at FROM {{schema}}.migrations ORDER BY version");
+  queue_rendered(connection, call,
+                 "SELECT version, name, checksum, applied_at FROM {{schema}}.migrations ORDER BY version");
   if (state->has_settings)
-    queue_rendered(connection, call,
-                   "SELECT users, user_id_type, jwt_claim, schema_created FROM {{schema}}.settings WHERE id = 1");
+    queue_rendered(
+        connection, call,
+        "SELECT users, user_id_type, jwt_claim, schema_created FROM {{schema}}.settings WHERE id = 1");
 }
 
-static int receive_applied(struct postgres_schema_state *state, const PGresult *rows, struct convstore_call *call)
-{
-  static const enum postgres_type types[] = {POSTGRES_INT4, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TIMESTAMPTZ};
+static int receive_applied(struct postgres_schema_state *state, const PGresult *rows,
+                           struct convstore_call *call) {
+  static const enum postgres_type types[] = {POSTGRES_INT4, POSTGRES_TEXT, POSTGRES_TEXT,
+                                             POSTGRES_TIMESTAMPTZ};
   int status = postgres_check_columns(rows, types, 4, call->err);
   if (status != CONVSTORE_OK) return status;
   size_t n = (size_t)PQntuples(rows);
@@ -114,15 +114,15 @@ static int receive_applied(struct postgres_schema_state *state, const PGresult *
   return CONVSTORE_OK;
 }
 
-static int receive_settings(struct postgres_settings *out, const PGresult *row, struct convstore_call *call)
-{
+static int receive_settings(struct postgres_settings *out, const PGresult *row, struct convstore_call *call) {
   static const enum postgres_type types[] = {POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_BOOL};
   convstore_text users;
   convstore_text claim;
   int status = postgres_check_columns(row, types, 4, call->err);
   if (status != CONVSTORE_OK) return status;
   if (PQntuples(row) == 0)
-    return convstore_fail(call->err, CONVSTORE_E_CORRUPT, "the table \"settings\" has lost its row; restore a backup");
+    return convstore_fail(call->err, CONVSTORE_E_CORRUPT,
+                          "the table \"settings\" has lost its row; restore a backup");
   status = postgres_read_text(&users, row, 0, 0, call);
   if (status == CONVSTORE_OK) status = postgres_read_text(&claim, row, 0, 2, call);
   if (status != CONVSTORE_OK) return status;
@@ -133,13 +133,14 @@ static int receive_settings(struct postgres_settings *out, const PGresult *row, 
   };
   for (int type = CONVSTORE_USER_ID_TEXT; type <= CONVSTORE_USER_ID_BIGINT; type++) {
     out->user_id_type = (convstore_user_id_type)type;
-    if (strcmp(PQgetvalue(row, 0, 1), postgres_user_id_type_name(out->user_id_type)) == 0) return CONVSTORE_OK;
+    if (strcmp(PQgetvalue(row, 0, 1), postgres_user_id_type_name(out->user_id_type)) == 0)
+      return CONVSTORE_OK;
   }
-  return convstore_fail(call->err, CONVSTORE_E_CORRUPT, "the table \"settings\" has an unknown type; restore a backup");
+  return convstore_fail(call->err, CONVSTORE_E_CORRUPT,
+                        "the table \"settings\" has an unknown type; restore a backup");
 }
 
-int postgres_receive_tables(struct postgres_connection *connection, struct convstore_call *call)
-{
+int postgres_receive_tables(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_schema_state *state = connection->schema_state;
   int status = receive_applied(state, postgres_result(connection, 1), call);
   if (status == CONVSTORE_OK && state->has_settings)
@@ -149,13 +150,13 @@ int postgres_receive_tables(struct postgres_connection *connection, struct convs
 
 /* ---- what it means --------------------------------------------------------------------------------------------- */
 
-static int check_options(const struct postgres_connection *connection, const struct postgres_settings *settings,
-                         convstore_error *err)
-{
+static int check_options(const struct postgres_connection *connection,
+                         const struct postgres_settings *settings, convstore_error *err) {
   if (connection->users[0] != '\0' && strcmp(connection->users, settings->users) != 0)
-    return convstore_fail(err, CONVSTORE_E_SCHEMA,
-                          "the schema was made with users = %s, not %s; open it without `users`, or with the same",
-                          settings->users[0] != '\0' ? settings->users : "none", connection->users);
+    return convstore_fail(
+        err, CONVSTORE_E_SCHEMA,
+        "the schema was made with users = %s, not %s; open it without `users`, or with the same",
+        settings->users[0] != '\0' ? settings->users : "none", connection->users);
   if (connection->asked_claim && strcmp(connection->jwt_claim, settings->jwt_claim) != 0)
     return convstore_fail(
         err, CONVSTORE_E_SCHEMA,
@@ -166,8 +167,7 @@ static int check_options(const struct postgres_connection *connection, const str
 
 /* Whether the statements of this connection fit the schema: they depend on the type of user ids and on the claim. */
 static int adopt_settings(struct postgres_connection *connection, const struct postgres_settings *settings,
-                          convstore_error *err)
-{
+                          convstore_error *err) {
   const char *claim = connection->jwt_claim != NULL ? connection->jwt_claim : "";
   if (settings->user_id_type == connection->base.user_id_type && strcmp(settings->jwt_claim, claim) == 0)
     return CONVSTORE_OK;
@@ -182,8 +182,7 @@ static int adopt_settings(struct postgres_connection *connection, const struct p
   return CONVSTORE_OK;
 }
 
-int postgres_adopt_state(struct postgres_connection *connection, struct convstore_call *call)
-{
+int postgres_adopt_state(struct postgres_connection *connection, struct convstore_call *call) {
   const struct postgres_schema_state *state = connection->schema_state;
   convstore_error ignored;
   int version;
@@ -197,12 +196,11 @@ int postgres_adopt_state(struct postgres_connection *connection, struct convstor
   return status != CONVSTORE_OK ? status : adopt_settings(connection, &state->settings, call->err);
 }
 
-int postgres_plan(struct convstore_migration_plan *out, const struct postgres_connection *connection, int64_t target,
-                  convstore_error *err)
-{
+int postgres_plan(struct convstore_migration_plan *out, const struct postgres_connection *connection,
+                  int64_t target, convstore_error *err) {
   const struct postgres_schema_state *state = connection->schema_state;
-  return convstore__migrate_plan(out, steps(connection), n_steps(connection), state->applied, state->n_applied, target,
-                                 err);
+  return convstore__migrate_plan(out, steps(connection), n_steps(connection), state->applied,
+                                 state->n_applied, target, err);
 }
 
 /* ---- the version, and the list of steps ------------------------------------------------------------------------ */
@@ -212,8 +210,7 @@ enum {
   STEP_TABLES
 };
 
-static int send_version(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int send_version(struct postgres_connection *connection, struct convstore_call *call) {
   if (connection->step == STEP_STATE)
     postgres_queue_state(connection);
   else
@@ -222,8 +219,7 @@ static int send_version(struct postgres_connection *connection, struct convstore
 }
 
 /* POSTGRES_AGAIN: a second round is needed. */
-static int receive_learned(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int receive_learned(struct postgres_connection *connection, struct convstore_call *call) {
   bool more = false;
   if (connection->step == STEP_TABLES) return postgres_receive_tables(connection, call);
   int status = postgres_receive_state(&more, connection, postgres_result(connection, 0), call);
@@ -232,8 +228,7 @@ static int receive_learned(struct postgres_connection *connection, struct convst
   return POSTGRES_AGAIN;
 }
 
-static int receive_version(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int receive_version(struct postgres_connection *connection, struct convstore_call *call) {
   int status = receive_learned(connection, call);
   return status != CONVSTORE_OK ? status : postgres_adopt_state(connection, call);
 }
@@ -242,9 +237,8 @@ const struct postgres_operation postgres_schema_version = {
     .frame = POSTGRES_FRAME_SCHEMA, .send = send_version, .receive = receive_version};
 
 bool postgres_substitutions(struct convstore_substitution list[POSTGRES_SUBSTITUTIONS],
-                            const struct postgres_connection *connection, const struct postgres_settings *settings,
-                            struct convstore_arena *arena)
-{
+                            const struct postgres_connection *connection,
+                            const struct postgres_settings *settings, struct convstore_arena *arena) {
   enum {
     ROOM = 128
   };
@@ -254,14 +248,15 @@ bool postgres_substitutions(struct convstore_substitution list[POSTGRES_SUBSTITU
   char *references = convstore__arena_alloc(arena, strlen(settings->users) + ROOM);
   char *current = claim == NULL ? NULL : convstore__arena_alloc(arena, strlen(claim) + ROOM);
   if (references == NULL || current == NULL) return false;
-  (void)snprintf(references, strlen(settings->users) + ROOM, " CONSTRAINT conversations_user_id_fkey REFERENCES %s ON DELETE CASCADE",
-                 settings->users);
+  (void)snprintf(references, strlen(settings->users) + ROOM,
+                 " CONSTRAINT conversations_user_id_fkey REFERENCES %s ON DELETE CASCADE", settings->users);
   if (settings->jwt_claim[0] != '\0')
     (void)snprintf(current, strlen(claim) + ROOM,
-                   "CAST(NULLIF(current_setting('request.jwt.claims', true), '')::jsonb ->> %s AS %s)", claim, type);
-  else
-    (void)snprintf(current, strlen(claim) + ROOM, "CAST(NULLIF(current_setting('convstore.user_id', true), '') AS %s)",
+                   "CAST(NULLIF(current_setting('request.jwt.claims', true), '')::jsonb ->> %s AS %s)", claim,
                    type);
+  else
+    (void)snprintf(current, strlen(claim) + ROOM,
+                   "CAST(NULLIF(current_setting('convstore.user_id', true), '') AS %s)", type);
   const struct convstore_substitution all[POSTGRES_SUBSTITUTIONS] = {
       {"schema", postgres_quote_name(arena, connection->schema)},
       {"schema_text", postgres_quote_text(arena, connection->schema)},
@@ -277,15 +272,15 @@ bool postgres_substitutions(struct convstore_substitution list[POSTGRES_SUBSTITU
   return all[0].value != NULL && all[1].value != NULL && all[2].value != NULL && all[3].value != NULL;
 }
 
-static int list_migrations(const struct postgres_connection *connection, struct convstore_call *call)
-{
+static int list_migrations(const struct postgres_connection *connection, struct convstore_call *call) {
   const struct postgres_schema_state *state = connection->schema_state;
   struct convstore_substitution list[POSTGRES_SUBSTITUTIONS];
   struct convstore_arena *arena = call->result->memory;
   size_t most = n_steps(connection) + state->n_applied;
   convstore_migration *migrations = convstore__arena_alloc(arena, most * sizeof *migrations);
   if (migrations == NULL ||
-      !postgres_substitutions(list, connection, state->version > 0 ? &state->settings : &state->chosen, arena))
+      !postgres_substitutions(list, connection, state->version > 0 ? &state->settings : &state->chosen,
+                              arena))
     return postgres_no_memory(call->err);
   size_t n = 0;
   for (; n < n_steps(connection); n++) {
@@ -313,19 +308,17 @@ static int list_migrations(const struct postgres_connection *connection, struct 
 }
 
 /* The SQL of the first step needs the type of the column that `users` names, where it is still to be run. */
-static bool wants_users(const struct postgres_connection *connection)
-{
+static bool wants_users(const struct postgres_connection *connection) {
   return connection->users[0] != '\0' && !connection->schema_state->has_migrations;
 }
 
-static int send_migrations(struct postgres_connection *connection, struct convstore_call *call)
-{
-  if (connection->step != STEP_STATE && wants_users(connection)) return postgres_queue_users(connection, call);
+static int send_migrations(struct postgres_connection *connection, struct convstore_call *call) {
+  if (connection->step != STEP_STATE && wants_users(connection))
+    return postgres_queue_users(connection, call);
   return send_version(connection, call);
 }
 
-static int receive_migrations(struct postgres_connection *connection, struct convstore_call *call)
-{
+static int receive_migrations(struct postgres_connection *connection, struct convstore_call *call) {
   int status;
   if (connection->step != STEP_STATE && wants_users(connection)) {
     status = postgres_receive_users(&connection->schema_state->chosen.user_id_type, connection,

@@ -18,11 +18,11 @@ struct postgres_schema_state {
   bool schema_exists;
   bool has_migrations;
   bool has_settings;
-  bool readable; /* by the login itself */
+  bool readable;  /* by the login itself */
   bool is_member; /* the login, of the role that transactions take on */
   struct convstore_migration_applied *applied;
   size_t n_applied;
-  int version; /* the highest */
+  int version;                       /* the highest */
   struct postgres_settings settings; /* where has_settings */
   struct postgres_settings chosen;   /* what a new schema would be made with */
 };
@@ -40,14 +40,14 @@ int postgres_receive_tables(struct postgres_connection *connection, struct convs
 int postgres_adopt_state(struct postgres_connection *connection, struct convstore_call *call);
 
 /* The plan of a migration to `target`. */
-int postgres_plan(struct convstore_migration_plan *out, const struct postgres_connection *connection, int64_t target,
-                  convstore_error *err);
+int postgres_plan(struct convstore_migration_plan *out, const struct postgres_connection *connection,
+                  int64_t target, convstore_error *err);
 
 /* The values of the {{names}} in a migration, for the settings. The list ends with a NULL name. NULL: out of memory. */
 #define POSTGRES_SUBSTITUTIONS 9
 bool postgres_substitutions(struct convstore_substitution list[POSTGRES_SUBSTITUTIONS],
-                            const struct postgres_connection *connection, const struct postgres_settings *settings,
-                            struct convstore_arena *arena);
+                            const struct postgres_connection *connection,
+                            const struct postgres_settings *settings, struct convstore_arena *arena);
 
 /* postgres_users.c: the option `users`. Normalized, it is as SQL takes it and as two options are compared. */
 int postgres_normalize_users(char out[CONVSTORE_USERS_SIZE], const char *option, convstore_error *err);

@@ -11,94 +11,117 @@
 #define ARCHIVE "{{schema}}.messages_archive"
 
 /* The order in which postgres_read_conversation() and postgres_read_message() take them. */
-#define CONVERSATION_COLUMNS(t)                                                                                        \
-  t "id, " t "key, " t "title, " t "status, " t "metadata, " t "last_seq, " t "token_count, " t "forked_from_id, " t   \
-    "forked_from_seq, " t "created_at, " t "updated_at, " t "deleted_at"
-#define MESSAGE_COLUMNS(t)                                                                                             \
-  t "seq, " t "id, " t "role, " t "content, " t "parts, " t "name, " t "tool_calls, " t "tool_call_id, " t             \
+#define CONVERSATION_COLUMNS                                                                                    \
+  "c.id, c.key, c.title, c.status, c.metadata, c.last_seq, c.token_count, c.forked_from_id, c.forked_from_seq," \
+  " c.created_at, c.updated_at, c.deleted_at"
+#define MESSAGE_COLUMNS(t)                                                                                   \
+  t "seq, " t "id, " t "role, " t "content, " t "parts, " t "name, " t "tool_calls, " t "tool_call_id, " t   \
     "attachments, " t "metadata, " t "token_count, " t "created_at, " t "updated_at, " t "redacted_at"
+#define T_COLUMNS MESSAGE_COLUMNS("t.")
+#define M_COLUMNS MESSAGE_COLUMNS("m.")
 #define STORED_COLUMNS MESSAGE_COLUMNS("") ", token_total, user_id, conversation_id"
 
 /* The conversation, if it is not deleted, and with it what a subquery `m` finds among the messages where they lie. */
 #define THIS_CONVERSATION "c.user_id = " USER " AND c.id = CAST($2 AS uuid) AND c.deleted_at IS NULL"
-#define WITH_MESSAGES(columns, live, archive)                                                                          \
-  "SELECT " columns " FROM " CONVERSATIONS " AS c LEFT JOIN LATERAL (" live " UNION ALL " archive ") AS m ON true"     \
+#define WITH_MESSAGES(columns, live, archive)                                                                \
+  "SELECT " columns " FROM " CONVERSATIONS " AS c LEFT JOIN LATERAL (" live " UNION ALL " archive            \
+  ") AS m ON true"                                                                                           \
   " WHERE " THIS_CONVERSATION
 #define LIES_LIVE "c.archived_at IS NULL"
 #define LIES_ARCHIVED "c.archived_at IS NOT NULL"
 
-#define ONE_MESSAGE(table, where, condition)                                                                           \
-  "SELECT " MESSAGE_COLUMNS("t.") " FROM " table " AS t WHERE " where " AND t.user_id = " USER                         \
+#define ONE_MESSAGE(table, where, condition)                                                                 \
+  "SELECT " T_COLUMNS " FROM " table " AS t WHERE " where " AND t.user_id = " USER                           \
   " AND t.conversation_id = CAST($2 AS uuid) AND " condition
-#define MESSAGE_BY(condition)                                                                                          \
-  WITH_MESSAGES(MESSAGE_COLUMNS("m."), ONE_MESSAGE(LIVE, LIES_LIVE, condition),                                        \
+#define MESSAGE_BY(condition)                                                                                \
+  WITH_MESSAGES(M_COLUMNS, ONE_MESSAGE(LIVE, LIES_LIVE, condition),                                          \
                 ONE_MESSAGE(ARCHIVE, LIES_ARCHIVED, condition))
 
 /* $3 after, $4 before, $5 limit (NULL: all), $6 roles (NULL: any) */
-#define RANGE(columns, table, where, direction)                                                                        \
-  "(SELECT " columns " FROM " table " AS t WHERE " where " AND t.user_id = " USER                                      \
-  " AND t.conversation_id = CAST($2 AS uuid) AND t.seq > CAST($3 AS bigint) AND t.seq < CAST($4 AS bigint)"            \
-  " AND (CAST($6 AS text[]) IS NULL OR t.role = ANY (CAST($6 AS text[])))"                                             \
+#define RANGE(columns, table, where, direction)                                                              \
+  "(SELECT " columns " FROM " table " AS t WHERE " where " AND t.user_id = " USER                            \
+  " AND t.conversation_id = CAST($2 AS uuid) AND t.seq > CAST($3 AS bigint) AND t.seq < CAST($4 AS bigint)"  \
+  " AND (CAST($6 AS text[]) IS NULL OR t.role = ANY (CAST($6 AS text[])))"                                   \
   " ORDER BY t.seq " direction " LIMIT CAST($5 AS bigint))"
-#define HISTORY(direction)                                                                                             \
-  WITH_MESSAGES(MESSAGE_COLUMNS("m."), RANGE(MESSAGE_COLUMNS("t."), LIVE, LIES_LIVE, direction),                       \
-                RANGE(MESSAGE_COLUMNS("t."), ARCHIVE, LIES_ARCHIVED, direction))
+#define HISTORY(direction)                                                                                   \
+  WITH_MESSAGES(M_COLUMNS, RANGE(T_COLUMNS, LIVE, LIES_LIVE, direction),                                     \
+                RANGE(T_COLUMNS, ARCHIVE, LIES_ARCHIVED, direction))
 
 /* The same, up to the message that brings the texts over $7 bytes: sizes as they lie, so that nothing is decompressed
  * for it. The last column says how many rows there are up to the limit. */
-#define PAGE_SIZE                                                                                                      \
-  "coalesce(octet_length(p.content), 0) + coalesce(pg_column_size(p.parts), 0)"                                        \
-  " + coalesce(pg_column_size(p.tool_calls), 0) + coalesce(pg_column_size(p.attachments), 0)"                          \
+#define PAGE_SIZE                                                                                            \
+  "coalesce(octet_length(p.content), 0) + coalesce(pg_column_size(p.parts), 0)"                              \
+  " + coalesce(pg_column_size(p.tool_calls), 0) + coalesce(pg_column_size(p.attachments), 0)"                \
   " + coalesce(pg_column_size(p.metadata), 0) + coalesce(octet_length(p.tool_call_id), 0)"
-#define PAGE(table, where, direction)                                                                                  \
-  "(SELECT * FROM (SELECT p.*, count(*) OVER () AS n,"                                                                 \
-  " coalesce(sum(" PAGE_SIZE ") OVER (ORDER BY p.seq " direction                                                       \
-  " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS bytes_before FROM " RANGE(                                \
-      MESSAGE_COLUMNS("t."), table, where, direction) " AS p) AS q"                                                    \
-  " WHERE q.bytes_before < CAST($7 AS bigint) ORDER BY q.seq " direction ")"
-#define HISTORY_PAGE(direction)                                                                                        \
-  WITH_MESSAGES(MESSAGE_COLUMNS("m.") ", m.n", PAGE(LIVE, LIES_LIVE, direction), PAGE(ARCHIVE, LIES_ARCHIVED, direction))
-#define BOUNDS(direction)                                                                                              \
-  WITH_MESSAGES("min(m.seq), max(m.seq)", RANGE("t.seq", LIVE, LIES_LIVE, direction),                                  \
-                RANGE("t.seq", ARCHIVE, LIES_ARCHIVED, direction)) " GROUP BY c.id"
+#define PAGE(table, where, direction)                                                                        \
+  "(SELECT * FROM (SELECT p.*, count(*) OVER () AS n,"                                                       \
+  " coalesce(sum(" PAGE_SIZE ") OVER (ORDER BY p.seq " direction                                             \
+  " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS bytes_before FROM " RANGE(                      \
+      T_COLUMNS, table, where,                                                                               \
+      direction) " AS p) AS q"                                                                               \
+                 " WHERE q.bytes_before < CAST($7 AS bigint) ORDER BY q.seq " direction ")"
+#define HISTORY_PAGE(direction)                                                                              \
+  WITH_MESSAGES(M_COLUMNS ", m.n", PAGE(LIVE, LIES_LIVE, direction), PAGE(ARCHIVE, LIES_ARCHIVED, direction))
+#define BOUNDS(direction)                                                                                    \
+  WITH_MESSAGES("min(m.seq), max(m.seq)", RANGE("t.seq", LIVE, LIES_LIVE, direction),                        \
+                RANGE("t.seq", ARCHIVE, LIES_ARCHIVED, direction))                                           \
+  " GROUP BY c.id"
 
 /* Changes message $3 where it lies, and the conversation's time to $4 with it. The conversation is locked first, as an
  * append and a move to the archive lock it. No row: no conversation; a row of NULLs: no such message. */
-#define CHANGED_MESSAGE(table, where, changes)                                                                         \
-  "UPDATE " table " AS t SET " changes " FROM c WHERE " where " AND t.user_id = " USER                                 \
-  " AND t.conversation_id = CAST($2 AS uuid) AND t.seq = CAST($3 AS bigint) RETURNING " MESSAGE_COLUMNS("t.")
-#define CHANGE_MESSAGE(changes)                                                                                        \
-  "WITH c AS (SELECT c.archived_at FROM " CONVERSATIONS " AS c WHERE " THIS_CONVERSATION " FOR NO KEY UPDATE),"        \
-  " live AS (" CHANGED_MESSAGE(LIVE, LIES_LIVE, changes) "),"                                                          \
-  " archived AS (" CHANGED_MESSAGE(ARCHIVE, LIES_ARCHIVED, changes) "),"                                               \
-  " changed AS (SELECT * FROM live UNION ALL SELECT * FROM archived),"                                                 \
-  " touched AS (UPDATE " CONVERSATIONS " SET updated_at = CAST($4 AS timestamptz) WHERE user_id = " USER               \
-  " AND id = CAST($2 AS uuid) AND EXISTS (SELECT FROM changed) RETURNING id)"                                          \
-  " SELECT " MESSAGE_COLUMNS("m.") " FROM c LEFT JOIN changed AS m ON true"
+#define CHANGED_MESSAGE(table, where, changes)                                                               \
+  "UPDATE " table " AS t SET " changes " FROM c WHERE " where " AND t.user_id = " USER                       \
+  " AND t.conversation_id = CAST($2 AS uuid) AND t.seq = CAST($3 AS bigint) RETURNING " T_COLUMNS
+#define CHANGE_MESSAGE(changes)                                                                              \
+  "WITH c AS (SELECT c.archived_at FROM " CONVERSATIONS " AS c WHERE " THIS_CONVERSATION                     \
+  " FOR NO KEY UPDATE),"                                                                                     \
+  " live AS (" CHANGED_MESSAGE(                                                                              \
+      LIVE, LIES_LIVE,                                                                                       \
+      changes) "),"                                                                                          \
+               " archived AS (" CHANGED_MESSAGE(                                                             \
+                   ARCHIVE, LIES_ARCHIVED,                                                                   \
+                   changes) "),"                                                                             \
+                            " changed AS (SELECT * FROM live UNION ALL SELECT * FROM archived),"             \
+                            " touched AS (UPDATE " CONVERSATIONS                                             \
+                            " SET updated_at = CAST($4 AS timestamptz) WHERE user_id = " USER                \
+                            " AND id = CAST($2 AS uuid) AND EXISTS (SELECT FROM changed) RETURNING id)"      \
+                            " SELECT " M_COLUMNS " FROM c LEFT JOIN changed AS m ON true"
 
 /* Takes the seqs and counts the tokens; $3 messages of $4 tokens, $5 of them pinned. $6 now, $7 `expect`. */
-#define RESERVE_SEQ                                                                                                    \
-  "UPDATE " CONVERSATIONS " AS c SET last_seq = c.last_seq + CAST($3 AS bigint),"                                      \
-  " token_count = c.token_count + CAST($4 AS bigint),"                                                                 \
-  " pinned_token_count = c.pinned_token_count + CAST($5 AS bigint), updated_at = CAST($6 AS timestamptz),"             \
-  " status = CASE c.status WHEN 'archived' THEN 'active' ELSE c.status END"                                            \
-  " WHERE " THIS_CONVERSATION " AND c.archived_at IS NULL"                                                             \
-  " AND (CAST($7 AS bigint) IS NULL OR c.last_seq = CAST($7 AS bigint))"                                               \
+#define RESERVE_SEQ                                                                                          \
+  "UPDATE " CONVERSATIONS " AS c SET last_seq = c.last_seq + CAST($3 AS bigint),"                            \
+  " token_count = c.token_count + CAST($4 AS bigint),"                                                       \
+  " pinned_token_count = c.pinned_token_count + CAST($5 AS bigint), updated_at = CAST($6 AS timestamptz),"   \
+  " status = CASE c.status WHEN 'archived' THEN 'active' ELSE c.status END"                                  \
+  " WHERE " THIS_CONVERSATION " AND c.archived_at IS NULL"                                                   \
+  " AND (CAST($7 AS bigint) IS NULL OR c.last_seq = CAST($7 AS bigint))"                                     \
   " RETURNING c.user_id, c.id, c.last_seq, c.token_count, c.token_count - c.pinned_token_count AS token_total, c.status"
-#define INSERT_MESSAGES(rows)                                                                                          \
-  "WITH c AS (" RESERVE_SEQ "), m AS ("                                                                                \
-  "INSERT INTO " LIVE " (user_id, conversation_id, seq, id, role, content, parts, name, tool_calls, tool_call_id,"     \
-  " attachments, metadata, token_count, created_at, token_total) " rows ") SELECT c.last_seq, c.token_count, c.status FROM c"
+#define INSERT_MESSAGES(rows)                                                                                \
+  "WITH c AS (" RESERVE_SEQ "), m AS ("                                                                      \
+  "INSERT INTO " LIVE                                                                                        \
+  " (user_id, conversation_id, seq, id, role, content, parts, name, tool_calls, tool_call_id,"               \
+  " attachments, metadata, token_count, created_at, token_total) " rows                                      \
+  ") SELECT c.last_seq, c.token_count, c.status FROM c"
 
 const struct postgres_stmt_text postgres_stmt_texts[POSTGRES_STMTS] = {
-    /* What a transaction runs under, until its end only: behind a pooler the session is somebody else's next. */
-    [POSTGRES_STMT_SETTINGS] = {"settings",
-                                "SELECT set_config('lock_timeout', $2, true), set_config('statement_timeout', $3, true),"
-                                " set_config('synchronous_commit', $4, true), set_config('convstore.user_id', $1, true)"
-                                "{{claim}}{{role}}"},
+    /* Around a call of its own. Prepared like the rest: parsing them anew took 5 to 10 % of an append. The isolation is
+     * named, so that a default of the database does not change what the statements see. */
+    [POSTGRES_STMT_BEGIN] = {"begin", "BEGIN ISOLATION LEVEL READ COMMITTED"},
+    [POSTGRES_STMT_BEGIN_READ] = {"begin_read", "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"},
+    [POSTGRES_STMT_COMMIT] = {"commit", "COMMIT"},
+
+    /* What a transaction runs under, until its end only: behind a pooler the session is somebody else's next. Each
+     * statement has an index to go by, and is planned so even where a table is young and small: a prepared plan may be
+     * used long after it has grown. Compiling plans (jit) takes longer than running them. */
+    [POSTGRES_STMT_SETTINGS] =
+        {"settings", "SELECT set_config('lock_timeout', $2, true), set_config('statement_timeout', $3, true),"
+                     " set_config('synchronous_commit', $4, true), set_config('enable_seqscan', 'off', true),"
+                     " set_config('jit', 'off', true), set_config('convstore.user_id', $1, true)"
+                     "{{claim}}{{role}}"},
     [POSTGRES_STMT_SCHEMA_SETTINGS] =
-        {"schema_settings", "SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),"
-                            " set_config('synchronous_commit', $3, true)"},
+        {"schema_settings",
+         "SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),"
+         " set_config('synchronous_commit', $3, true)"},
 
     /* $3 key, $4 title, $5 status, $6 metadata, $7 created_at, $8 now. No row: the key is taken, or somebody was faster
      * with the id. */
@@ -106,29 +129,34 @@ const struct postgres_stmt_text postgres_stmt_texts[POSTGRES_STMTS] = {
         {"create_conversation",
          "WITH made AS (INSERT INTO " CONVERSATIONS
          " AS c (user_id, id, key, title, status, metadata, created_at, updated_at)"
-         " VALUES (" USER ", CAST($2 AS uuid), CAST($3 AS text), CAST($4 AS text), CAST($5 AS text), CAST($6 AS jsonb),"
-         " CAST($7 AS timestamptz), CAST($8 AS timestamptz)) ON CONFLICT DO NOTHING RETURNING " CONVERSATION_COLUMNS("c.")
-         ") SELECT * FROM made UNION ALL SELECT " CONVERSATION_COLUMNS("c.") " FROM " CONVERSATIONS
+         " VALUES (" USER
+         ", CAST($2 AS uuid), CAST($3 AS text), CAST($4 AS text), CAST($5 AS text), CAST($6 AS jsonb),"
+         " CAST($7 AS timestamptz), CAST($8 AS timestamptz)) ON CONFLICT DO NOTHING RETURNING " CONVERSATION_COLUMNS
+         ") SELECT * FROM made UNION ALL SELECT " CONVERSATION_COLUMNS " FROM " CONVERSATIONS
          " AS c WHERE c.user_id = " USER " AND c.id = CAST($2 AS uuid) AND NOT EXISTS (SELECT FROM made)"},
     /* The same parameters. The last column says whether the id is somebody's. No row: it is, or somebody was faster. */
     [POSTGRES_STMT_FIND_OR_CREATE] =
         {"find_or_create",
-         "WITH found AS (SELECT " CONVERSATION_COLUMNS("c.") " FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER
+         "WITH found AS (SELECT " CONVERSATION_COLUMNS " FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER
          " AND c.key = CAST($3 AS text) AND c.deleted_at IS NULL), made AS (INSERT INTO " CONVERSATIONS
          " AS c (user_id, id, key, title, status, metadata, created_at, updated_at)"
-         " SELECT " USER ", CAST($2 AS uuid), CAST($3 AS text), CAST($4 AS text), CAST($5 AS text), CAST($6 AS jsonb),"
+         " SELECT " USER
+         ", CAST($2 AS uuid), CAST($3 AS text), CAST($4 AS text), CAST($5 AS text), CAST($6 AS jsonb),"
          " CAST($7 AS timestamptz), CAST($8 AS timestamptz) WHERE NOT EXISTS (SELECT FROM found)"
-         " ON CONFLICT DO NOTHING RETURNING " CONVERSATION_COLUMNS("c.")
-         ") SELECT *, EXISTS (SELECT FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER " AND c.id = CAST($2 AS uuid))"
+         " ON CONFLICT DO NOTHING RETURNING " CONVERSATION_COLUMNS
+         ") SELECT *, EXISTS (SELECT FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER
+         " AND c.id = CAST($2 AS uuid))"
          " FROM (SELECT * FROM found UNION ALL SELECT * FROM made) AS one"},
-    [POSTGRES_STMT_GET_CONVERSATION] =
-        {"get_conversation", "SELECT " CONVERSATION_COLUMNS("c.") " FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER
-                             " AND c.id = CAST($2 AS uuid)"},
-    [POSTGRES_STMT_GET_CONVERSATION_BY_KEY] =
-        {"get_conversation_by_key",
-         "SELECT " CONVERSATION_COLUMNS("c.") ", EXISTS (SELECT FROM " CONVERSATIONS " AS o WHERE o.user_id = " USER
-         " AND o.id = CAST($2 AS uuid)) FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER
-         " AND c.key = CAST($3 AS text) AND c.deleted_at IS NULL"},
+    [POSTGRES_STMT_GET_CONVERSATION] = {"get_conversation",
+                                        "SELECT " CONVERSATION_COLUMNS " FROM " CONVERSATIONS
+                                        " AS c WHERE c.user_id = " USER " AND c.id = CAST($2 AS uuid)"},
+    [POSTGRES_STMT_GET_CONVERSATION_BY_KEY] = {"get_conversation_by_key",
+                                               "SELECT " CONVERSATION_COLUMNS
+                                               ", EXISTS (SELECT FROM " CONVERSATIONS
+                                               " AS o WHERE o.user_id = " USER
+                                               " AND o.id = CAST($2 AS uuid)) FROM " CONVERSATIONS
+                                               " AS c WHERE c.user_id = " USER
+                                               " AND c.key = CAST($3 AS text) AND c.deleted_at IS NULL"},
     /* $3 says by bits what changes: 1 title, 2 status, 4 metadata, 8 key; $8 merges into at most $10 bytes */
     [POSTGRES_STMT_UPDATE_CONVERSATION] =
         {"update_conversation",
@@ -140,51 +168,55 @@ const struct postgres_stmt_text postgres_stmt_texts[POSTGRES_STMTS] = {
          " CAST($10 AS bigint)) ELSE CAST($6 AS jsonb) END,"
          " key = CASE WHEN CAST($3 AS bigint) & 8 <> 0 THEN CAST($7 AS text) ELSE c.key END,"
          " updated_at = CAST($9 AS timestamptz)"
-         " WHERE " THIS_CONVERSATION " RETURNING " CONVERSATION_COLUMNS("c.")},
+         " WHERE " THIS_CONVERSATION " RETURNING " CONVERSATION_COLUMNS},
     [POSTGRES_STMT_DELETE_CONVERSATION] =
         {"delete_conversation",
          "UPDATE " CONVERSATIONS " AS c SET deleted_at = coalesce(c.deleted_at, CAST($3 AS timestamptz)),"
          " updated_at = CASE WHEN c.deleted_at IS NULL THEN CAST($3 AS timestamptz) ELSE c.updated_at END"
-         " WHERE c.user_id = " USER " AND c.id = CAST($2 AS uuid) RETURNING " CONVERSATION_COLUMNS("c.")},
+         " WHERE c.user_id = " USER " AND c.id = CAST($2 AS uuid) RETURNING " CONVERSATION_COLUMNS},
     [POSTGRES_STMT_RESTORE_CONVERSATION] =
         {"restore_conversation",
          "UPDATE " CONVERSATIONS " AS c SET deleted_at = NULL,"
          " updated_at = CASE WHEN c.deleted_at IS NULL THEN c.updated_at ELSE CAST($3 AS timestamptz) END"
-         " WHERE c.user_id = " USER " AND c.id = CAST($2 AS uuid) RETURNING " CONVERSATION_COLUMNS("c.")},
-    [POSTGRES_STMT_PURGE_CONVERSATION] =
-        {"purge_conversation", "DELETE FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER
-                               " AND c.id = CAST($2 AS uuid) RETURNING c.id"},
+         " WHERE c.user_id = " USER " AND c.id = CAST($2 AS uuid) RETURNING " CONVERSATION_COLUMNS},
+    [POSTGRES_STMT_PURGE_CONVERSATION] = {"purge_conversation",
+                                          "DELETE FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER
+                                          " AND c.id = CAST($2 AS uuid) RETURNING c.id"},
     [POSTGRES_STMT_LIVE_CONVERSATION] =
-        {"live_conversation", "SELECT c.last_seq, c.token_count, c.updated_at, c.status, c.archived_at FROM " CONVERSATIONS
-                              " AS c WHERE " THIS_CONVERSATION},
+        {"live_conversation",
+         "SELECT c.last_seq, c.token_count, c.updated_at, c.status, c.archived_at FROM " CONVERSATIONS
+         " AS c WHERE " THIS_CONVERSATION},
 
     /* One message, from $8 on: id, role, content, parts, name, tool_calls, tool_call_id, attachments, metadata,
      * token_count, created_at. The running total is the conversation's own. */
     [POSTGRES_STMT_APPEND_MESSAGE] =
         {"append_message",
-         INSERT_MESSAGES("SELECT c.user_id, c.id, c.last_seq, CAST($8 AS uuid), CAST($9 AS text), CAST($10 AS text),"
-                         " CAST($11 AS jsonb), CAST($12 AS text), CAST($13 AS jsonb), CAST($14 AS text),"
-                         " CAST($15 AS jsonb), CAST($16 AS jsonb), CAST($17 AS bigint), CAST($18 AS timestamptz),"
-                         " c.token_total FROM c")},
+         INSERT_MESSAGES(
+             "SELECT c.user_id, c.id, c.last_seq, CAST($8 AS uuid), CAST($9 AS text), CAST($10 AS text),"
+             " CAST($11 AS jsonb), CAST($12 AS text), CAST($13 AS jsonb), CAST($14 AS text),"
+             " CAST($15 AS jsonb), CAST($16 AS jsonb), CAST($17 AS bigint), CAST($18 AS timestamptz),"
+             " c.token_total FROM c")},
     /* Several: the same as arrays, and as $19 how much each one's running total is below the last one's. */
     [POSTGRES_STMT_APPEND_MESSAGES] =
         {"append_messages",
-         INSERT_MESSAGES("SELECT c.user_id, c.id, c.last_seq - CAST($3 AS bigint) + i.ord, i.id, i.role, i.content,"
-                         " CAST(i.parts AS jsonb), i.name, CAST(i.tool_calls AS jsonb), i.tool_call_id,"
-                         " CAST(i.attachments AS jsonb), CAST(i.metadata AS jsonb), i.token_count, i.created_at,"
-                         " c.token_total - i.below FROM c CROSS JOIN unnest(CAST($8 AS uuid[]), CAST($9 AS text[]),"
-                         " CAST($10 AS text[]), CAST($11 AS text[]), CAST($12 AS text[]), CAST($13 AS text[]),"
-                         " CAST($14 AS text[]), CAST($15 AS text[]), CAST($16 AS text[]), CAST($17 AS bigint[]),"
-                         " CAST($18 AS timestamptz[]), CAST($19 AS bigint[])) WITH ORDINALITY AS i(id, role, content,"
-                         " parts, name, tool_calls, tool_call_id, attachments, metadata, token_count, created_at, below,"
-                         " ord)")},
+         INSERT_MESSAGES(
+             "SELECT c.user_id, c.id, c.last_seq - CAST($3 AS bigint) + i.ord, i.id, i.role, i.content,"
+             " CAST(i.parts AS jsonb), i.name, CAST(i.tool_calls AS jsonb), i.tool_call_id,"
+             " CAST(i.attachments AS jsonb), CAST(i.metadata AS jsonb), i.token_count, i.created_at,"
+             " c.token_total - i.below FROM c CROSS JOIN unnest(CAST($8 AS uuid[]), CAST($9 AS text[]),"
+             " CAST($10 AS text[]), CAST($11 AS text[]), CAST($12 AS text[]), CAST($13 AS text[]),"
+             " CAST($14 AS text[]), CAST($15 AS text[]), CAST($16 AS text[]), CAST($17 AS bigint[]),"
+             " CAST($18 AS timestamptz[]), CAST($19 AS bigint[])) WITH ORDINALITY AS i(id, role, content,"
+             " parts, name, tool_calls, tool_call_id, attachments, metadata, token_count, created_at, below,"
+             " ord)")},
     /* Which of the ids $3 are stored, by their place among them, wherever they lie. */
     [POSTGRES_STMT_STORED_MESSAGES] =
         {"stored_messages",
-         "SELECT " MESSAGE_COLUMNS("m.") ", i.ord FROM unnest(CAST($3 AS uuid[])) WITH ORDINALITY AS i(id, ord)"
-         " CROSS JOIN LATERAL (SELECT " MESSAGE_COLUMNS("t.") " FROM " LIVE " AS t WHERE t.user_id = " USER
-         " AND t.conversation_id = CAST($2 AS uuid) AND t.id = i.id UNION ALL SELECT " MESSAGE_COLUMNS("t.") " FROM "
-         ARCHIVE " AS t WHERE t.user_id = " USER " AND t.conversation_id = CAST($2 AS uuid) AND t.id = i.id) AS m"
+         "SELECT " M_COLUMNS ", i.ord FROM unnest(CAST($3 AS uuid[])) WITH ORDINALITY AS i(id, ord)"
+         " CROSS JOIN LATERAL (SELECT " T_COLUMNS " FROM " LIVE " AS t WHERE t.user_id = " USER
+         " AND t.conversation_id = CAST($2 AS uuid) AND t.id = i.id UNION ALL SELECT " T_COLUMNS
+         " FROM " ARCHIVE " AS t WHERE t.user_id = " USER
+         " AND t.conversation_id = CAST($2 AS uuid) AND t.id = i.id) AS m"
          " ORDER BY i.ord"},
     /* Brings an archived conversation's messages back: the archive is never appended to. */
     [POSTGRES_STMT_UNARCHIVE] =
@@ -199,8 +231,9 @@ const struct postgres_stmt_text postgres_stmt_texts[POSTGRES_STMTS] = {
     /* $5 metadata, merged into at most $6 bytes */
     [POSTGRES_STMT_ANNOTATE_MESSAGE] =
         {"annotate_message",
-         CHANGE_MESSAGE("metadata = {{schema}}.json_limited({{schema}}.json_merge_patch(coalesce(t.metadata, '{}'),"
-                        " CAST($5 AS jsonb)), CAST($6 AS bigint)), updated_at = CAST($4 AS timestamptz)")},
+         CHANGE_MESSAGE(
+             "metadata = {{schema}}.json_limited({{schema}}.json_merge_patch(coalesce(t.metadata, '{}'),"
+             " CAST($5 AS jsonb)), CAST($6 AS bigint)), updated_at = CAST($4 AS timestamptz)")},
     [POSTGRES_STMT_REDACT_MESSAGE] =
         {"redact_message",
          CHANGE_MESSAGE("content = NULL, parts = NULL, name = NULL, tool_calls = NULL, attachments = NULL,"

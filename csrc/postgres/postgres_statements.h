@@ -3,6 +3,9 @@
 #define CONVSTORE_POSTGRES_STATEMENTS_H
 
 enum postgres_stmt {
+  POSTGRES_STMT_BEGIN,
+  POSTGRES_STMT_BEGIN_READ,
+  POSTGRES_STMT_COMMIT,
   POSTGRES_STMT_SETTINGS,
   POSTGRES_STMT_SCHEMA_SETTINGS,
   POSTGRES_STMT_CREATE_CONVERSATION,
@@ -35,7 +38,8 @@ enum {
 
 struct postgres_stmt_text {
   const char *name; /* what errors and logs call it */
-  const char *sql;  /* {{schema}}, {{user_id_type}}, {{claim}} and {{role}} are filled in once per connection */
+  const char
+      *sql; /* {{schema}}, {{user_id_type}}, {{claim}} and {{role}} are filled in once per connection */
 };
 
 extern const struct postgres_stmt_text postgres_stmt_texts[POSTGRES_STMTS];

@@ -16,34 +16,29 @@ static const int64_t epoch_us = INT64_C(946684800000000);
 
 /* ---- bytes ----------------------------------------------------------------------------------------------------- */
 
-static void put_be(unsigned char *out, uint64_t value, int n)
-{
+static void put_be(unsigned char *out, uint64_t value, int n) {
   for (int i = n - 1; i >= 0; i--) {
     out[i] = (unsigned char)value;
     value >>= 8;
   }
 }
 
-static uint64_t get_be(const unsigned char *in, int n)
-{
+static uint64_t get_be(const unsigned char *in, int n) {
   uint64_t value = 0;
   for (int i = 0; i < n; i++) value = value << 8 | in[i];
   return value;
 }
 
-static int64_t to_us(int64_t time_ms)
-{
+static int64_t to_us(int64_t time_ms) {
   return time_ms * 1000 - epoch_us;
 }
 
-static unsigned hex_value(char digit)
-{
+static unsigned hex_value(char digit) {
   return (unsigned)(digit <= '9' ? digit - '0' : digit - 'a' + 10);
 }
 
 /* `id` was checked by the core. */
-static void id_bytes(unsigned char out[UUID_BYTES], const char *id)
-{
+static void id_bytes(unsigned char out[UUID_BYTES], const char *id) {
   for (int i = 0; i < UUID_BYTES; i++) {
     if (*id == '-') id++;
     out[i] = (unsigned char)(hex_value(id[0]) << 4 | hex_value(id[1]));
@@ -53,8 +48,8 @@ static void id_bytes(unsigned char out[UUID_BYTES], const char *id)
 
 /* ---- parameters ------------------------------------------------------------------------------------------------ */
 
-static void add(struct postgres_params *params, enum postgres_type type, const void *value, size_t size, int format)
-{
+static void add(struct postgres_params *params, enum postgres_type type, const void *value, size_t size,
+                int format) {
   int i = params->n++;
   params->types[i] = (Oid)type;
   params->values[i] = value;
@@ -62,55 +57,47 @@ static void add(struct postgres_params *params, enum postgres_type type, const v
   params->formats[i] = format;
 }
 
-void postgres_add_text(struct postgres_params *params, convstore_text text)
-{
+void postgres_add_text(struct postgres_params *params, convstore_text text) {
   add(params, POSTGRES_TEXT, text.data, text.size, 1);
 }
 
-void postgres_add_string(struct postgres_params *params, const char *text)
-{
+void postgres_add_string(struct postgres_params *params, const char *text) {
   add(params, POSTGRES_TEXT, text, 0, 0);
 }
 
-void postgres_add_id(struct postgres_params *params, const char *id)
-{
+void postgres_add_id(struct postgres_params *params, const char *id) {
   add(params, POSTGRES_UUID, id, 0, 0);
 }
 
-static void add_number(struct postgres_params *params, enum postgres_type type, int64_t value)
-{
+static void add_number(struct postgres_params *params, enum postgres_type type, int64_t value) {
   unsigned char *bytes = (unsigned char *)params->numbers[params->n];
   put_be(bytes, (uint64_t)value, 8);
   add(params, type, bytes, 8, 1);
 }
 
-void postgres_add_integer(struct postgres_params *params, int64_t value)
-{
+void postgres_add_integer(struct postgres_params *params, int64_t value) {
   if (value == CONVSTORE_ABSENT)
     add(params, POSTGRES_INT8, NULL, 0, 1);
   else
     add_number(params, POSTGRES_INT8, value);
 }
 
-void postgres_add_time(struct postgres_params *params, int64_t time_ms)
-{
+void postgres_add_time(struct postgres_params *params, int64_t time_ms) {
   if (time_ms == CONVSTORE_ABSENT)
     add(params, POSTGRES_TIMESTAMPTZ, NULL, 0, 1);
   else
     add_number(params, POSTGRES_TIMESTAMPTZ, to_us(time_ms));
 }
 
-void postgres_add_conversation(struct postgres_params *params, const struct convstore_call *call)
-{
+void postgres_add_conversation(struct postgres_params *params, const struct convstore_call *call) {
   postgres_add_text(params, call->request->user_id);
   postgres_add_id(params, call->request->conversation_id);
 }
 
 /* ---- arrays ---------------------------------------------------------------------------------------------------- */
 
-int postgres_array_start(struct postgres_array *out, struct convstore_call *call, enum postgres_type element, size_t n,
-                         size_t n_bytes)
-{
+int postgres_array_start(struct postgres_array *out, struct convstore_call *call, enum postgres_type element,
+                         size_t n, size_t n_bytes) {
   size_t capacity = ARRAY_HEADER + n * LENGTH + n_bytes;
   struct convstore_arena *arena = convstore__arena(call->result);
   if (n > INT32_MAX / 64 || n_bytes > INT32_MAX / 2)
@@ -128,78 +115,69 @@ int postgres_array_start(struct postgres_array *out, struct convstore_call *call
   return CONVSTORE_OK;
 }
 
-static unsigned char *add_element(struct postgres_array *array, int64_t size)
-{
+static unsigned char *add_element(struct postgres_array *array, int64_t size) {
   unsigned char *at = array->bytes + array->size;
   put_be(at, (uint64_t)size, LENGTH);
   array->size += LENGTH + (size < 0 ? 0 : (size_t)size);
   return at + LENGTH;
 }
 
-void postgres_array_text(struct postgres_array *array, convstore_text text)
-{
+void postgres_array_text(struct postgres_array *array, convstore_text text) {
   unsigned char *at = add_element(array, text.data == NULL ? -1 : (int64_t)text.size);
-  if (text.size > 0) memcpy(at, text.data, text.size);
+  if (text.data != NULL && text.size > 0) memcpy(at, text.data, text.size);
 }
 
-void postgres_array_id(struct postgres_array *array, const char *id)
-{
+void postgres_array_id(struct postgres_array *array, const char *id) {
   id_bytes(add_element(array, UUID_BYTES), id);
 }
 
-void postgres_array_integer(struct postgres_array *array, int64_t value)
-{
+void postgres_array_integer(struct postgres_array *array, int64_t value) {
   put_be(add_element(array, 8), (uint64_t)value, 8);
 }
 
-void postgres_array_time(struct postgres_array *array, int64_t time_ms)
-{
+void postgres_array_time(struct postgres_array *array, int64_t time_ms) {
   postgres_array_integer(array, to_us(time_ms));
 }
 
-void postgres_add_array(struct postgres_params *params, enum postgres_type type, const struct postgres_array *array)
-{
+void postgres_add_array(struct postgres_params *params, enum postgres_type type,
+                        const struct postgres_array *array) {
   add(params, type, array->bytes, array->size, 1);
 }
 
 /* ---- results --------------------------------------------------------------------------------------------------- */
 
-int postgres_check_columns(const PGresult *result, const enum postgres_type *types, int n, convstore_error *err)
-{
+int postgres_check_columns(const PGresult *result, const enum postgres_type *types, int n,
+                           convstore_error *err) {
   for (int i = 0; i < n; i++) {
     if (i < PQnfields(result) && PQftype(result, i) == (Oid)types[i] && PQfformat(result, i) == 1) continue;
-    return convstore_fail(err, CONVSTORE_E_SCHEMA,
-                          "column %s of a convstore table has an unexpected type; undo what was changed by hand",
-                          i < PQnfields(result) ? PQfname(result, i) : "(missing)");
+    return convstore_fail(
+        err, CONVSTORE_E_SCHEMA,
+        "column %s of a convstore table has an unexpected type; undo what was changed by hand",
+        i < PQnfields(result) ? PQfname(result, i) : "(missing)");
   }
   return CONVSTORE_OK;
 }
 
-static const unsigned char *bytes_at(const PGresult *result, int row, int column)
-{
+static const unsigned char *bytes_at(const PGresult *result, int row, int column) {
   return (const unsigned char *)PQgetvalue(result, row, column);
 }
 
-bool postgres_is_null(const PGresult *result, int row, int column)
-{
+bool postgres_is_null(const PGresult *result, int row, int column) {
   return PQgetisnull(result, row, column) != 0;
 }
 
-bool postgres_read_bool(const PGresult *result, int row, int column)
-{
+bool postgres_read_bool(const PGresult *result, int row, int column) {
   return !postgres_is_null(result, row, column) && bytes_at(result, row, column)[0] != 0;
 }
 
-int64_t postgres_read_integer(const PGresult *result, int row, int column)
-{
+int64_t postgres_read_integer(const PGresult *result, int row, int column) {
   const unsigned char *bytes = bytes_at(result, row, column);
   if (postgres_is_null(result, row, column)) return CONVSTORE_ABSENT;
   if (PQgetlength(result, row, column) == 4) return (int32_t)(uint32_t)get_be(bytes, 4);
   return (int64_t)get_be(bytes, 8);
 }
 
-int64_t postgres_read_time(const PGresult *result, int row, int column)
-{
+int64_t postgres_read_time(const PGresult *result, int row, int column) {
   int64_t us = postgres_read_integer(result, row, column);
   if (us == CONVSTORE_ABSENT) return us; /* it is also -infinity, which nobody stores */
   if (us > INT64_MAX - epoch_us) return INT64_MAX / 1000;
@@ -207,8 +185,7 @@ int64_t postgres_read_time(const PGresult *result, int row, int column)
   return us / 1000 - (us % 1000 < 0);
 }
 
-void postgres_read_id(char out[CONVSTORE_ID_SIZE], const PGresult *result, int row, int column)
-{
+void postgres_read_id(char out[CONVSTORE_ID_SIZE], const PGresult *result, int row, int column) {
   static const char digits[] = "0123456789abcdef";
   const unsigned char *bytes = bytes_at(result, row, column);
   char *to = out;
@@ -222,12 +199,12 @@ void postgres_read_id(char out[CONVSTORE_ID_SIZE], const PGresult *result, int r
   *to = '\0';
 }
 
-convstore_text postgres_peek_text(const PGresult *result, int row, int column)
-{
+convstore_text postgres_peek_text(const PGresult *result, int row, int column) {
   const char *data = PQgetvalue(result, row, column);
   size_t size = (size_t)PQgetlength(result, row, column);
   if (postgres_is_null(result, row, column)) return (convstore_text){NULL, 0};
-  if (PQftype(result, column) == (Oid)POSTGRES_JSONB && size > 0) { /* a byte of version goes ahead of the text */
+  if (PQftype(result, column) == (Oid)POSTGRES_JSONB &&
+      size > 0) { /* a byte of version goes ahead of the text */
     data++;
     size--;
   }
@@ -235,8 +212,7 @@ convstore_text postgres_peek_text(const PGresult *result, int row, int column)
 }
 
 /* Whether a number, as it stands in JSON, is a whole one that 64 bits do not hold. */
-static bool is_long_integer(const char *number, size_t size)
-{
+static bool is_long_integer(const char *number, size_t size) {
   static const char limit[] = "9223372036854775808";
   const size_t n_limit = sizeof limit - 1;
   bool negative = size > 0 && number[0] == '-';
@@ -253,8 +229,7 @@ static bool is_long_integer(const char *number, size_t size)
  * Copies what jsonb prints as this library writes JSON: compactly, and with a point in every number that is a float to
  * Lua. jsonb prints 1e300 as 301 digits, which would be an integer to see. Returns the size.
  */
-static size_t tidy_json(char *out, const char *at, const char *end)
-{
+static size_t tidy_json(char *out, const char *at, const char *end) {
   char *to = out;
   bool in_string = false;
   while (at < end) {
@@ -276,8 +251,7 @@ static size_t tidy_json(char *out, const char *at, const char *end)
   return (size_t)(to - out);
 }
 
-static int read_json(convstore_text *out, convstore_text json, struct convstore_call *call)
-{
+static int read_json(convstore_text *out, convstore_text json, struct convstore_call *call) {
   /* ".0" makes numbers of 19 digits and more a tenth longer; dropped blanks only shorten. */
   char *copy = convstore__arena_alloc(call->result->memory, json.size + json.size / 8 + 3);
   if (copy == NULL) return postgres_no_memory(call->err);
@@ -286,8 +260,8 @@ static int read_json(convstore_text *out, convstore_text json, struct convstore_
   return CONVSTORE_OK;
 }
 
-int postgres_read_text(convstore_text *out, const PGresult *result, int row, int column, struct convstore_call *call)
-{
+int postgres_read_text(convstore_text *out, const PGresult *result, int row, int column,
+                       struct convstore_call *call) {
   *out = postgres_peek_text(result, row, column);
   if (out->data == NULL) return CONVSTORE_OK;
   if (PQftype(result, column) == (Oid)POSTGRES_JSONB) return read_json(out, *out, call);

@@ -53,25 +53,30 @@ struct postgres_array {
 };
 
 /* Begins an array of `n` elements of at most `n_bytes` altogether. E_MEMORY, E_TOO_LARGE. */
-int postgres_array_start(struct postgres_array *out, struct convstore_call *call, enum postgres_type element, size_t n,
-                         size_t n_bytes);
+int postgres_array_start(struct postgres_array *out, struct convstore_call *call, enum postgres_type element,
+                         size_t n, size_t n_bytes);
 void postgres_array_text(struct postgres_array *array, convstore_text text);
 void postgres_array_id(struct postgres_array *array, const char *id);
 void postgres_array_integer(struct postgres_array *array, int64_t value);
 void postgres_array_time(struct postgres_array *array, int64_t time_ms);
-void postgres_add_array(struct postgres_params *params, enum postgres_type type, const struct postgres_array *array);
+void postgres_add_array(struct postgres_params *params, enum postgres_type type,
+                        const struct postgres_array *array);
 
 /* Checks that the result has these columns: only then may the readers below be used. E_SCHEMA. */
-int postgres_check_columns(const PGresult *result, const enum postgres_type *types, int n, convstore_error *err);
+int postgres_check_columns(const PGresult *result, const enum postgres_type *types, int n,
+                           convstore_error *err);
 
 bool postgres_is_null(const PGresult *result, int row, int column);
 bool postgres_read_bool(const PGresult *result, int row, int column);
-int64_t postgres_read_integer(const PGresult *result, int row, int column); /* int4 or int8; NULL: CONVSTORE_ABSENT */
-int64_t postgres_read_time(const PGresult *result, int row, int column);    /* NULL: CONVSTORE_ABSENT */
-void postgres_read_id(char out[CONVSTORE_ID_SIZE], const PGresult *result, int row, int column); /* NULL: "" */
+int64_t postgres_read_integer(const PGresult *result, int row,
+                              int column); /* int4 or int8; NULL: CONVSTORE_ABSENT */
+int64_t postgres_read_time(const PGresult *result, int row, int column); /* NULL: CONVSTORE_ABSENT */
+void postgres_read_id(char out[CONVSTORE_ID_SIZE], const PGresult *result, int row,
+                      int column); /* NULL: "" */
 /* text or jsonb, borrowed from the result; NULL: absent. */
 convstore_text postgres_peek_text(const PGresult *result, int row, int column);
 /* The same, copied to the arena, JSON without the blanks that jsonb prints. E_MEMORY. */
-int postgres_read_text(convstore_text *out, const PGresult *result, int row, int column, struct convstore_call *call);
+int postgres_read_text(convstore_text *out, const PGresult *result, int row, int column,
+                       struct convstore_call *call);
 
 #endif

@@ -44,7 +44,7 @@ end
 for _, twin in ipairs(twins) do assert(twin:line() == "ready") end
 for _, twin in ipairs(twins) do twin:tell("go") end
 
--- Sorrow ---------------------------------------------------------------------------------------------------------------
+-- Sorrow -------------------------------------------------------------------------------------------------------------
 -- Kills for a second, inside the server, since a round trip from here may take longer than the time between two kills.
 local KILLER = ([[
 CREATE FUNCTION pg_temp.kill_for_a_second() RETURNS bigint LANGUAGE plpgsql AS $$
@@ -90,7 +90,7 @@ while done < total do
   end
 end
 
--- Judgement ------------------------------------------------------------------------------------------------------------
+-- Judgement ----------------------------------------------------------------------------------------------------------
 local passed, failed = 0, 0
 local function expect(what, expected, actual)
   if expected == actual then
@@ -122,17 +122,18 @@ expect("acknowledged otherwise than stored", 0, count([[acknowledged a LEFT JOIN
 expect("messages stored twice", 0,
   count("(SELECT FROM convstore.messages GROUP BY conversation_id, id HAVING count(*) > 1) AS t"))
 expect("conversations with a gap or a wrong counter", 0, count([[(SELECT FROM convstore.conversations c
-  LEFT JOIN convstore.messages m ON (m.user_id, m.conversation_id) = (c.user_id, c.id) GROUP BY c.user_id, c.id
-  HAVING c.last_seq <> count(m.seq) OR c.last_seq <> max(m.seq) OR min(m.seq) <> 1 OR c.token_count <> count(m.seq)
-      OR max(m.token_total) <> count(m.seq)) AS t]]))
-expect("messages of the same client out of order", 0, count([[(SELECT id, lag(id) OVER (PARTITION BY conversation_id,
-  left(id::text, 8) ORDER BY seq) AS earlier FROM convstore.messages) AS t WHERE earlier > id]]))
+  LEFT JOIN convstore.messages m ON (m.user_id, m.conversation_id) = (c.user_id, c.id)
+  GROUP BY c.user_id, c.id HAVING c.last_seq <> count(m.seq) OR c.last_seq <> max(m.seq) OR min(m.seq) <> 1
+      OR c.token_count <> count(m.seq) OR max(m.token_total) <> count(m.seq)) AS t]]))
+expect("messages of the same client out of order", 0, count([[(SELECT id, lag(id) OVER (
+  PARTITION BY conversation_id, left(id::text, 8) ORDER BY seq) AS earlier
+  FROM convstore.messages) AS t WHERE earlier > id]]))
 judge:close()
 admin:run(("DROP DATABASE %s WITH (FORCE)"):format(name))
 admin:close()
 shell.remove(folder)
 
-print(("%d clients, %d appends each, each sent twice: %d server processes killed, %d restarts, %.0f s"):format(CLIENTS,
-  APPENDS, killed, restarted, system.monotime() - started))
+local summary = "%d clients, %d appends each, each sent twice: %d processes killed, %d restarts, %.0f s"
+print(summary:format(CLIENTS, APPENDS, killed, restarted, system.monotime() - started))
 print(("%d passed, %d failed"):format(passed, failed))
 os.exit(failed == 0)

@@ -92,8 +92,9 @@ function database:assert_sound()
     SELECT c.id, c.last_seq, count(m.id), max(m.seq), c.token_count, sum(m.token_count)
       FROM %s AS c LEFT JOIN %s AS m ON m.user_id = c.user_id AND m.conversation_id = c.id
      GROUP BY c.user_id, c.id
-    HAVING c.last_seq <> count(m.id) OR c.last_seq <> coalesce(max(m.seq), 0) OR count(m.id) <> count(DISTINCT m.id)
-        OR c.token_count <> coalesce(sum(m.token_count), 0);]]):format(self:table("conversations"), self:table("messages")))
+    HAVING c.last_seq <> count(m.id) OR c.last_seq <> coalesce(max(m.seq), 0)
+        OR count(m.id) <> count(DISTINCT m.id) OR c.token_count <> coalesce(sum(m.token_count), 0);]]):format(
+    self:table("conversations"), self:table("messages")))
   if broken ~= "" then
     error("these conversations are broken: " .. broken, 2)
   end

@@ -2,8 +2,8 @@
 -- tools/with_postgres starts the server and says by the environment where it is.
 --
 -- One decision shaped it: a test gets a whole database with nothing in it, so every spec opens its DSN without other
--- options and workers need to know no more than it. Making one costs more than most tests take, so a database whose test is
--- over is emptied and used again; at the end of the run all are dropped.
+-- options and workers need to know no more than it. Making one costs more than most tests take, so a database whose
+-- test is over is emptied and used again; at the end of the run all are dropped.
 local busted = require "busted"
 local convstore = require "convstore"
 local shell = require "spec.support.shell"
@@ -21,7 +21,7 @@ local LOGINS = {
 local EMPTY = [[
 SET lock_timeout = '20s';
 SET default_transaction_read_only = off;
-SELECT format('ALTER DATABASE %1$I RESET ALL; ALTER DATABASE %1$I ALLOW_CONNECTIONS true', current_database()) \gexec
+SELECT format('ALTER DATABASE %I RESET ALL', current_database()) \gexec
 SET client_min_messages = 'warning';
 SELECT format('DROP SCHEMA %I CASCADE', nspname) FROM pg_namespace
  WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' \gexec
@@ -31,13 +31,15 @@ GRANT USAGE ON SCHEMA public TO PUBLIC;
 
 -- Every row of every table, and what the tables are like.
 local DUMP = [[
-SELECT table_schema, table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns
- WHERE table_schema !~ '^pg_' AND table_schema <> 'information_schema' ORDER BY 1, 2, ordinal_position;
-SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid <> 0 ORDER BY 1, 2;
+SELECT table_schema, table_name, column_name, data_type, is_nullable, column_default
+  FROM information_schema.columns WHERE table_schema !~ '^pg_' AND table_schema <> 'information_schema'
+ ORDER BY 1, 2, ordinal_position;
+SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint
+ WHERE conrelid <> 0 ORDER BY 1, 2;
 SELECT schemaname, tablename, indexdef FROM pg_indexes WHERE schemaname !~ '^pg_' ORDER BY 1, 2, 3;
 SELECT format('COPY (SELECT * FROM %s t ORDER BY t::text) TO STDOUT', oid::regclass) FROM pg_class
- WHERE relkind = 'r' AND relnamespace::regnamespace::text !~ '^(pg_|information_schema)' ORDER BY oid::regclass::text
- \gexec
+ WHERE relkind = 'r' AND relnamespace::regnamespace::text !~ '^(pg_|information_schema)'
+ ORDER BY oid::regclass::text \gexec
 ]]
 
 -- The URL of another database of the same server and login.

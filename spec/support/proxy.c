@@ -294,12 +294,19 @@ static bool write_side(struct pair *pair, int side) {
   return true;
 }
 
-static void obey(char *line) {
-  long long n = 0;
-  line[strcspn(line, "\n")] = '\0';
-  double ms;
-  if (sscanf(line, "delay %lf", &ms) == 1) {
-    delay_us = (int64_t)(ms * 1000);
+/* Whether a line is this command with a number behind it. */
+static bool is_command(const char *line, const char *command, double *number) {
+  size_t n = strlen(command);
+  char *end = NULL;
+  if (strncmp(line, command, n) != 0) return false;
+  *number = strtod(line + n, &end);
+  return end != line + n && *end == '\0';
+}
+
+static void obey(const char *line) {
+  double number = 0;
+  if (is_command(line, "delay ", &number)) {
+    delay_us = (int64_t)(number * 1000);
   } else if (strcmp(line, "stall") == 0 || strcmp(line, "flow") == 0) {
     stalled = line[0] == 's';
   } else if (strcmp(line, "kill") == 0) {
@@ -310,10 +317,10 @@ static void obey(char *line) {
     close_all();
   } else if (strcmp(line, "up") == 0) {
     if (listener < 0) listen_again();
-  } else if (sscanf(line, "cut client %lld", &n) == 1) {
-    cut_after[CLIENT] = n;
-  } else if (sscanf(line, "cut server %lld", &n) == 1) {
-    cut_after[SERVER] = n;
+  } else if (is_command(line, "cut client ", &number)) {
+    cut_after[CLIENT] = (int64_t)number;
+  } else if (is_command(line, "cut server ", &number)) {
+    cut_after[SERVER] = (int64_t)number;
   } else if (strcmp(line, "cut commit") == 0) {
     cut_commit = true;
   } else if (strcmp(line, "cuts") == 0) {

@@ -21,7 +21,8 @@ function proxy.start(url)
   local fifo = self.folder .. "/commands"
   assert(shell.run("mkfifo " .. shell.quote(fifo)))
   local host, port = address(url)
-  self.answers = assert(io.popen(("exec %s %s %s <%s"):format(shell.quote(PROGRAM), host, port, shell.quote(fifo))))
+  self.answers = assert(io.popen(("exec %s %s %s <%s"):format(shell.quote(PROGRAM), host, port,
+    shell.quote(fifo))))
   self.commands = assert(io.open(fifo, "w"))
   self.commands:setvbuf("line")
   self.port = assert(tonumber(self.answers:read("l")))

@@ -29,8 +29,8 @@ function psql:start()
   self.folder = shell.folder()
   local fifo = shell.quote(self.folder .. "/commands")
   assert(shell.run("mkfifo " .. fifo))
-  self.answers = assert(io.popen(("exec %s -X -q -A -t -v ON_ERROR_STOP=1 %s <%s 2>&1"):format(psql.program("psql"),
-    shell.quote(self.url), fifo)))
+  self.answers = assert(io.popen(("exec %s -X -q -A -t -v ON_ERROR_STOP=1 %s <%s 2>&1"):format(
+    psql.program("psql"), shell.quote(self.url), fifo)))
   self.commands = assert(io.open(self.folder .. "/commands", "w"))
   self.commands:setvbuf("full")
 end

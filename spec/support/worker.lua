@@ -97,9 +97,9 @@ function jobs.append_forever(dsn, key)
   end
 end
 
--- One of two twins that send the same n messages at the same time, to conversations that all share; sometimes an old one
--- again. They meet before each message: each writes a byte for the other and reads the other's. What was acknowledged
--- goes to the file `log`.
+-- One of two twins that send the same n messages at the same time, to conversations that all share; sometimes an old
+-- one again. They meet before each message: each writes a byte for the other and reads the other's. What was
+-- acknowledged goes to the file `log`.
 function jobs.twin(dsn, client, n, conversations, mine, others, log)
   local store = assert(convstore.open(dsn, { timeout = 60 }))
   local alice = store:user("alice")
@@ -124,7 +124,7 @@ function jobs.twin(dsn, client, n, conversations, mine, others, log)
     from_other:read(1)
     send(i)
     if i % 10 == 0 then
-      send(i * 7 % i + 1)
+      send(i * i // 3 % i + 1)
     end
   end
 end
