@@ -1,5 +1,5 @@
 std = "lua54"
-max_line_length = 120
+max_line_length = 110
 -- Comments may be a little wider than code, as in C.
 max_comment_line_length = 120
 -- A method need not use its self.
