@@ -99,7 +99,7 @@ static int twin_open(lua_State *L) {
   twin->db = PQconnectdb(dsn);
   if (PQstatus(twin->db) != CONNECTION_OK) return fail(L, twin);
   for (size_t i = 0; i < sizeof used / sizeof *used; i++) {
-    const struct postgres_stmt_text *statement = &postgres_stmt_texts[used[i]];
+    const struct postgres_stmt_text *statement = &convstore__postgres_stmt_texts[used[i]];
     prepare(L, twin, statement->name, render(L, twin, statement->sql, schema));
   }
   prepare(L, twin, advance_name, render(L, twin, advance_sql, schema));
@@ -157,8 +157,8 @@ static PGresult *take(lua_State *L, const struct twin *twin, ExecStatusType want
 
 /* Runs a statement of the table in a transaction as the user: its rows are in twin->result. */
 static void run(lua_State *L, struct twin *twin, int id, const struct postgres_params *params) {
-  const char *name = postgres_stmt_texts[id].name;
-  const char *settings_name = postgres_stmt_texts[POSTGRES_STMT_SETTINGS].name;
+  const char *name = convstore__postgres_stmt_texts[id].name;
+  const char *settings_name = convstore__postgres_stmt_texts[POSTGRES_STMT_SETTINGS].name;
   struct postgres_params settings = {0};
   add_settings(&settings, twin);
   if (!twin->pipelined) {

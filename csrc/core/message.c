@@ -1,5 +1,6 @@
 /*
- * What a message may be. The database enforces sizes and shapes once more by CHECK constraints; here they get a sentence.
+ * What a message may be. The database enforces sizes and shapes once more by CHECK constraints; here they get a
+ * sentence.
  * JSON is parsed to be checked even when the Lua binding wrote it: a C caller's text is no better than a stranger's.
  */
 #include "message.h"

@@ -1,6 +1,7 @@
 /*
  * The law on requests: what may be asked, and what is filled in where the caller left it out.
- * It knows no storage. Everything is checked here, before a transaction begins, so a refusal costs the database nothing.
+ * It knows no storage. Everything is checked here, before a transaction begins, so a refusal costs the database
+ * nothing.
  */
 #ifndef CONVSTORE_CORE_REQUEST_H
 #define CONVSTORE_CORE_REQUEST_H

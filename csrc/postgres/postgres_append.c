@@ -31,30 +31,30 @@ static void add_reservation(struct postgres_params *params, const struct convsto
     tokens += request->messages[i].token_count;
     if (is_pinned(&request->messages[i])) pinned_tokens += request->messages[i].token_count;
   }
-  postgres_add_conversation(params, call);
-  postgres_add_integer(params, (int64_t)request->n_messages);
-  postgres_add_integer(params, tokens);
-  postgres_add_integer(params, pinned_tokens);
-  postgres_add_time(params, call->now_ms);
-  postgres_add_integer(params, request->expect);
+  convstore__postgres_add_conversation(params, call);
+  convstore__postgres_add_integer(params, (int64_t)request->n_messages);
+  convstore__postgres_add_integer(params, tokens);
+  convstore__postgres_add_integer(params, pinned_tokens);
+  convstore__postgres_add_time(params, call->now_ms);
+  convstore__postgres_add_integer(params, request->expect);
 }
 
 static void queue_one(struct postgres_connection *connection, const struct convstore_call *call) {
   const convstore_message *message = call->request->messages;
   struct postgres_params params = {0};
   add_reservation(&params, call);
-  postgres_add_id(&params, message->id);
-  postgres_add_string(&params, convstore_role_name(message->role));
-  postgres_add_text(&params, message->content);
-  postgres_add_text(&params, message->parts);
-  postgres_add_text(&params, message->name);
-  postgres_add_text(&params, message->tool_calls);
-  postgres_add_text(&params, message->tool_call_id);
-  postgres_add_text(&params, message->attachments);
-  postgres_add_text(&params, message->metadata);
-  postgres_add_integer(&params, message->token_count);
-  postgres_add_time(&params, message->created_at_ms);
-  postgres_queue(connection, POSTGRES_STMT_APPEND_MESSAGE, &params);
+  convstore__postgres_add_id(&params, message->id);
+  convstore__postgres_add_string(&params, convstore_role_name(message->role));
+  convstore__postgres_add_text(&params, message->content);
+  convstore__postgres_add_text(&params, message->parts);
+  convstore__postgres_add_text(&params, message->name);
+  convstore__postgres_add_text(&params, message->tool_calls);
+  convstore__postgres_add_text(&params, message->tool_call_id);
+  convstore__postgres_add_text(&params, message->attachments);
+  convstore__postgres_add_text(&params, message->metadata);
+  convstore__postgres_add_integer(&params, message->token_count);
+  convstore__postgres_add_time(&params, message->created_at_ms);
+  convstore__postgres_queue(connection, POSTGRES_STMT_APPEND_MESSAGE, &params);
 }
 
 /* A text of each message, by its place in the struct. */
@@ -64,7 +64,7 @@ static int add_texts(struct postgres_params *params, struct convstore_call *call
   size_t n_bytes = 0;
   for (int pass = 0; pass < 2; pass++) {
     if (pass == 1) {
-      int status = postgres_array_start(&array, call, POSTGRES_TEXT, request->n_messages, n_bytes);
+      int status = convstore__postgres_array_start(&array, call, POSTGRES_TEXT, request->n_messages, n_bytes);
       if (status != CONVSTORE_OK) return status;
     }
     for (size_t i = 0; i < request->n_messages; i++) {
@@ -72,20 +72,22 @@ static int add_texts(struct postgres_params *params, struct convstore_call *call
       if (pass == 0)
         n_bytes += text->size;
       else
-        postgres_array_text(&array, *text);
+        convstore__postgres_array_text(&array, *text);
     }
   }
-  postgres_add_array(params, POSTGRES_TEXT_ARRAY, &array);
+  convstore__postgres_add_array(params, POSTGRES_TEXT_ARRAY, &array);
   return CONVSTORE_OK;
 }
 
 static int add_ids(struct postgres_params *params, struct convstore_call *call) {
   const convstore_request *request = call->request;
   struct postgres_array ids;
-  int status = postgres_array_start(&ids, call, POSTGRES_UUID, request->n_messages, request->n_messages * 16);
+  int status = convstore__postgres_array_start(&ids, call, POSTGRES_UUID, request->n_messages,
+                                               request->n_messages * 16);
   if (status != CONVSTORE_OK) return status;
-  for (size_t i = 0; i < request->n_messages; i++) postgres_array_id(&ids, request->messages[i].id);
-  postgres_add_array(params, POSTGRES_UUID_ARRAY, &ids);
+  for (size_t i = 0; i < request->n_messages; i++)
+    convstore__postgres_array_id(&ids, request->messages[i].id);
+  convstore__postgres_add_array(params, POSTGRES_UUID_ARRAY, &ids);
   return CONVSTORE_OK;
 }
 
@@ -95,14 +97,14 @@ static int add_roles(struct postgres_params *params, struct convstore_call *call
   };
   const convstore_request *request = call->request;
   struct postgres_array roles;
-  int status = postgres_array_start(&roles, call, POSTGRES_TEXT, request->n_messages,
-                                    request->n_messages * ROLE_BYTES);
+  int status = convstore__postgres_array_start(&roles, call, POSTGRES_TEXT, request->n_messages,
+                                               request->n_messages * ROLE_BYTES);
   if (status != CONVSTORE_OK) return status;
   for (size_t i = 0; i < request->n_messages; i++) {
     const char *name = convstore_role_name(request->messages[i].role);
-    postgres_array_text(&roles, (convstore_text){name, strlen(name)});
+    convstore__postgres_array_text(&roles, (convstore_text){name, strlen(name)});
   }
-  postgres_add_array(params, POSTGRES_TEXT_ARRAY, &roles);
+  convstore__postgres_add_array(params, POSTGRES_TEXT_ARRAY, &roles);
   return CONVSTORE_OK;
 }
 
@@ -114,22 +116,23 @@ static int add_numbers(struct postgres_params *params, struct convstore_call *ca
   struct postgres_array times;
   struct postgres_array below;
   int64_t rest = 0;
-  int status = postgres_array_start(&tokens, call, POSTGRES_INT8, n, n * 8);
-  if (status == CONVSTORE_OK) status = postgres_array_start(&times, call, POSTGRES_TIMESTAMPTZ, n, n * 8);
-  if (status == CONVSTORE_OK) status = postgres_array_start(&below, call, POSTGRES_INT8, n, n * 8);
+  int status = convstore__postgres_array_start(&tokens, call, POSTGRES_INT8, n, n * 8);
+  if (status == CONVSTORE_OK)
+    status = convstore__postgres_array_start(&times, call, POSTGRES_TIMESTAMPTZ, n, n * 8);
+  if (status == CONVSTORE_OK) status = convstore__postgres_array_start(&below, call, POSTGRES_INT8, n, n * 8);
   if (status != CONVSTORE_OK) return status;
   for (size_t i = 0; i < n; i++)
     if (!is_pinned(&request->messages[i])) rest += request->messages[i].token_count;
   for (size_t i = 0; i < n; i++) {
     const convstore_message *message = &request->messages[i];
     if (!is_pinned(message)) rest -= message->token_count;
-    postgres_array_integer(&tokens, message->token_count);
-    postgres_array_time(&times, message->created_at_ms);
-    postgres_array_integer(&below, rest);
+    convstore__postgres_array_integer(&tokens, message->token_count);
+    convstore__postgres_array_time(&times, message->created_at_ms);
+    convstore__postgres_array_integer(&below, rest);
   }
-  postgres_add_array(params, POSTGRES_INT8_ARRAY, &tokens);
-  postgres_add_array(params, POSTGRES_TIMESTAMPTZ_ARRAY, &times);
-  postgres_add_array(params, POSTGRES_INT8_ARRAY, &below);
+  convstore__postgres_add_array(params, POSTGRES_INT8_ARRAY, &tokens);
+  convstore__postgres_add_array(params, POSTGRES_TIMESTAMPTZ_ARRAY, &times);
+  convstore__postgres_add_array(params, POSTGRES_INT8_ARRAY, &below);
   return CONVSTORE_OK;
 }
 
@@ -147,7 +150,7 @@ static int queue_many(struct postgres_connection *connection, struct convstore_c
   for (size_t i = 0; status == CONVSTORE_OK && i < sizeof texts / sizeof *texts; i++)
     status = add_texts(&params, call, texts[i]);
   if (status == CONVSTORE_OK) status = add_numbers(&params, call);
-  if (status == CONVSTORE_OK) postgres_queue(connection, POSTGRES_STMT_APPEND_MESSAGES, &params);
+  if (status == CONVSTORE_OK) convstore__postgres_queue(connection, POSTGRES_STMT_APPEND_MESSAGES, &params);
   return status;
 }
 
@@ -156,14 +159,15 @@ static int read_appended(bool *found, const PGresult *rows, struct convstore_cal
   static const enum postgres_type types[] = {POSTGRES_INT8, POSTGRES_INT8, POSTGRES_TEXT};
   convstore_request *request = call->request;
   convstore_result *result = call->result;
-  int status = postgres_check_columns(rows, types, 3, call->err);
+  int status = convstore__postgres_check_columns(rows, types, 3, call->err);
   if (status != CONVSTORE_OK) return status;
   *found = PQntuples(rows) > 0;
   if (!*found) return CONVSTORE_OK;
-  status = convstore_mark_parse(&result->conversation.mark, postgres_peek_text(rows, 0, 2), call->err);
+  status =
+      convstore_mark_parse(&result->conversation.mark, convstore__postgres_peek_text(rows, 0, 2), call->err);
   if (status != CONVSTORE_OK) return status;
-  result->conversation.last_seq = postgres_read_integer(rows, 0, 0);
-  result->conversation.token_count = postgres_read_integer(rows, 0, 1);
+  result->conversation.last_seq = convstore__postgres_read_integer(rows, 0, 0);
+  result->conversation.token_count = convstore__postgres_read_integer(rows, 0, 1);
   result->conversation.updated_at_ms = call->now_ms;
   for (size_t i = 0; i < request->n_messages; i++)
     request->messages[i].seq = result->conversation.last_seq - (int64_t)(request->n_messages - 1 - i);
@@ -177,12 +181,12 @@ static int read_appended(bool *found, const PGresult *rows, struct convstore_cal
 static int queue_look(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_params live = {0};
   struct postgres_params stored = {0};
-  postgres_add_conversation(&live, call);
-  postgres_add_conversation(&stored, call);
+  convstore__postgres_add_conversation(&live, call);
+  convstore__postgres_add_conversation(&stored, call);
   int status = add_ids(&stored, call);
   if (status != CONVSTORE_OK) return status;
-  postgres_queue(connection, POSTGRES_STMT_LIVE_CONVERSATION, &live);
-  postgres_queue(connection, POSTGRES_STMT_STORED_MESSAGES, &stored);
+  convstore__postgres_queue(connection, POSTGRES_STMT_LIVE_CONVERSATION, &live);
+  convstore__postgres_queue(connection, POSTGRES_STMT_STORED_MESSAGES, &stored);
   return CONVSTORE_OK;
 }
 
@@ -191,14 +195,14 @@ static int read_live(bool *archived, const PGresult *row, struct convstore_call 
   static const enum postgres_type types[] = {POSTGRES_INT8, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ,
                                              POSTGRES_TEXT, POSTGRES_TIMESTAMPTZ};
   convstore_conversation *conversation = &call->result->conversation;
-  int status = postgres_check_columns(row, types, 5, call->err);
+  int status = convstore__postgres_check_columns(row, types, 5, call->err);
   if (status != CONVSTORE_OK) return status;
-  if (PQntuples(row) == 0) return postgres_fail_no_conversation(call);
-  conversation->last_seq = postgres_read_integer(row, 0, 0);
-  conversation->token_count = postgres_read_integer(row, 0, 1);
-  conversation->updated_at_ms = postgres_read_time(row, 0, 2);
-  *archived = !postgres_is_null(row, 0, 4);
-  return convstore_mark_parse(&conversation->mark, postgres_peek_text(row, 0, 3), call->err);
+  if (PQntuples(row) == 0) return convstore__postgres_fail_no_conversation(call);
+  conversation->last_seq = convstore__postgres_read_integer(row, 0, 0);
+  conversation->token_count = convstore__postgres_read_integer(row, 0, 1);
+  conversation->updated_at_ms = convstore__postgres_read_time(row, 0, 2);
+  *archived = !convstore__postgres_is_null(row, 0, 4);
+  return convstore_mark_parse(&conversation->mark, convstore__postgres_peek_text(row, 0, 3), call->err);
 }
 
 /* Compares what was to be appended with what is stored: all of it, in this order, is a replay. */
@@ -210,11 +214,11 @@ static int replay(const PGresult *rows, struct convstore_call *call) {
   size_t n_stored = (size_t)PQntuples(rows);
   int64_t seq = 0;
   convstore_message *stored = convstore__arena_alloc(call->result->memory, n_stored * sizeof *stored);
-  if (stored == NULL) return postgres_no_memory(call->err);
+  if (stored == NULL) return convstore__postgres_no_memory(call->err);
   for (size_t i = 0; i < n_stored; i++) {
-    int status = postgres_read_message(&stored[i], rows, (int)i, call);
+    int status = convstore__postgres_read_message(&stored[i], rows, (int)i, call);
     if (status != CONVSTORE_OK) return status;
-    int64_t place = postgres_read_integer(rows, (int)i, PLACE);
+    int64_t place = convstore__postgres_read_integer(rows, (int)i, PLACE);
     bool same = false;
     status = convstore__message_same(&same, &stored[i], &request->messages[place - 1], call->err);
     if (status != CONVSTORE_OK) return status;
@@ -238,12 +242,12 @@ static int replay(const PGresult *rows, struct convstore_call *call) {
 
 static int receive_look(struct postgres_connection *connection, struct convstore_call *call) {
   const convstore_request *request = call->request;
-  const PGresult *stored = postgres_result(connection, 1);
+  const PGresult *stored = convstore__postgres_result(connection, 1);
   int64_t last_seq;
   bool archived = false;
-  if (convstore__arena(call->result) == NULL) return postgres_no_memory(call->err);
-  int status = read_live(&archived, postgres_result(connection, 0), call);
-  if (status == CONVSTORE_OK) status = postgres_check_message_columns(stored, call);
+  if (convstore__arena(call->result) == NULL) return convstore__postgres_no_memory(call->err);
+  int status = read_live(&archived, convstore__postgres_result(connection, 0), call);
+  if (status == CONVSTORE_OK) status = convstore__postgres_check_message_columns(stored, call);
   if (status != CONVSTORE_OK) return status;
   if (PQntuples(stored) > 0) return replay(stored, call);
 
@@ -271,8 +275,8 @@ static int send_append(struct postgres_connection *connection, struct convstore_
     return queue_look(connection, call);
   if (connection->step == STEP_UNARCHIVE) {
     struct postgres_params params = {0};
-    postgres_add_conversation(&params, call);
-    postgres_queue(connection, POSTGRES_STMT_UNARCHIVE, &params);
+    convstore__postgres_add_conversation(&params, call);
+    convstore__postgres_queue(connection, POSTGRES_STMT_UNARCHIVE, &params);
   }
   if (call->request->n_messages > 1) return queue_many(connection, call);
   queue_one(connection, call);
@@ -283,8 +287,8 @@ static int receive_append(struct postgres_connection *connection, struct convsto
   bool found = false;
   if (connection->step == STEP_LOOK || connection->step == STEP_LOOK_DUPLICATES)
     return receive_look(connection, call);
-  int status =
-      read_appended(&found, postgres_result(connection, connection->step == STEP_UNARCHIVE ? 1 : 0), call);
+  int status = read_appended(
+      &found, convstore__postgres_result(connection, connection->step == STEP_UNARCHIVE ? 1 : 0), call);
   if (status != CONVSTORE_OK || found) return status;
   connection->step = STEP_LOOK;
   return POSTGRES_AGAIN;
@@ -302,5 +306,5 @@ static int refuse_append(struct postgres_connection *connection, struct convstor
   return POSTGRES_AGAIN;
 }
 
-const struct postgres_operation postgres_append = {
+const struct postgres_operation convstore__postgres_append = {
     .frame = POSTGRES_FRAME_USER, .send = send_append, .receive = receive_append, .refuse = refuse_append};

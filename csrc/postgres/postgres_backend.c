@@ -20,8 +20,8 @@ enum {
 
 static int send_savepoint(struct postgres_connection *connection, struct convstore_call *call) {
   (void)call;
-  if (!connection->begun) postgres_queue_begin(connection);
-  postgres_queue_frame_text(connection, "SAVEPOINT convstore");
+  if (!connection->begun) convstore__postgres_queue_begin(connection);
+  convstore__postgres_queue_frame_text(connection, "SAVEPOINT convstore");
   return CONVSTORE_OK;
 }
 
@@ -44,7 +44,8 @@ static const struct postgres_operation savepoint = {
     .frame = POSTGRES_FRAME_NONE, .send = send_savepoint, .receive = receive_nothing};
 
 static int send_commit(struct postgres_connection *connection, struct convstore_call *call) {
-  postgres_queue_frame_text(connection, call->depth > 1 ? "RELEASE SAVEPOINT convstore" : "COMMIT");
+  convstore__postgres_queue_frame_text(connection,
+                                       call->depth > 1 ? "RELEASE SAVEPOINT convstore" : "COMMIT");
   return CONVSTORE_OK;
 }
 
@@ -58,10 +59,10 @@ static const struct postgres_operation commit = {
 
 static int send_rollback(struct postgres_connection *connection, struct convstore_call *call) {
   if (call->depth > 1) {
-    postgres_queue_frame_text(connection, "ROLLBACK TO SAVEPOINT convstore");
-    postgres_queue_frame_text(connection, "RELEASE SAVEPOINT convstore");
+    convstore__postgres_queue_frame_text(connection, "ROLLBACK TO SAVEPOINT convstore");
+    convstore__postgres_queue_frame_text(connection, "RELEASE SAVEPOINT convstore");
   } else {
-    postgres_queue_frame_text(connection, "ROLLBACK");
+    convstore__postgres_queue_frame_text(connection, "ROLLBACK");
   }
   return CONVSTORE_OK;
 }
@@ -72,26 +73,26 @@ static const struct postgres_operation rollback = {
 /* ---- the seam -------------------------------------------------------------------------------------------------- */
 
 static const struct postgres_operation *const operations[CONVSTORE_OPERATIONS] = {
-    [CONVSTORE_OPEN] = &postgres_open,
-    [CONVSTORE_CREATE] = &postgres_create,
-    [CONVSTORE_CONVERSATION] = &postgres_conversation,
-    [CONVSTORE_GET] = &postgres_get,
-    [CONVSTORE_UPDATE] = &postgres_update,
-    [CONVSTORE_DELETE] = &postgres_delete,
-    [CONVSTORE_RESTORE] = &postgres_restore,
-    [CONVSTORE_PURGE] = &postgres_purge,
-    [CONVSTORE_APPEND] = &postgres_append,
-    [CONVSTORE_MESSAGE] = &postgres_message,
-    [CONVSTORE_HISTORY] = &postgres_history,
-    [CONVSTORE_BOUNDS] = &postgres_bounds,
-    [CONVSTORE_ANNOTATE] = &postgres_annotate,
-    [CONVSTORE_REDACT] = &postgres_redact,
+    [CONVSTORE_OPEN] = &convstore__postgres_open,
+    [CONVSTORE_CREATE] = &convstore__postgres_create,
+    [CONVSTORE_CONVERSATION] = &convstore__postgres_conversation,
+    [CONVSTORE_GET] = &convstore__postgres_get,
+    [CONVSTORE_UPDATE] = &convstore__postgres_update,
+    [CONVSTORE_DELETE] = &convstore__postgres_delete,
+    [CONVSTORE_RESTORE] = &convstore__postgres_restore,
+    [CONVSTORE_PURGE] = &convstore__postgres_purge,
+    [CONVSTORE_APPEND] = &convstore__postgres_append,
+    [CONVSTORE_MESSAGE] = &convstore__postgres_message,
+    [CONVSTORE_HISTORY] = &convstore__postgres_history,
+    [CONVSTORE_BOUNDS] = &convstore__postgres_bounds,
+    [CONVSTORE_ANNOTATE] = &convstore__postgres_annotate,
+    [CONVSTORE_REDACT] = &convstore__postgres_redact,
     [CONVSTORE_BEGIN] = &savepoint,
     [CONVSTORE_COMMIT] = &commit,
     [CONVSTORE_ROLLBACK] = &rollback,
-    [CONVSTORE_SCHEMA_VERSION] = &postgres_schema_version,
-    [CONVSTORE_MIGRATIONS] = &postgres_migrations,
-    [CONVSTORE_MIGRATE] = &postgres_migrate,
+    [CONVSTORE_SCHEMA_VERSION] = &convstore__postgres_schema_version,
+    [CONVSTORE_MIGRATIONS] = &convstore__postgres_migrations,
+    [CONVSTORE_MIGRATE] = &convstore__postgres_migrate,
 };
 
 static int start(struct convstore_connection *base, struct convstore_call *call) {
@@ -100,26 +101,27 @@ static int start(struct convstore_connection *base, struct convstore_call *call)
   /* The server hears of a transaction with its first call: until then nothing can be lost, and a trip is saved. But
    * that there is a server is seen to before the caller's function runs. */
   if (operation == CONVSTORE_BEGIN && call->depth == 0)
-    return postgres_is_connected(connection) ? CONVSTORE_OK
-                                             : postgres_call_start(connection, call, &connect_only);
+    return convstore__postgres_is_connected(connection)
+               ? CONVSTORE_OK
+               : convstore__postgres_call_start(connection, call, &connect_only);
   if (operation == CONVSTORE_COMMIT || operation == CONVSTORE_ROLLBACK)
     if (!connection->begun) return CONVSTORE_OK;
-  return postgres_call_start(connection, call, operations[operation]);
+  return convstore__postgres_call_start(connection, call, operations[operation]);
 }
 
 static int resume(struct convstore_connection *base, struct convstore_call *call) {
-  return postgres_call_resume((struct postgres_connection *)base, call);
+  return convstore__postgres_call_resume((struct postgres_connection *)base, call);
 }
 
 static void cancel(struct convstore_connection *base, struct convstore_call *call) {
-  postgres_call_cancel((struct postgres_connection *)base, call);
+  convstore__postgres_call_cancel((struct postgres_connection *)base, call);
 }
 
 static void close_connection(struct convstore_connection *base) {
   struct postgres_connection *connection = (struct postgres_connection *)base;
-  postgres_pipeline_clear(connection);
-  postgres_drop(connection); /* the server rolls back what is open */
-  postgres_forget_texts(connection);
+  convstore__postgres_pipeline_clear(connection);
+  convstore__postgres_drop(connection); /* the server rolls back what is open */
+  convstore__postgres_forget_texts(connection);
   free(connection->pipeline.entries);
   free(connection->dsn);
   free(connection->schema);
@@ -179,7 +181,7 @@ static int copy_name(char **out, const char *name, const char *otherwise, const 
   if (convstore__utf8_check(name, strlen(name)) != strlen(name))
     return convstore_fail(err, CONVSTORE_E_INVALID, "%s is not UTF-8", field);
   *out = strdup(name);
-  return *out != NULL ? CONVSTORE_OK : postgres_no_memory(err);
+  return *out != NULL ? CONVSTORE_OK : convstore__postgres_no_memory(err);
 }
 
 static int copy_options(struct postgres_connection *connection, const convstore_options *options,
@@ -197,7 +199,7 @@ static int copy_options(struct postgres_connection *connection, const convstore_
   if (status == CONVSTORE_OK && options->jwt_claim != NULL)
     status = copy_name(&connection->jwt_claim, options->jwt_claim, "", "jwt_claim", err);
   if (status == CONVSTORE_OK && options->users != NULL)
-    status = postgres_normalize_users(connection->users, options->users, err);
+    status = convstore__postgres_normalize_users(connection->users, options->users, err);
   connection->asked_claim = connection->jwt_claim != NULL;
   return status;
 }
@@ -205,7 +207,7 @@ static int copy_options(struct postgres_connection *connection, const convstore_
 static int create(struct convstore_connection **out, const char *location, const convstore_options *options,
                   convstore_error *err) {
   struct postgres_connection *connection = calloc(1, sizeof *connection);
-  if (connection == NULL) return postgres_no_memory(err);
+  if (connection == NULL) return convstore__postgres_no_memory(err);
   connection->base.backend = &convstore__postgres;
   connection->options = *options;
   connection->options.users = NULL;
@@ -215,7 +217,7 @@ static int create(struct convstore_connection **out, const char *location, const
   connection->options.jwt_claim = NULL;
   connection->unnamed = options->prepare == CONVSTORE_PREPARE_NEVER;
   connection->dsn = make_dsn(location);
-  int status = connection->dsn == NULL ? postgres_no_memory(err) : check_dsn(connection->dsn, err);
+  int status = connection->dsn == NULL ? convstore__postgres_no_memory(err) : check_dsn(connection->dsn, err);
   if (status == CONVSTORE_OK) status = copy_options(connection, options, err);
   if (status != CONVSTORE_OK) {
     close_connection(&connection->base);

@@ -25,7 +25,7 @@ static bool is_late(const struct convstore_call *call) {
 
 /* Ends the call: nothing of it stays but the connection. */
 static int end_call(struct postgres_connection *connection, int status) {
-  postgres_pipeline_clear(connection);
+  convstore__postgres_pipeline_clear(connection);
   connection->phase = POSTGRES_IDLE;
   return status;
 }
@@ -33,8 +33,8 @@ static int end_call(struct postgres_connection *connection, int status) {
 /* Drops the connection, and with it the caller's transaction if there is one. */
 static void drop(struct postgres_connection *connection, const struct convstore_call *call) {
   if (call->depth > 0) connection->base.lost = true;
-  postgres_pipeline_clear(connection);
-  postgres_drop(connection);
+  convstore__postgres_pipeline_clear(connection);
+  convstore__postgres_drop(connection);
 }
 
 /* ---- rounds ---------------------------------------------------------------------------------------------------- */
@@ -50,7 +50,7 @@ static void add_timeouts(struct postgres_params *params, char texts[2][24],
   for (int i = 0; i < 2; i++) {
     int64_t ms = left - (2 - i) * margin;
     (void)snprintf(texts[i], sizeof texts[i], "%lld", (long long)(ms < 1 ? 1 : ms));
-    postgres_add_string(params, texts[i]);
+    convstore__postgres_add_string(params, texts[i]);
   }
 }
 
@@ -58,23 +58,24 @@ static void queue_settings(struct postgres_connection *connection, const struct 
   struct postgres_params params = {0};
   char timeouts[2][24];
   bool user = connection->operation->frame == POSTGRES_FRAME_USER;
-  if (user) postgres_add_text(&params, call->request->user_id);
+  if (user) convstore__postgres_add_text(&params, call->request->user_id);
   add_timeouts(&params, timeouts, call);
   /* Never off: with it a killed server lost 21 of 13,769 acknowledged rows. */
-  postgres_add_string(&params, connection->options.durability_normal ? "local" : "on");
+  convstore__postgres_add_string(&params, connection->options.durability_normal ? "local" : "on");
   if (user) {
-    postgres_add_string(&params, connection->role);
-    postgres_add_string(&params, connection->jwt_claim);
+    convstore__postgres_add_string(&params, connection->role);
+    convstore__postgres_add_string(&params, connection->jwt_claim);
   }
-  postgres_queue_frame(connection, user ? POSTGRES_STMT_SETTINGS : POSTGRES_STMT_SCHEMA_SETTINGS, &params);
+  convstore__postgres_queue_frame(connection, user ? POSTGRES_STMT_SETTINGS : POSTGRES_STMT_SCHEMA_SETTINGS,
+                                  &params);
 }
 
 static void queue_undo(struct postgres_connection *connection, const struct convstore_call *call) {
   if (call->depth == 0) {
-    postgres_queue_frame_text(connection, "ROLLBACK");
+    convstore__postgres_queue_frame_text(connection, "ROLLBACK");
   } else {
-    postgres_queue_frame_text(connection, "ROLLBACK TO SAVEPOINT convstore");
-    postgres_queue_frame_text(connection, "RELEASE SAVEPOINT convstore");
+    convstore__postgres_queue_frame_text(connection, "ROLLBACK TO SAVEPOINT convstore");
+    convstore__postgres_queue_frame_text(connection, "RELEASE SAVEPOINT convstore");
   }
 }
 
@@ -82,31 +83,31 @@ static enum postgres_stmt begin_of(const struct postgres_connection *connection)
   return connection->options.readonly ? POSTGRES_STMT_BEGIN_READ : POSTGRES_STMT_BEGIN;
 }
 
-void postgres_queue_begin(struct postgres_connection *connection) {
-  postgres_queue_frame_text(connection, postgres_stmt_texts[begin_of(connection)].sql);
+void convstore__postgres_queue_begin(struct postgres_connection *connection) {
+  convstore__postgres_queue_frame_text(connection, convstore__postgres_stmt_texts[begin_of(connection)].sql);
 }
 
 static int send_round(struct postgres_connection *connection, struct convstore_call *call) {
   const struct postgres_operation *operation = connection->operation;
   bool framed = operation->frame != POSTGRES_FRAME_NONE;
   bool nested = call->depth > 0;
-  postgres_pipeline_clear(connection);
+  convstore__postgres_pipeline_clear(connection);
   if (connection->must_recover) queue_undo(connection, call);
   connection->must_recover = false;
   connection->keep_open = false;
   if (framed && nested) {
-    if (!connection->begun) postgres_queue_begin(connection);
-    postgres_queue_frame_text(connection, "SAVEPOINT convstore");
+    if (!connection->begun) convstore__postgres_queue_begin(connection);
+    convstore__postgres_queue_frame_text(connection, "SAVEPOINT convstore");
   } else if (framed && !connection->open) {
-    postgres_queue_frame(connection, begin_of(connection), NULL);
+    convstore__postgres_queue_frame(connection, begin_of(connection), NULL);
   }
   if (framed && !connection->open) queue_settings(connection, call);
   int status = operation->send(connection, call);
   if (framed && nested)
-    postgres_queue_frame_text(connection, "RELEASE SAVEPOINT convstore");
+    convstore__postgres_queue_frame_text(connection, "RELEASE SAVEPOINT convstore");
   else if (framed && !connection->keep_open)
-    postgres_queue_frame(connection, POSTGRES_STMT_COMMIT, NULL);
-  postgres_pipeline_end(connection);
+    convstore__postgres_queue_frame(connection, POSTGRES_STMT_COMMIT, NULL);
+  convstore__postgres_pipeline_end(connection);
   return status;
 }
 
@@ -135,7 +136,7 @@ static int fail_readonly(const struct postgres_connection *connection, const str
 
 /* The deadline came while there was no connection. */
 static int give_up_connecting(struct postgres_connection *connection, struct convstore_call *call) {
-  postgres_drop(connection);
+  convstore__postgres_drop(connection);
   if (connection->refused_writes) return fail_readonly(connection, call);
   return convstore_fail(call->err, CONVSTORE_E_UNAVAILABLE,
                         "no connection to PostgreSQL in time: %s; check that it runs, then try again",
@@ -172,7 +173,7 @@ static int on_lost(struct postgres_connection *connection, struct convstore_call
   connection->step = 0;
   if (connection->n_lost == 0) {
     connection->n_lost = 1;
-    postgres_connect_start(connection);
+    convstore__postgres_connect_start(connection);
   } else {
     rest(connection, call);
   }
@@ -197,12 +198,12 @@ static int undo(struct postgres_connection *connection, const struct convstore_c
                 bool whole) {
   if (call->depth == 0 && connection->operation->frame == POSTGRES_FRAME_NONE)
     return end_call(connection, status);
-  postgres_pipeline_clear(connection);
+  convstore__postgres_pipeline_clear(connection);
   if (whole)
-    postgres_queue_frame_text(connection, "ROLLBACK");
+    convstore__postgres_queue_frame_text(connection, "ROLLBACK");
   else
     queue_undo(connection, call);
-  postgres_pipeline_end(connection);
+  convstore__postgres_pipeline_end(connection);
   if (whole) {
     connection->base.lost = true;
     connection->begun = false;
@@ -231,9 +232,9 @@ static int judge_error(struct postgres_connection *connection, struct convstore_
   bool whole = nested && operation->frame == POSTGRES_FRAME_NONE;
   if (sqlstate == NULL) { /* libpq's own: it had no memory for what came */
     drop(connection, call);
-    return postgres_no_memory(call->err);
+    return convstore__postgres_no_memory(call->err);
   }
-  enum postgres_remedy remedy = postgres_remedy(sqlstate);
+  enum postgres_remedy remedy = convstore__postgres_remedy(sqlstate);
   bool takes_no_writes = strcmp(sqlstate, "25006") == 0;
   if (operation->refuse != NULL && (remedy == POSTGRES_CONSTRAINT || takes_no_writes)) {
     int status = operation->refuse(connection, call, sqlstate);
@@ -252,14 +253,14 @@ static int judge_error(struct postgres_connection *connection, struct convstore_
   case POSTGRES_RECONNECT:
     if (takes_no_writes && (connection->options.readonly || (nested && connection->began_before))) break;
     connection->refused_writes = takes_no_writes;
-    postgres_set_reason(connection, PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY));
+    convstore__postgres_set_reason(connection, PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY));
     if (connection->n_lost == 0) connection->n_lost = 1;
     return on_lost(connection, call);
   case POSTGRES_CONSTRAINT:
   case POSTGRES_FINAL:
     break;
   }
-  return undo(connection, call, postgres_fail(error, connection, call->err), whole);
+  return undo(connection, call, convstore__postgres_fail(error, connection, call->err), whole);
 }
 
 /* A round was answered. POSTGRES_AGAIN: connection->phase says what comes next. */
@@ -297,20 +298,20 @@ static int advance_connecting(struct postgres_connection *connection, struct con
       call->want.until_ms = connection->rest_until_ms;
       return CONVSTORE_PENDING;
     }
-    postgres_connect_start(connection);
+    convstore__postgres_connect_start(connection);
   }
-  int status = postgres_connect(connection, call);
+  int status = convstore__postgres_connect(connection, call);
   if (status == CONVSTORE_OK) {
     connection->phase = POSTGRES_SENDING;
     return POSTGRES_AGAIN;
   }
   if (status == POSTGRES_LOST) {
-    postgres_drop(connection);
+    convstore__postgres_drop(connection);
     rest(connection, call);
     return POSTGRES_AGAIN;
   }
   if (status == CONVSTORE_PENDING) return is_late(call) ? give_up_connecting(connection, call) : status;
-  postgres_drop(connection);
+  convstore__postgres_drop(connection);
   return status;
 }
 
@@ -332,7 +333,7 @@ static int advance(struct postgres_connection *connection, struct convstore_call
         drop(connection, call);
       break;
     default:
-      status = postgres_pipeline_step(connection, call);
+      status = convstore__postgres_pipeline_step(connection, call);
       if (status == CONVSTORE_OK)
         status = judge(connection, call);
       else if (status == POSTGRES_LOST)
@@ -347,8 +348,8 @@ static int advance(struct postgres_connection *connection, struct convstore_call
   return status == CONVSTORE_PENDING ? status : end_call(connection, status);
 }
 
-int postgres_call_start(struct postgres_connection *connection, struct convstore_call *call,
-                        const struct postgres_operation *operation) {
+int convstore__postgres_call_start(struct postgres_connection *connection, struct convstore_call *call,
+                                   const struct postgres_operation *operation) {
   connection->operation = operation;
   connection->step = 0;
   connection->n_lost = 0;
@@ -359,15 +360,15 @@ int postgres_call_start(struct postgres_connection *connection, struct convstore
   connection->began_before = connection->begun;
   connection->lost_reason[0] = '\0';
   connection->phase = POSTGRES_SENDING;
-  if (connection->db == NULL) postgres_connect_start(connection);
+  if (connection->db == NULL) convstore__postgres_connect_start(connection);
   return advance(connection, call);
 }
 
-int postgres_call_resume(struct postgres_connection *connection, struct convstore_call *call) {
+int convstore__postgres_call_resume(struct postgres_connection *connection, struct convstore_call *call) {
   return advance(connection, call);
 }
 
-void postgres_call_cancel(struct postgres_connection *connection, struct convstore_call *call) {
+void convstore__postgres_call_cancel(struct postgres_connection *connection, struct convstore_call *call) {
   drop(connection, call);
   (void)end_call(connection, CONVSTORE_OK);
 }

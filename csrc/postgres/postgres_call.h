@@ -5,9 +5,9 @@
 #include "postgres_connection.h"
 
 /* As struct convstore_backend says. */
-int postgres_call_start(struct postgres_connection *connection, struct convstore_call *call,
-                        const struct postgres_operation *operation);
-int postgres_call_resume(struct postgres_connection *connection, struct convstore_call *call);
-void postgres_call_cancel(struct postgres_connection *connection, struct convstore_call *call);
+int convstore__postgres_call_start(struct postgres_connection *connection, struct convstore_call *call,
+                                   const struct postgres_operation *operation);
+int convstore__postgres_call_resume(struct postgres_connection *connection, struct convstore_call *call);
+void convstore__postgres_call_cancel(struct postgres_connection *connection, struct convstore_call *call);
 
 #endif

@@ -28,7 +28,7 @@ struct postgres_candidate {
   char *port;
 };
 
-void postgres_set_reason(struct postgres_connection *connection, const char *reason) {
+void convstore__postgres_set_reason(struct postgres_connection *connection, const char *reason) {
   (void)snprintf(connection->lost_reason, sizeof connection->lost_reason, "%s", reason);
   for (char *at = connection->lost_reason; *at != '\0'; at++)
     if (*at == '\n' || *at == '\t') *at = ' ';
@@ -110,7 +110,7 @@ static int start_lookup(struct postgres_connection *connection, convstore_error 
   const char **names = calloc(connection->n_candidates, sizeof *names);
   if (names == NULL || connection->candidates == NULL) {
     free(names);
-    return postgres_no_memory(err);
+    return convstore__postgres_no_memory(err);
   }
   for (size_t i = 0; i < connection->n_candidates; i++) {
     if (!needs_lookup(&connection->candidates[i])) continue;
@@ -118,7 +118,8 @@ static int start_lookup(struct postgres_connection *connection, convstore_error 
     needed = true;
   }
   int status = CONVSTORE_OK;
-  if (needed) status = postgres_lookup_start(&connection->lookup, names, connection->n_candidates, err);
+  if (needed)
+    status = convstore__postgres_lookup_start(&connection->lookup, names, connection->n_candidates, err);
   free(names);
   return status;
 }
@@ -155,21 +156,21 @@ static int read_hosts(struct postgres_connection *connection, const PQconninfoOp
     free(one.address);
     free(one.port);
   }
-  return good ? CONVSTORE_OK : postgres_no_memory(err);
+  return good ? CONVSTORE_OK : convstore__postgres_no_memory(err);
 }
 
 static int plan(struct postgres_connection *connection, convstore_error *err) {
   PQconninfoOption *options = NULL;
   int status;
   PGconn *asked = probe(connection);
-  if (asked == NULL) return postgres_no_memory(err);
+  if (asked == NULL) return convstore__postgres_no_memory(err);
   if (strstr(PQerrorMessage(asked), "channel_binding") == NULL) {
-    postgres_set_reason(
+    convstore__postgres_set_reason(
         connection, PQerrorMessage(asked)); /* a parameter that is wrong, or a service that is not there */
     status = convstore_fail(err, CONVSTORE_E_INVALID, "the DSN cannot be used: %s", connection->lost_reason);
   } else {
     options = PQconninfo(asked);
-    status = options == NULL ? postgres_no_memory(err) : read_hosts(connection, options, err);
+    status = options == NULL ? convstore__postgres_no_memory(err) : read_hosts(connection, options, err);
   }
   PQconninfoFree(options);
   PQfinish(asked);
@@ -188,21 +189,22 @@ static int use_lookup(struct postgres_connection *connection, convstore_error *e
       good = good && add_candidate(connection, &named[i], named[i].address);
     } else {
       const char *address;
-      for (size_t k = 0; (address = postgres_lookup_address(connection->lookup, i, k)) != NULL; k++)
+      for (size_t k = 0; (address = convstore__postgres_lookup_address(connection->lookup, i, k)) != NULL;
+           k++)
         good = good && add_candidate(connection, &named[i], address);
-      if (postgres_lookup_address(connection->lookup, i, 0) == NULL)
+      if (convstore__postgres_lookup_address(connection->lookup, i, 0) == NULL)
         (void)snprintf(connection->lost_reason, sizeof connection->lost_reason,
                        "host \"%.100s\" is not known: %s", named[i].host,
-                       postgres_lookup_reason(connection->lookup, i));
+                       convstore__postgres_lookup_reason(connection->lookup, i));
     }
     free(named[i].host);
     free(named[i].address);
     free(named[i].port);
   }
   free(named);
-  postgres_lookup_release(connection->lookup);
+  convstore__postgres_lookup_release(connection->lookup);
   connection->lookup = NULL;
-  return good ? CONVSTORE_OK : postgres_no_memory(err);
+  return good ? CONVSTORE_OK : convstore__postgres_no_memory(err);
 }
 
 /* ---- one candidate --------------------------------------------------------------------------------------------- */
@@ -249,7 +251,7 @@ static int start_candidate(struct postgres_connection *connection, const struct 
   if (time == 0 || time > call->deadline_ms - now) time = (call->deadline_ms - now) / (int64_t)tries_left;
   connection->candidate_until_ms = now + time;
   connection->db = PQconnectStartParams(keywords, values, 1);
-  if (connection->db == NULL) return postgres_no_memory(call->err);
+  if (connection->db == NULL) return convstore__postgres_no_memory(call->err);
   (void)PQsetErrorVerbosity(connection->db,
                             PQERRORS_VERBOSE); /* or there is no telling why a connection failed */
   (void)PQsetNoticeReceiver(connection->db, ignore_notice, NULL);
@@ -279,12 +281,12 @@ static int judge_failure(struct postgres_connection *connection, convstore_error
   const char *reason = read_failure(sqlstate, message);
   char line[200];
   (void)snprintf(line, sizeof line, "%.*s", (int)strcspn(reason, "\n"), reason);
-  postgres_set_reason(connection, sqlstate[0] != '\0' ? line : message);
+  convstore__postgres_set_reason(connection, sqlstate[0] != '\0' ? line : message);
   /* What libpq refuses before it tries any host names no host. */
   if (sqlstate[0] == '\0' && PQsocket(connection->db) < 0 &&
       strstr(message, "connection to server") == NULL && strncmp(message, "invalid ", 8) == 0)
     return convstore_fail(err, CONVSTORE_E_INVALID, "the DSN cannot be used: %s", connection->lost_reason);
-  return postgres_fail_connect(connection, sqlstate, connection->lost_reason, err);
+  return convstore__postgres_fail_connect(connection, sqlstate, connection->lost_reason, err);
 }
 
 static bool is_ready(const struct postgres_connection *connection) {
@@ -302,8 +304,8 @@ static int finish_connecting(struct postgres_connection *connection, convstore_e
   if (PQclientEncoding(db) != UTF8)
     return convstore_fail(err, CONVSTORE_E_UNSUPPORTED,
                           "the server or pooler does not keep client_encoding = UTF8; let it do so");
-  if (PQsetnonblocking(db, 1) != 0 || PQenterPipelineMode(db) != 1) return postgres_no_memory(err);
-  postgres_forget_prepared(connection);
+  if (PQsetnonblocking(db, 1) != 0 || PQenterPipelineMode(db) != 1) return convstore__postgres_no_memory(err);
+  convstore__postgres_forget_prepared(connection);
   return CONVSTORE_OK;
 }
 
@@ -314,7 +316,7 @@ static int step_candidate(struct postgres_connection *connection, struct convsto
     if (connection->polling == PGRES_POLLING_FAILED) return judge_failure(connection, call->err);
     if (!is_ready(connection)) {
       if (convstore__monotonic_ms() >= connection->candidate_until_ms) {
-        postgres_set_reason(connection, "the server did not answer in time");
+        convstore__postgres_set_reason(connection, "the server did not answer in time");
         return POSTGRES_LOST;
       }
       call->want.fd = PQsocket(connection->db);
@@ -333,40 +335,40 @@ static void drop_db(struct postgres_connection *connection) {
   connection->db = NULL;
 }
 
-void postgres_drop(struct postgres_connection *connection) {
+void convstore__postgres_drop(struct postgres_connection *connection) {
   drop_db(connection);
   forget_candidates(connection);
-  postgres_lookup_release(connection->lookup);
+  convstore__postgres_lookup_release(connection->lookup);
   connection->lookup = NULL;
   connection->begun = false;
   connection->open = false;
 }
 
-bool postgres_is_connected(struct postgres_connection *connection) {
+bool convstore__postgres_is_connected(struct postgres_connection *connection) {
   if (connection->db == NULL) return false;
   /* Between calls nothing is on its way but the news that the server has gone. */
   if (PQconsumeInput(connection->db) == 1 && PQstatus(connection->db) == CONNECTION_OK) return true;
-  postgres_drop(connection);
+  convstore__postgres_drop(connection);
   return false;
 }
 
-void postgres_connect_start(struct postgres_connection *connection) {
-  postgres_drop(connection);
+void convstore__postgres_connect_start(struct postgres_connection *connection) {
+  convstore__postgres_drop(connection);
   connection->candidate = 0;
   connection->phase = POSTGRES_RESOLVING;
 }
 
-int postgres_connect(struct postgres_connection *connection, struct convstore_call *call) {
+int convstore__postgres_connect(struct postgres_connection *connection, struct convstore_call *call) {
   int status = CONVSTORE_OK;
   if (connection->phase == POSTGRES_RESOLVING) {
     if (connection->candidates == NULL) status = plan(connection, call->err);
     if (status != CONVSTORE_OK) return status;
     if (connection->lookup != NULL) {
-      if (!postgres_lookup_done(connection->lookup)) {
-        call->want.fd = postgres_lookup_fd(connection->lookup);
+      if (!convstore__postgres_lookup_done(connection->lookup)) {
+        call->want.fd = convstore__postgres_lookup_fd(connection->lookup);
         call->want.events = POLLIN;
         call->want.until_ms = call->deadline_ms;
-        postgres_set_reason(connection, "the host's name was not looked up in time");
+        convstore__postgres_set_reason(connection, "the host's name was not looked up in time");
         return CONVSTORE_PENDING;
       }
       status = use_lookup(connection, call->err);

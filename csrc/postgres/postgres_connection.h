@@ -131,23 +131,24 @@ struct postgres_connection {
 
 /* ---- postgres_connection.c ------------------------------------------------------------------------------------- */
 
-/* Begins to connect; then postgres_connect() is called until it answers something else than CONVSTORE_PENDING.
+/* Begins to connect; then convstore__postgres_connect() is called until it answers something else than
+ * CONVSTORE_PENDING.
  * CONVSTORE_OK: connected, in pipeline mode; POSTGRES_LOST: nobody answered, but somebody may later; else a status that
  * no waiting changes. call->want is filled with CONVSTORE_PENDING. */
-void postgres_connect_start(struct postgres_connection *connection);
-int postgres_connect(struct postgres_connection *connection, struct convstore_call *call);
+void convstore__postgres_connect_start(struct postgres_connection *connection);
+int convstore__postgres_connect(struct postgres_connection *connection, struct convstore_call *call);
 
 /* Whether there is a connection, as far as that is known without waiting; drops it where it has gone. */
-bool postgres_is_connected(struct postgres_connection *connection);
+bool convstore__postgres_is_connected(struct postgres_connection *connection);
 
 /* Notes why a connection was lost or did not come about, on one line. */
-void postgres_set_reason(struct postgres_connection *connection, const char *reason);
+void convstore__postgres_set_reason(struct postgres_connection *connection, const char *reason);
 
 /* Drops the connection and what was under way on it. The caller's transaction is then over. */
-void postgres_drop(struct postgres_connection *connection);
+void convstore__postgres_drop(struct postgres_connection *connection);
 
 /* Queues the BEGIN of a caller's transaction; postgres_call.c. */
-void postgres_queue_begin(struct postgres_connection *connection);
+void convstore__postgres_queue_begin(struct postgres_connection *connection);
 
 /* ---- operations ------------------------------------------------------------------------------------------------ */
 
@@ -175,34 +176,35 @@ struct postgres_operation {
 };
 
 /* postgres_conversations.c */
-extern const struct postgres_operation postgres_create;
-extern const struct postgres_operation postgres_conversation;
-extern const struct postgres_operation postgres_get;
-extern const struct postgres_operation postgres_update;
-extern const struct postgres_operation postgres_delete;
-extern const struct postgres_operation postgres_restore;
-extern const struct postgres_operation postgres_purge;
-int postgres_fail_no_conversation(const struct convstore_call *call);
+extern const struct postgres_operation convstore__postgres_create;
+extern const struct postgres_operation convstore__postgres_conversation;
+extern const struct postgres_operation convstore__postgres_get;
+extern const struct postgres_operation convstore__postgres_update;
+extern const struct postgres_operation convstore__postgres_delete;
+extern const struct postgres_operation convstore__postgres_restore;
+extern const struct postgres_operation convstore__postgres_purge;
+int convstore__postgres_fail_no_conversation(const struct convstore_call *call);
 
 /* postgres_append.c */
-extern const struct postgres_operation postgres_append;
+extern const struct postgres_operation convstore__postgres_append;
 
 /* postgres_messages.c */
-extern const struct postgres_operation postgres_message;
-extern const struct postgres_operation postgres_history;
-extern const struct postgres_operation postgres_bounds;
-extern const struct postgres_operation postgres_annotate;
-extern const struct postgres_operation postgres_redact;
+extern const struct postgres_operation convstore__postgres_message;
+extern const struct postgres_operation convstore__postgres_history;
+extern const struct postgres_operation convstore__postgres_bounds;
+extern const struct postgres_operation convstore__postgres_annotate;
+extern const struct postgres_operation convstore__postgres_redact;
 /* Reads a row of MESSAGE_COLUMNS. The result's arena must be there. */
-int postgres_read_message(convstore_message *out, const PGresult *result, int row,
-                          struct convstore_call *call);
+int convstore__postgres_read_message(convstore_message *out, const PGresult *result, int row,
+                                     struct convstore_call *call);
 /* Checks that the columns of a result are those of a message; E_SCHEMA. */
-int postgres_check_message_columns(const PGresult *result, struct convstore_call *call);
+int convstore__postgres_check_message_columns(const PGresult *result, struct convstore_call *call);
 
 /* postgres_schema.c, postgres_migrate.c */
-extern const struct postgres_operation postgres_open; /* what CONVSTORE_OPEN does when it is connected */
-extern const struct postgres_operation postgres_schema_version;
-extern const struct postgres_operation postgres_migrations;
-extern const struct postgres_operation postgres_migrate;
+extern const struct postgres_operation
+    convstore__postgres_open; /* what CONVSTORE_OPEN does when it is connected */
+extern const struct postgres_operation convstore__postgres_schema_version;
+extern const struct postgres_operation convstore__postgres_migrations;
+extern const struct postgres_operation convstore__postgres_migrate;
 
 #endif

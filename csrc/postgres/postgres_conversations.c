@@ -4,7 +4,7 @@
 #include "postgres_error.h"
 #include "postgres_pipeline.h"
 
-int postgres_fail_no_conversation(const struct convstore_call *call) {
+int convstore__postgres_fail_no_conversation(const struct convstore_call *call) {
   return convstore_fail(call->err, CONVSTORE_E_NOT_FOUND, "this user has no conversation %s",
                         call->request->conversation_id);
 }
@@ -43,29 +43,32 @@ static int read_conversation(bool *found, bool *extra, const struct postgres_con
       POSTGRES_INT8,        POSTGRES_INT8,        POSTGRES_UUID, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ,
       POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ, POSTGRES_BOOL,
   };
-  const PGresult *result = postgres_result(connection, 0);
+  const PGresult *result = convstore__postgres_result(connection, 0);
   convstore_conversation conversation = {0};
   int n = (int)(sizeof types / sizeof *types) - (extra == NULL);
-  int status = postgres_check_columns(result, types, n, call->err);
+  int status = convstore__postgres_check_columns(result, types, n, call->err);
   *found = PQntuples(result) > 0;
   if (status != CONVSTORE_OK || !*found) return status;
-  if (convstore__arena(call->result) == NULL) return postgres_no_memory(call->err);
-  postgres_read_id(conversation.id, result, 0, 0);
-  status = postgres_read_text(&conversation.key, result, 0, 1, call);
-  if (status == CONVSTORE_OK) status = postgres_read_text(&conversation.title, result, 0, 2, call);
-  if (status == CONVSTORE_OK) status = postgres_read_text(&conversation.metadata, result, 0, 4, call);
+  if (convstore__arena(call->result) == NULL) return convstore__postgres_no_memory(call->err);
+  convstore__postgres_read_id(conversation.id, result, 0, 0);
+  status = convstore__postgres_read_text(&conversation.key, result, 0, 1, call);
+  if (status == CONVSTORE_OK) status = convstore__postgres_read_text(&conversation.title, result, 0, 2, call);
+  if (status == CONVSTORE_OK)
+    status = convstore__postgres_read_text(&conversation.metadata, result, 0, 4, call);
   if (status != CONVSTORE_OK) return status;
-  if (convstore_mark_parse(&conversation.mark, postgres_peek_text(result, 0, 3), NULL) != CONVSTORE_OK)
+  if (convstore_mark_parse(&conversation.mark, convstore__postgres_peek_text(result, 0, 3), NULL) !=
+      CONVSTORE_OK)
     return convstore_fail(call->err, CONVSTORE_E_CORRUPT,
                           "conversation %s has an unknown status; restore a backup", conversation.id);
-  conversation.last_seq = postgres_read_integer(result, 0, 5);
-  conversation.token_count = postgres_read_integer(result, 0, 6);
-  postgres_read_id(conversation.forked_from_id, result, 0, 7);
-  conversation.forked_from_seq = postgres_is_null(result, 0, 8) ? 0 : postgres_read_integer(result, 0, 8);
-  conversation.created_at_ms = postgres_read_time(result, 0, 9);
-  conversation.updated_at_ms = postgres_read_time(result, 0, 10);
-  conversation.deleted_at_ms = postgres_read_time(result, 0, 11);
-  if (extra != NULL) *extra = postgres_read_bool(result, 0, 12);
+  conversation.last_seq = convstore__postgres_read_integer(result, 0, 5);
+  conversation.token_count = convstore__postgres_read_integer(result, 0, 6);
+  convstore__postgres_read_id(conversation.forked_from_id, result, 0, 7);
+  conversation.forked_from_seq =
+      convstore__postgres_is_null(result, 0, 8) ? 0 : convstore__postgres_read_integer(result, 0, 8);
+  conversation.created_at_ms = convstore__postgres_read_time(result, 0, 9);
+  conversation.updated_at_ms = convstore__postgres_read_time(result, 0, 10);
+  conversation.deleted_at_ms = convstore__postgres_read_time(result, 0, 11);
+  if (extra != NULL) *extra = convstore__postgres_read_bool(result, 0, 12);
   call->result->conversation = conversation;
   return CONVSTORE_OK;
 }
@@ -79,7 +82,7 @@ static int receive_conversation(struct postgres_connection *connection, struct c
   bool found = false;
   int status = read_conversation(&found, NULL, connection, call);
   if (status != CONVSTORE_OK) return status;
-  return found ? CONVSTORE_OK : postgres_fail_no_conversation(call);
+  return found ? CONVSTORE_OK : convstore__postgres_fail_no_conversation(call);
 }
 
 /* ---- creating -------------------------------------------------------------------------------------------------- */
@@ -88,15 +91,15 @@ static int send_new(struct postgres_connection *connection, const struct convsto
                     enum postgres_stmt id) {
   const convstore_conversation *new = &call->request->conversation;
   struct postgres_params params = {0};
-  postgres_add_text(&params, call->request->user_id);
-  postgres_add_id(&params, new->id);
-  postgres_add_text(&params, new->key);
-  postgres_add_text(&params, new->title);
-  postgres_add_string(&params, convstore_mark_name(new->mark));
-  postgres_add_text(&params, new->metadata);
-  postgres_add_time(&params, new->created_at_ms);
-  postgres_add_time(&params, call->now_ms);
-  postgres_queue(connection, id, &params);
+  convstore__postgres_add_text(&params, call->request->user_id);
+  convstore__postgres_add_id(&params, new->id);
+  convstore__postgres_add_text(&params, new->key);
+  convstore__postgres_add_text(&params, new->title);
+  convstore__postgres_add_string(&params, convstore_mark_name(new->mark));
+  convstore__postgres_add_text(&params, new->metadata);
+  convstore__postgres_add_time(&params, new->created_at_ms);
+  convstore__postgres_add_time(&params, call->now_ms);
+  convstore__postgres_queue(connection, id, &params);
   return CONVSTORE_OK;
 }
 
@@ -124,7 +127,7 @@ static int refuse_new(struct postgres_connection *connection, struct convstore_c
   return strcmp(sqlstate, "23503") == 0 ? fail_no_user(call) : CONVSTORE_OK;
 }
 
-const struct postgres_operation postgres_create = {
+const struct postgres_operation convstore__postgres_create = {
     .frame = POSTGRES_FRAME_USER, .send = send_create, .receive = receive_create, .refuse = refuse_new};
 
 /* ---- by key ---------------------------------------------------------------------------------------------------- */
@@ -142,10 +145,10 @@ static bool only_finds(const struct postgres_connection *connection) {
 static int send_by_key(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_params params = {0};
   if (!only_finds(connection)) return send_new(connection, call, POSTGRES_STMT_FIND_OR_CREATE);
-  postgres_add_text(&params, call->request->user_id);
-  postgres_add_id(&params, call->request->conversation.id);
-  postgres_add_text(&params, call->request->conversation.key);
-  postgres_queue(connection, POSTGRES_STMT_GET_CONVERSATION_BY_KEY, &params);
+  convstore__postgres_add_text(&params, call->request->user_id);
+  convstore__postgres_add_id(&params, call->request->conversation.id);
+  convstore__postgres_add_text(&params, call->request->conversation.key);
+  convstore__postgres_queue(connection, POSTGRES_STMT_GET_CONVERSATION_BY_KEY, &params);
   return CONVSTORE_OK;
 }
 
@@ -178,42 +181,42 @@ static int refuse_by_key(struct postgres_connection *connection, struct convstor
   return POSTGRES_AGAIN;
 }
 
-const struct postgres_operation postgres_conversation = {
+const struct postgres_operation convstore__postgres_conversation = {
     .frame = POSTGRES_FRAME_USER, .send = send_by_key, .receive = receive_by_key, .refuse = refuse_by_key};
 
 /* ---- by id ----------------------------------------------------------------------------------------------------- */
 
 static int send_get(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_params params = {0};
-  postgres_add_conversation(&params, call);
-  postgres_queue(connection, POSTGRES_STMT_GET_CONVERSATION, &params);
+  convstore__postgres_add_conversation(&params, call);
+  convstore__postgres_queue(connection, POSTGRES_STMT_GET_CONVERSATION, &params);
   return CONVSTORE_OK;
 }
 
 static int receive_get(struct postgres_connection *connection, struct convstore_call *call) {
   int status = receive_conversation(connection, call);
   if (status == CONVSTORE_OK && is_deleted(call) && !call->request->deleted)
-    return postgres_fail_no_conversation(call);
+    return convstore__postgres_fail_no_conversation(call);
   return status;
 }
 
-const struct postgres_operation postgres_get = {
+const struct postgres_operation convstore__postgres_get = {
     .frame = POSTGRES_FRAME_USER, .send = send_get, .receive = receive_get};
 
 static int send_update(struct postgres_connection *connection, struct convstore_call *call) {
   const convstore_request *request = call->request;
   const convstore_conversation *new = &request->conversation;
   struct postgres_params params = {0};
-  postgres_add_conversation(&params, call);
-  postgres_add_integer(&params, request->changes);
-  postgres_add_text(&params, new->title);
-  postgres_add_string(&params, convstore_mark_name(new->mark));
-  postgres_add_text(&params, new->metadata);
-  postgres_add_text(&params, new->key);
-  postgres_add_integer(&params, request->merge);
-  postgres_add_time(&params, call->now_ms);
-  postgres_add_integer(&params, connection->options.max_content_bytes);
-  postgres_queue(connection, POSTGRES_STMT_UPDATE_CONVERSATION, &params);
+  convstore__postgres_add_conversation(&params, call);
+  convstore__postgres_add_integer(&params, request->changes);
+  convstore__postgres_add_text(&params, new->title);
+  convstore__postgres_add_string(&params, convstore_mark_name(new->mark));
+  convstore__postgres_add_text(&params, new->metadata);
+  convstore__postgres_add_text(&params, new->key);
+  convstore__postgres_add_integer(&params, request->merge);
+  convstore__postgres_add_time(&params, call->now_ms);
+  convstore__postgres_add_integer(&params, connection->options.max_content_bytes);
+  convstore__postgres_queue(connection, POSTGRES_STMT_UPDATE_CONVERSATION, &params);
   return CONVSTORE_OK;
 }
 
@@ -224,16 +227,16 @@ static int refuse_key(struct postgres_connection *connection, struct convstore_c
   return strcmp(sqlstate, "23505") == 0 ? fail_key_taken(call) : CONVSTORE_OK;
 }
 
-const struct postgres_operation postgres_update = {
+const struct postgres_operation convstore__postgres_update = {
     .frame = POSTGRES_FRAME_USER, .send = send_update, .receive = receive_conversation, .refuse = refuse_key};
 
 /* Queues a statement of user, conversation and now. */
 static int send_at(struct postgres_connection *connection, const struct convstore_call *call,
                    enum postgres_stmt id) {
   struct postgres_params params = {0};
-  postgres_add_conversation(&params, call);
-  postgres_add_time(&params, call->now_ms);
-  postgres_queue(connection, id, &params);
+  convstore__postgres_add_conversation(&params, call);
+  convstore__postgres_add_time(&params, call->now_ms);
+  convstore__postgres_queue(connection, id, &params);
   return CONVSTORE_OK;
 }
 
@@ -241,30 +244,32 @@ static int send_delete(struct postgres_connection *connection, struct convstore_
   return send_at(connection, call, POSTGRES_STMT_DELETE_CONVERSATION);
 }
 
-const struct postgres_operation postgres_delete = {
+const struct postgres_operation convstore__postgres_delete = {
     .frame = POSTGRES_FRAME_USER, .send = send_delete, .receive = receive_conversation};
 
 static int send_restore(struct postgres_connection *connection, struct convstore_call *call) {
   return send_at(connection, call, POSTGRES_STMT_RESTORE_CONVERSATION);
 }
 
-const struct postgres_operation postgres_restore = {.frame = POSTGRES_FRAME_USER,
-                                                    .send = send_restore,
-                                                    .receive = receive_conversation,
-                                                    .refuse = refuse_key};
+const struct postgres_operation convstore__postgres_restore = {.frame = POSTGRES_FRAME_USER,
+                                                               .send = send_restore,
+                                                               .receive = receive_conversation,
+                                                               .refuse = refuse_key};
 
 static int send_purge(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_params params = {0};
-  postgres_add_conversation(&params, call);
-  postgres_queue(connection, POSTGRES_STMT_PURGE_CONVERSATION, &params);
+  convstore__postgres_add_conversation(&params, call);
+  convstore__postgres_queue(connection, POSTGRES_STMT_PURGE_CONVERSATION, &params);
   return CONVSTORE_OK;
 }
 
 static int receive_purge(struct postgres_connection *connection, struct convstore_call *call) {
   /* Not there any more: a try whose answer was lost may have done it. */
   if (connection->may_be_done) return CONVSTORE_OK;
-  return PQntuples(postgres_result(connection, 0)) > 0 ? CONVSTORE_OK : postgres_fail_no_conversation(call);
+  return PQntuples(convstore__postgres_result(connection, 0)) > 0
+             ? CONVSTORE_OK
+             : convstore__postgres_fail_no_conversation(call);
 }
 
-const struct postgres_operation postgres_purge = {
+const struct postgres_operation convstore__postgres_purge = {
     .frame = POSTGRES_FRAME_USER, .send = send_purge, .receive = receive_purge};

@@ -77,12 +77,12 @@ static int native(const char *sqlstate) {
   return packed;
 }
 
-enum postgres_remedy postgres_remedy(const char *sqlstate) {
+enum postgres_remedy convstore__postgres_remedy(const char *sqlstate) {
   size_t i = find(sqlstate);
   return i < MEANINGS ? meanings[i].remedy : POSTGRES_FINAL;
 }
 
-int postgres_no_memory(convstore_error *err) {
+int convstore__postgres_no_memory(convstore_error *err) {
   return convstore_fail(err, CONVSTORE_E_MEMORY, "not enough memory");
 }
 
@@ -94,8 +94,8 @@ static int fail_role(const struct postgres_connection *connection, convstore_err
       connection->role, connection->role, connection->role, PQuser(connection->db));
 }
 
-int postgres_fail(const PGresult *result, const struct postgres_connection *connection,
-                  convstore_error *err) {
+int convstore__postgres_fail(const PGresult *result, const struct postgres_connection *connection,
+                             convstore_error *err) {
   const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
   if (sqlstate == NULL) sqlstate = "";
@@ -133,8 +133,8 @@ static const struct {
     {"unsupported frontend protocol", CONVSTORE_E_UNSUPPORTED, "use PostgreSQL 13 or newer"},
 };
 
-int postgres_fail_connect(const struct postgres_connection *connection, const char *sqlstate,
-                          const char *reason, convstore_error *err) {
+int convstore__postgres_fail_connect(const struct postgres_connection *connection, const char *sqlstate,
+                                     const char *reason, convstore_error *err) {
   (void)connection;
   if (sqlstate[0] != '\0') {
     size_t i = find(sqlstate);

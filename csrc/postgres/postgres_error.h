@@ -13,16 +13,17 @@ enum postgres_remedy {
   POSTGRES_CONSTRAINT, /* the operation may know why */
 };
 
-enum postgres_remedy postgres_remedy(const char *sqlstate);
+enum postgres_remedy convstore__postgres_remedy(const char *sqlstate);
 
 /* Fills err from a failed result, whose primary message becomes part of the sentence. Returns the status. */
-int postgres_fail(const PGresult *result, const struct postgres_connection *connection, convstore_error *err);
+int convstore__postgres_fail(const PGresult *result, const struct postgres_connection *connection,
+                             convstore_error *err);
 
 /* The same for a connection that did not come about: `sqlstate` as the server gave it, or "" where there was none.
  * POSTGRES_LOST: waiting may help, and err is not touched. */
-int postgres_fail_connect(const struct postgres_connection *connection, const char *sqlstate,
-                          const char *reason, convstore_error *err);
+int convstore__postgres_fail_connect(const struct postgres_connection *connection, const char *sqlstate,
+                                     const char *reason, convstore_error *err);
 
-int postgres_no_memory(convstore_error *err);
+int convstore__postgres_no_memory(convstore_error *err);
 
 #endif

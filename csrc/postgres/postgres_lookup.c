@@ -37,7 +37,7 @@ struct postgres_lookup {
   struct name names[];
 };
 
-void postgres_lookup_release(struct postgres_lookup *lookup) {
+void convstore__postgres_lookup_release(struct postgres_lookup *lookup) {
   if (lookup == NULL || atomic_fetch_sub(&lookup->holders, 1) > 1) return;
   (void)close(lookup->ends[0]);
   (void)close(lookup->ends[1]);
@@ -64,7 +64,7 @@ static void *run(void *context) {
   ssize_t written;
   do written = write(lookup->ends[1], "", 1);
   while (written < 0 && errno == EINTR);
-  postgres_lookup_release(lookup);
+  convstore__postgres_lookup_release(lookup);
   return NULL;
 }
 
@@ -94,8 +94,8 @@ static int start_thread(struct postgres_lookup *lookup) {
   return failure;
 }
 
-int postgres_lookup_start(struct postgres_lookup **out, const char *const *names, size_t n,
-                          convstore_error *err) {
+int convstore__postgres_lookup_start(struct postgres_lookup **out, const char *const *names, size_t n,
+                                     convstore_error *err) {
   struct postgres_lookup *lookup = calloc(1, sizeof *lookup + n * sizeof *lookup->names);
   bool complete = lookup != NULL;
   if (lookup == NULL) return convstore_fail(err, CONVSTORE_E_MEMORY, "not enough memory");
@@ -116,18 +116,18 @@ int postgres_lookup_start(struct postgres_lookup **out, const char *const *names
   }
   if (!complete || start_thread(lookup) != 0) {
     atomic_store(&lookup->holders, 1); /* there is no thread */
-    postgres_lookup_release(lookup);
+    convstore__postgres_lookup_release(lookup);
     return convstore_fail(err, CONVSTORE_E_MEMORY, "no memory, file or thread to look up a host's name");
   }
   *out = lookup;
   return CONVSTORE_OK;
 }
 
-int postgres_lookup_fd(const struct postgres_lookup *lookup) {
+int convstore__postgres_lookup_fd(const struct postgres_lookup *lookup) {
   return lookup->ends[0];
 }
 
-bool postgres_lookup_done(struct postgres_lookup *lookup) {
+bool convstore__postgres_lookup_done(struct postgres_lookup *lookup) {
   struct pollfd fd = {.fd = lookup->ends[0], .events = POLLIN};
   if (!lookup->done && poll(&fd, 1, 0) > 0) {
     atomic_thread_fence(memory_order_acquire);
@@ -136,10 +136,10 @@ bool postgres_lookup_done(struct postgres_lookup *lookup) {
   return lookup->done;
 }
 
-const char *postgres_lookup_address(const struct postgres_lookup *lookup, size_t i, size_t k) {
+const char *convstore__postgres_lookup_address(const struct postgres_lookup *lookup, size_t i, size_t k) {
   return k < lookup->names[i].n ? lookup->names[i].addresses[k] : NULL;
 }
 
-const char *postgres_lookup_reason(const struct postgres_lookup *lookup, size_t i) {
+const char *convstore__postgres_lookup_reason(const struct postgres_lookup *lookup, size_t i) {
   return lookup->names[i].failure == 0 ? "it has no address" : gai_strerror(lookup->names[i].failure);
 }

@@ -9,19 +9,20 @@
 
 struct postgres_lookup;
 
-/* Looks up `n` names, each copied; a NULL is left out. *out is owned: postgres_lookup_release(). E_MEMORY. */
-int postgres_lookup_start(struct postgres_lookup **out, const char *const *names, size_t n,
-                          convstore_error *err);
+/* Looks up `n` names, each copied; a NULL is left out. *out is owned: convstore__postgres_lookup_release().
+ * E_MEMORY. */
+int convstore__postgres_lookup_start(struct postgres_lookup **out, const char *const *names, size_t n,
+                                     convstore_error *err);
 
 /* Becomes readable when the lookup is done. */
-int postgres_lookup_fd(const struct postgres_lookup *lookup);
-bool postgres_lookup_done(struct postgres_lookup *lookup);
+int convstore__postgres_lookup_fd(const struct postgres_lookup *lookup);
+bool convstore__postgres_lookup_done(struct postgres_lookup *lookup);
 
 /* When it is done: the k-th numeric address of name i, or NULL after the last; why there is none. */
-const char *postgres_lookup_address(const struct postgres_lookup *lookup, size_t i, size_t k);
-const char *postgres_lookup_reason(const struct postgres_lookup *lookup, size_t i);
+const char *convstore__postgres_lookup_address(const struct postgres_lookup *lookup, size_t i, size_t k);
+const char *convstore__postgres_lookup_reason(const struct postgres_lookup *lookup, size_t i);
 
 /* NULL is fine. */
-void postgres_lookup_release(struct postgres_lookup *lookup);
+void convstore__postgres_lookup_release(struct postgres_lookup *lookup);
 
 #endif

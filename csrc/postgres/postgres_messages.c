@@ -9,32 +9,32 @@ enum {
   MESSAGE_COLUMNS = 14
 };
 
-int postgres_check_message_columns(const PGresult *result, struct convstore_call *call) {
+int convstore__postgres_check_message_columns(const PGresult *result, struct convstore_call *call) {
   static const enum postgres_type types[MESSAGE_COLUMNS] = {
       POSTGRES_INT8, POSTGRES_UUID,        POSTGRES_TEXT,        POSTGRES_TEXT,        POSTGRES_JSONB,
       POSTGRES_TEXT, POSTGRES_JSONB,       POSTGRES_TEXT,        POSTGRES_JSONB,       POSTGRES_JSONB,
       POSTGRES_INT4, POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ,
   };
-  return postgres_check_columns(result, types, MESSAGE_COLUMNS, call->err);
+  return convstore__postgres_check_columns(result, types, MESSAGE_COLUMNS, call->err);
 }
 
-int postgres_read_message(convstore_message *out, const PGresult *result, int row,
-                          struct convstore_call *call) {
+int convstore__postgres_read_message(convstore_message *out, const PGresult *result, int row,
+                                     struct convstore_call *call) {
   convstore_text *const texts[] = {&out->content,      &out->parts,       &out->name,    &out->tool_calls,
                                    &out->tool_call_id, &out->attachments, &out->metadata};
-  out->seq = postgres_read_integer(result, row, 0);
-  postgres_read_id(out->id, result, row, 1);
-  if (convstore_role_parse(&out->role, postgres_peek_text(result, row, 2), NULL) != CONVSTORE_OK)
+  out->seq = convstore__postgres_read_integer(result, row, 0);
+  convstore__postgres_read_id(out->id, result, row, 1);
+  if (convstore_role_parse(&out->role, convstore__postgres_peek_text(result, row, 2), NULL) != CONVSTORE_OK)
     return convstore_fail(call->err, CONVSTORE_E_CORRUPT,
                           "message %lld has an unknown role; restore a backup", (long long)out->seq);
   for (int i = 0; i < (int)(sizeof texts / sizeof *texts); i++) {
-    int status = postgres_read_text(texts[i], result, row, 3 + i, call);
+    int status = convstore__postgres_read_text(texts[i], result, row, 3 + i, call);
     if (status != CONVSTORE_OK) return status;
   }
-  out->token_count = postgres_read_integer(result, row, 10);
-  out->created_at_ms = postgres_read_time(result, row, 11);
-  out->updated_at_ms = postgres_read_time(result, row, 12);
-  out->redacted_at_ms = postgres_read_time(result, row, 13);
+  out->token_count = convstore__postgres_read_integer(result, row, 10);
+  out->created_at_ms = convstore__postgres_read_time(result, row, 11);
+  out->updated_at_ms = convstore__postgres_read_time(result, row, 12);
+  out->redacted_at_ms = convstore__postgres_read_time(result, row, 13);
   return CONVSTORE_OK;
 }
 
@@ -53,16 +53,16 @@ static int fail_no_message(const struct convstore_call *call) {
  */
 static int read_messages(const PGresult *result, struct convstore_call *call) {
   int n = PQntuples(result);
-  int status = postgres_check_message_columns(result, call);
+  int status = convstore__postgres_check_message_columns(result, call);
   if (status != CONVSTORE_OK) return status;
-  if (n == 0) return postgres_fail_no_conversation(call);
-  if (postgres_is_null(result, 0, 0)) n = 0;
+  if (n == 0) return convstore__postgres_fail_no_conversation(call);
+  if (convstore__postgres_is_null(result, 0, 0)) n = 0;
   struct convstore_arena *arena = convstore__arena(call->result);
   convstore_message *messages = NULL;
   if (arena != NULL) messages = convstore__arena_alloc(arena, (size_t)n * sizeof *messages);
-  if (messages == NULL) return postgres_no_memory(call->err);
+  if (messages == NULL) return convstore__postgres_no_memory(call->err);
   for (int row = 0; row < n; row++) {
-    status = postgres_read_message(&messages[row], result, row, call);
+    status = convstore__postgres_read_message(&messages[row], result, row, call);
     if (status != CONVSTORE_OK) return status;
   }
   call->result->messages = messages;
@@ -76,22 +76,23 @@ static int send_message(struct postgres_connection *connection, struct convstore
   const convstore_request *request = call->request;
   bool by_id = request->message_id[0] != '\0';
   struct postgres_params params = {0};
-  postgres_add_conversation(&params, call);
+  convstore__postgres_add_conversation(&params, call);
   if (by_id)
-    postgres_add_id(&params, request->message_id);
+    convstore__postgres_add_id(&params, request->message_id);
   else
-    postgres_add_integer(&params, request->seq);
-  postgres_queue(connection, by_id ? POSTGRES_STMT_MESSAGE_BY_ID : POSTGRES_STMT_MESSAGE_BY_SEQ, &params);
+    convstore__postgres_add_integer(&params, request->seq);
+  convstore__postgres_queue(connection, by_id ? POSTGRES_STMT_MESSAGE_BY_ID : POSTGRES_STMT_MESSAGE_BY_SEQ,
+                            &params);
   return CONVSTORE_OK;
 }
 
 static int receive_message(struct postgres_connection *connection, struct convstore_call *call) {
-  int status = read_messages(postgres_result(connection, 0), call);
+  int status = read_messages(convstore__postgres_result(connection, 0), call);
   if (status != CONVSTORE_OK) return status;
   return call->result->n_messages > 0 ? CONVSTORE_OK : fail_no_message(call);
 }
 
-const struct postgres_operation postgres_message = {
+const struct postgres_operation convstore__postgres_message = {
     .frame = POSTGRES_FRAME_USER, .send = send_message, .receive = receive_message};
 
 /* ---- ranges ---------------------------------------------------------------------------------------------------- */
@@ -108,15 +109,15 @@ static int64_t row_limit(const convstore_request *request) {
 
 static void add_roles(struct postgres_params *params, struct postgres_array *array, unsigned roles) {
   if (roles == 0) {
-    postgres_add_string(params, NULL);
+    convstore__postgres_add_string(params, NULL);
     params->types[params->n - 1] = POSTGRES_TEXT_ARRAY;
     return;
   }
   for (int role = 0; role < CONVSTORE_ROLES; role++) {
     const char *name = convstore_role_name((convstore_role)role);
-    if (roles & 1U << role) postgres_array_text(array, (convstore_text){name, strlen(name)});
+    if (roles & 1U << role) convstore__postgres_array_text(array, (convstore_text){name, strlen(name)});
   }
-  postgres_add_array(params, POSTGRES_TEXT_ARRAY, array);
+  convstore__postgres_add_array(params, POSTGRES_TEXT_ARRAY, array);
 }
 
 static int send_range(struct postgres_connection *connection, struct convstore_call *call, int id,
@@ -129,18 +130,18 @@ static int send_range(struct postgres_connection *connection, struct convstore_c
   struct postgres_array roles = {0};
   size_t n_roles = 0;
   for (unsigned bits = request->roles; bits != 0; bits >>= 1) n_roles += bits & 1;
-  int status = n_roles == 0
-                   ? CONVSTORE_OK
-                   : postgres_array_start(&roles, call, POSTGRES_TEXT, n_roles, n_roles * ROLE_BYTES);
+  int status = n_roles == 0 ? CONVSTORE_OK
+                            : convstore__postgres_array_start(&roles, call, POSTGRES_TEXT, n_roles,
+                                                              n_roles * ROLE_BYTES);
   if (status != CONVSTORE_OK) return status;
-  postgres_add_conversation(&params, call);
-  postgres_add_integer(&params, request->after);
-  postgres_add_integer(&params, request->before);
-  postgres_add_integer(&params, row_limit(request));
+  convstore__postgres_add_conversation(&params, call);
+  convstore__postgres_add_integer(&params, request->after);
+  convstore__postgres_add_integer(&params, request->before);
+  convstore__postgres_add_integer(&params, row_limit(request));
   add_roles(&params, &roles, request->roles);
-  if (max_bytes > 0) postgres_add_integer(&params, max_bytes);
-  postgres_queue(connection, (enum postgres_stmt)(id + (request->from_end ? POSTGRES_STMT_DESCENDING : 0)),
-                 &params);
+  if (max_bytes > 0) convstore__postgres_add_integer(&params, max_bytes);
+  convstore__postgres_queue(
+      connection, (enum postgres_stmt)(id + (request->from_end ? POSTGRES_STMT_DESCENDING : 0)), &params);
   return CONVSTORE_OK;
 }
 
@@ -179,12 +180,12 @@ static void put_in_order(convstore_message *messages, size_t n, bool descending)
 
 static int receive_history(struct postgres_connection *connection, struct convstore_call *call) {
   const convstore_request *request = call->request;
-  const PGresult *rows = postgres_result(connection, 0);
+  const PGresult *rows = convstore__postgres_result(connection, 0);
   convstore_result *result = call->result;
   int status = read_messages(rows, call);
   if (status != CONVSTORE_OK) return status;
   if (request->max_bytes > 0 && result->n_messages > 0) {
-    int64_t n = postgres_read_integer(rows, 0, MESSAGE_COLUMNS);
+    int64_t n = convstore__postgres_read_integer(rows, 0, MESSAGE_COLUMNS);
     int64_t limit = row_limit(request);
     result->more = (int64_t)result->n_messages < n || (n == limit && request->limit != limit);
   }
@@ -192,14 +193,14 @@ static int receive_history(struct postgres_connection *connection, struct convst
   return CONVSTORE_OK;
 }
 
-const struct postgres_operation postgres_history = {
+const struct postgres_operation convstore__postgres_history = {
     .frame = POSTGRES_FRAME_USER, .send = send_history, .receive = receive_history};
 
 static int send_bounds(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_params params = {0};
   if (call->request->roles != 0) return send_range(connection, call, POSTGRES_STMT_BOUNDS, 0);
-  postgres_add_conversation(&params, call);
-  postgres_queue(connection, POSTGRES_STMT_LIVE_CONVERSATION, &params);
+  convstore__postgres_add_conversation(&params, call);
+  convstore__postgres_queue(connection, POSTGRES_STMT_LIVE_CONVERSATION, &params);
   return CONVSTORE_OK;
 }
 
@@ -221,32 +222,32 @@ static void compute_bounds(struct convstore_call *call, int64_t last_seq) {
 
 static int receive_bounds(struct postgres_connection *connection, struct convstore_call *call) {
   static const enum postgres_type types[] = {POSTGRES_INT8, POSTGRES_INT8};
-  const PGresult *result = postgres_result(connection, 0);
-  int status = postgres_check_columns(result, types, 2, call->err);
+  const PGresult *result = convstore__postgres_result(connection, 0);
+  int status = convstore__postgres_check_columns(result, types, 2, call->err);
   if (status != CONVSTORE_OK) return status;
-  if (PQntuples(result) == 0) return postgres_fail_no_conversation(call);
+  if (PQntuples(result) == 0) return convstore__postgres_fail_no_conversation(call);
   if (call->request->roles == 0) {
-    compute_bounds(call, postgres_read_integer(result, 0, 0));
-  } else if (!postgres_is_null(result, 0, 0)) {
-    call->result->first_seq = postgres_read_integer(result, 0, 0);
-    call->result->last_seq = postgres_read_integer(result, 0, 1);
+    compute_bounds(call, convstore__postgres_read_integer(result, 0, 0));
+  } else if (!convstore__postgres_is_null(result, 0, 0)) {
+    call->result->first_seq = convstore__postgres_read_integer(result, 0, 0);
+    call->result->last_seq = convstore__postgres_read_integer(result, 0, 1);
   }
   return CONVSTORE_OK;
 }
 
-const struct postgres_operation postgres_bounds = {
+const struct postgres_operation convstore__postgres_bounds = {
     .frame = POSTGRES_FRAME_USER, .send = send_bounds, .receive = receive_bounds};
 
 /* ---- changing one ---------------------------------------------------------------------------------------------- */
 
 static void add_change(struct postgres_params *params, const struct convstore_call *call) {
-  postgres_add_conversation(params, call);
-  postgres_add_integer(params, call->request->seq);
-  postgres_add_time(params, call->now_ms);
+  convstore__postgres_add_conversation(params, call);
+  convstore__postgres_add_integer(params, call->request->seq);
+  convstore__postgres_add_time(params, call->now_ms);
 }
 
 static int receive_change(struct postgres_connection *connection, struct convstore_call *call) {
-  int status = read_messages(postgres_result(connection, 0), call);
+  int status = read_messages(convstore__postgres_result(connection, 0), call);
   if (status != CONVSTORE_OK || call->result->n_messages > 0) return status;
   /* The statement waited for the conversation's lock and then looked with older eyes: it may have been archived. */
   return connection->step++ == 0 ? POSTGRES_AGAIN : fail_no_message(call);
@@ -255,21 +256,21 @@ static int receive_change(struct postgres_connection *connection, struct convsto
 static int send_annotate(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_params params = {0};
   add_change(&params, call);
-  postgres_add_text(&params, call->request->metadata);
-  postgres_add_integer(&params, connection->options.max_content_bytes);
-  postgres_queue(connection, POSTGRES_STMT_ANNOTATE_MESSAGE, &params);
+  convstore__postgres_add_text(&params, call->request->metadata);
+  convstore__postgres_add_integer(&params, connection->options.max_content_bytes);
+  convstore__postgres_queue(connection, POSTGRES_STMT_ANNOTATE_MESSAGE, &params);
   return CONVSTORE_OK;
 }
 
-const struct postgres_operation postgres_annotate = {
+const struct postgres_operation convstore__postgres_annotate = {
     .frame = POSTGRES_FRAME_USER, .send = send_annotate, .receive = receive_change};
 
 static int send_redact(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_params params = {0};
   add_change(&params, call);
-  postgres_queue(connection, POSTGRES_STMT_REDACT_MESSAGE, &params);
+  convstore__postgres_queue(connection, POSTGRES_STMT_REDACT_MESSAGE, &params);
   return CONVSTORE_OK;
 }
 
-const struct postgres_operation postgres_redact = {
+const struct postgres_operation convstore__postgres_redact = {
     .frame = POSTGRES_FRAME_USER, .send = send_redact, .receive = receive_change};

@@ -52,8 +52,8 @@ struct rendering {
 static int queue_rendered(struct postgres_connection *connection, const struct rendering *rendering,
                           const char *sql, const struct postgres_params *params, convstore_error *err) {
   const char *text = convstore__render(rendering->arena, sql, rendering->list);
-  if (text == NULL) return postgres_no_memory(err);
-  postgres_queue_text(connection, text, params);
+  if (text == NULL) return convstore__postgres_no_memory(err);
+  convstore__postgres_queue_text(connection, text, params);
   return CONVSTORE_OK;
 }
 
@@ -64,14 +64,14 @@ static int queue_script(struct postgres_connection *connection, const struct ren
   char *script =
       text == NULL ? NULL
                    : convstore__arena_alloc(rendering->arena, size + sizeof script_begin + sizeof script_end);
-  if (script == NULL) return postgres_no_memory(err);
+  if (script == NULL) return convstore__postgres_no_memory(err);
   if (strstr(text, "$convstore_script$") != NULL)
     return convstore_fail(err, CONVSTORE_E_INVALID,
                           "a name in the options contains \"$convstore_script$\"; choose another");
   memcpy(script, script_begin, sizeof script_begin - 1);
   memcpy(script + sizeof script_begin - 1, text, size);
   memcpy(script + sizeof script_begin - 1 + size, script_end, sizeof script_end);
-  postgres_queue_text(connection, script, NULL);
+  convstore__postgres_queue_text(connection, script, NULL);
   return CONVSTORE_OK;
 }
 
@@ -81,11 +81,11 @@ static int queue_step(struct postgres_connection *connection, struct convstore_c
   struct postgres_params params = {0};
   int status = queue_script(connection, rendering, up ? step->up : step->down, call->err);
   if (status != CONVSTORE_OK) return status;
-  postgres_add_integer(&params, step->version);
+  convstore__postgres_add_integer(&params, step->version);
   if (up) {
-    postgres_add_string(&params, step->name);
-    postgres_add_string(&params, step->checksum);
-    postgres_add_time(&params, call->now_ms);
+    convstore__postgres_add_string(&params, step->name);
+    convstore__postgres_add_string(&params, step->checksum);
+    convstore__postgres_add_time(&params, call->now_ms);
   }
   return queue_rendered(connection, rendering,
                         up ? "INSERT INTO {{schema}}.migrations (version, name, checksum, applied_at)"
@@ -97,10 +97,10 @@ static int queue_step(struct postgres_connection *connection, struct convstore_c
 static int queue_settings(struct postgres_connection *connection, struct convstore_call *call,
                           const struct rendering *rendering, const struct postgres_settings *settings) {
   struct postgres_params params = {0};
-  postgres_add_string(&params, settings->users);
-  postgres_add_string(&params, postgres_user_id_type_name(settings->user_id_type));
-  postgres_add_string(&params, settings->jwt_claim);
-  postgres_add_integer(&params, settings->schema_created);
+  convstore__postgres_add_string(&params, settings->users);
+  convstore__postgres_add_string(&params, convstore__postgres_user_id_type_name(settings->user_id_type));
+  convstore__postgres_add_string(&params, settings->jwt_claim);
+  convstore__postgres_add_integer(&params, settings->schema_created);
   return queue_rendered(connection, rendering,
                         "INSERT INTO {{schema}}.settings (id, users, user_id_type, jwt_claim, schema_created)"
                         " VALUES (1, NULLIF($1, ''), $2, NULLIF($3, ''), CAST($4 AS bigint) = 1)",
@@ -112,13 +112,13 @@ static int queue_run(struct postgres_connection *connection, struct convstore_ca
   const struct convstore_migration_step *steps = connection->base.backend->steps;
   struct rendering rendering = {.arena = call->result->memory};
   struct convstore_migration_plan plan;
-  int status = postgres_plan(&plan, connection, connection->target, call->err);
+  int status = convstore__postgres_plan(&plan, connection, connection->target, call->err);
   if (status != CONVSTORE_OK || plan.n == 0) return status;
 
   bool first = plan.current == 0;
   const struct postgres_settings *settings = first ? &state->chosen : &state->settings;
-  if (!postgres_substitutions(rendering.list, connection, settings, rendering.arena))
-    return postgres_no_memory(call->err);
+  if (!convstore__postgres_substitutions(rendering.list, connection, settings, rendering.arena))
+    return convstore__postgres_no_memory(call->err);
   if (first && !state->schema_exists) {
     state->chosen.schema_created = true;
     status = queue_rendered(connection, &rendering, "CREATE SCHEMA {{schema}}", NULL, call->err);
@@ -141,13 +141,13 @@ static int queue_run(struct postgres_connection *connection, struct convstore_ca
 static int adopt_run(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_schema_state *state = connection->schema_state;
   struct convstore_migration_plan plan;
-  int status = postgres_plan(&plan, connection, connection->target, call->err);
+  int status = convstore__postgres_plan(&plan, connection, connection->target, call->err);
   if (status != CONVSTORE_OK) return status;
-  if (plan.n == 0) return postgres_adopt_state(connection, call);
+  if (plan.n == 0) return convstore__postgres_adopt_state(connection, call);
   if (plan.current == 0) state->settings = state->chosen;
   struct convstore_migration_applied *applied =
       convstore__arena_alloc(call->result->memory, (size_t)plan.target * sizeof *applied);
-  if (applied == NULL) return postgres_no_memory(call->err);
+  if (applied == NULL) return convstore__postgres_no_memory(call->err);
   memset(applied, 0, (size_t)plan.target * sizeof *applied);
   for (size_t i = 0; i < (size_t)plan.target; i++) {
     const struct convstore_migration_step *step = &connection->base.backend->steps[i];
@@ -158,18 +158,18 @@ static int adopt_run(struct postgres_connection *connection, struct convstore_ca
   state->applied = applied;
   state->n_applied = (size_t)plan.target;
   state->version = plan.target;
-  return postgres_adopt_state(connection, call);
+  return convstore__postgres_adopt_state(connection, call);
 }
 
 /* ---- the operation --------------------------------------------------------------------------------------------- */
 
 static int send_lock(struct postgres_connection *connection) {
   struct postgres_params params = {0};
-  postgres_add_string(&params, connection->schema);
-  postgres_queue_text(
+  convstore__postgres_add_string(&params, connection->schema);
+  convstore__postgres_queue_text(
       connection,
       "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('convstore ' || $1, 0))", &params);
-  postgres_queue_state(connection);
+  convstore__postgres_queue_state(connection);
   connection->keep_open = true;
   return CONVSTORE_OK;
 }
@@ -184,8 +184,8 @@ static int send_step(struct postgres_connection *connection, struct convstore_ca
     return send_lock(connection);
   case STEP_TABLES:
     connection->keep_open = true;
-    if (connection->schema_state->has_migrations) postgres_queue_tables(connection, call);
-    return has_users(connection) ? postgres_queue_users(connection, call) : CONVSTORE_OK;
+    if (connection->schema_state->has_migrations) convstore__postgres_queue_tables(connection, call);
+    return has_users(connection) ? convstore__postgres_queue_users(connection, call) : CONVSTORE_OK;
   default:
     return queue_run(connection, call);
   }
@@ -195,12 +195,13 @@ static int receive_tables(struct postgres_connection *connection, struct convsto
   struct postgres_schema_state *state = connection->schema_state;
   size_t n_tables = !state->has_migrations ? 0 : state->has_settings ? 3 : 2;
   struct convstore_migration_plan plan;
-  int status = n_tables == 0 ? CONVSTORE_OK : postgres_receive_tables(connection, call);
+  int status = n_tables == 0 ? CONVSTORE_OK : convstore__postgres_receive_tables(connection, call);
   /* Checked before anything is queued. */
-  if (status == CONVSTORE_OK) status = postgres_plan(&plan, connection, connection->target, call->err);
+  if (status == CONVSTORE_OK)
+    status = convstore__postgres_plan(&plan, connection, connection->target, call->err);
   if (status == CONVSTORE_OK && plan.current == 0 && plan.n > 0 && has_users(connection))
-    status = postgres_receive_users(&state->chosen.user_id_type, connection,
-                                    postgres_result(connection, n_tables), call->err);
+    status = convstore__postgres_receive_users(&state->chosen.user_id_type, connection,
+                                               convstore__postgres_result(connection, n_tables), call->err);
   return status;
 }
 
@@ -210,7 +211,8 @@ static int receive_step(struct postgres_connection *connection, struct convstore
   int status;
   switch (step) {
   case STEP_LOCK:
-    status = postgres_receive_state(&more, connection, postgres_result(connection, 1), call);
+    status =
+        convstore__postgres_receive_state(&more, connection, convstore__postgres_result(connection, 1), call);
     break;
   case STEP_TABLES:
     status = receive_tables(connection, call);
@@ -232,7 +234,7 @@ static int receive_migrate(struct postgres_connection *connection, struct convst
   return receive_step(connection, call, connection->step);
 }
 
-const struct postgres_operation postgres_migrate = {
+const struct postgres_operation convstore__postgres_migrate = {
     .frame = POSTGRES_FRAME_SCHEMA, .send = send_migrate, .receive = receive_migrate};
 
 /* ---- opening --------------------------------------------------------------------------------------------------- */
@@ -240,9 +242,9 @@ const struct postgres_operation postgres_migrate = {
 static int send_open(struct postgres_connection *connection, struct convstore_call *call) {
   connection->target = CONVSTORE_ABSENT;
   if (connection->step == OPEN_STATE)
-    postgres_queue_state(connection);
+    convstore__postgres_queue_state(connection);
   else if (connection->step == OPEN_TABLES)
-    postgres_queue_tables(connection, call);
+    convstore__postgres_queue_tables(connection, call);
   else
     return send_step(connection, call, connection->step - OPEN_MIGRATES);
   return CONVSTORE_OK;
@@ -260,9 +262,9 @@ static int fail_no_member(const struct postgres_connection *connection, convstor
 /* What the options say about the state that was found. */
 static int decide(struct postgres_connection *connection, struct convstore_call *call) {
   struct convstore_migration_plan plan;
-  int status = postgres_adopt_state(connection, call);
+  int status = convstore__postgres_adopt_state(connection, call);
   if (status != CONVSTORE_OK || connection->options.migrate == CONVSTORE_MIGRATE_NEVER) return status;
-  status = postgres_plan(&plan, connection, CONVSTORE_ABSENT, call->err);
+  status = convstore__postgres_plan(&plan, connection, CONVSTORE_ABSENT, call->err);
   if (status != CONVSTORE_OK) return status;
   if (plan.n == 0) {
     if (connection->role != NULL && !connection->schema_state->is_member)
@@ -291,9 +293,10 @@ static int receive_open(struct postgres_connection *connection, struct convstore
   if (connection->step >= OPEN_MIGRATES)
     return receive_step(connection, call, connection->step - OPEN_MIGRATES);
   if (connection->step == OPEN_TABLES) {
-    status = postgres_receive_tables(connection, call);
+    status = convstore__postgres_receive_tables(connection, call);
   } else {
-    status = postgres_receive_state(&more, connection, postgres_result(connection, 0), call);
+    status =
+        convstore__postgres_receive_state(&more, connection, convstore__postgres_result(connection, 0), call);
     if (status == CONVSTORE_OK && more) {
       connection->step = OPEN_TABLES;
       return POSTGRES_AGAIN;
@@ -302,5 +305,5 @@ static int receive_open(struct postgres_connection *connection, struct convstore
   return status != CONVSTORE_OK ? status : decide(connection, call);
 }
 
-const struct postgres_operation postgres_open = {
+const struct postgres_operation convstore__postgres_open = {
     .frame = POSTGRES_FRAME_SCHEMA, .send = send_open, .receive = receive_open};

@@ -27,16 +27,16 @@ static const char *quote(struct convstore_arena *arena, const char *text, char m
   return out;
 }
 
-const char *postgres_quote_name(struct convstore_arena *arena, const char *name) {
+const char *convstore__postgres_quote_name(struct convstore_arena *arena, const char *name) {
   return quote(arena, name, '"', "");
 }
 
 /* With a backslash it is an escape string, which means the same whatever standard_conforming_strings is. */
-const char *postgres_quote_text(struct convstore_arena *arena, const char *text) {
+const char *convstore__postgres_quote_text(struct convstore_arena *arena, const char *text) {
   return quote(arena, text, '\'', strchr(text, '\\') != NULL ? "E" : "");
 }
 
-const char *postgres_user_id_type_name(convstore_user_id_type type) {
+const char *convstore__postgres_user_id_type_name(convstore_user_id_type type) {
   static const char *const names[] = {
       [CONVSTORE_USER_ID_TEXT] = "text",
       [CONVSTORE_USER_ID_UUID] = "uuid",
@@ -45,11 +45,11 @@ const char *postgres_user_id_type_name(convstore_user_id_type type) {
   return names[type];
 }
 
-void postgres_forget_prepared(struct postgres_connection *connection) {
+void convstore__postgres_forget_prepared(struct postgres_connection *connection) {
   for (int i = 0; i < POSTGRES_STMTS; i++) connection->statements[i].state = POSTGRES_UNPREPARED;
 }
 
-void postgres_forget_texts(struct postgres_connection *connection) {
+void convstore__postgres_forget_texts(struct postgres_connection *connection) {
   convstore_result_free(&connection->texts);
   memset(connection->statements, 0, sizeof connection->statements);
 }
@@ -65,10 +65,10 @@ static bool render(struct postgres_prepared *out, struct postgres_connection *co
                    enum postgres_stmt id) {
   struct convstore_arena *arena = convstore__arena(&connection->texts);
   if (arena == NULL) return false;
-  const char *schema = postgres_quote_name(arena, connection->schema);
+  const char *schema = convstore__postgres_quote_name(arena, connection->schema);
   const struct convstore_substitution list[] = {
       {"schema", schema},
-      {"user_id_type", postgres_user_id_type_name(connection->base.user_id_type)},
+      {"user_id_type", convstore__postgres_user_id_type_name(connection->base.user_id_type)},
       {"claim", connection->jwt_claim == NULL
                     ? ""
                     : ", set_config('request.jwt.claims',"
@@ -77,16 +77,16 @@ static bool render(struct postgres_prepared *out, struct postgres_connection *co
       {NULL, NULL},
   };
   if (schema == NULL) return false;
-  out->sql = convstore__render(arena, postgres_stmt_texts[id].sql, list);
+  out->sql = convstore__render(arena, convstore__postgres_stmt_texts[id].sql, list);
   if (out->sql == NULL) return false;
-  (void)snprintf(out->name, sizeof out->name, "convstore_%s_%016" PRIx64, postgres_stmt_texts[id].name,
-                 checksum(out->sql));
+  (void)snprintf(out->name, sizeof out->name, "convstore_%s_%016" PRIx64,
+                 convstore__postgres_stmt_texts[id].name, checksum(out->sql));
   return true;
 }
 
 /* ---- queueing -------------------------------------------------------------------------------------------------- */
 
-void postgres_pipeline_clear(struct postgres_connection *connection) {
+void convstore__postgres_pipeline_clear(struct postgres_connection *connection) {
   struct postgres_pipeline *pipeline = &connection->pipeline;
   for (size_t i = 0; i < pipeline->n; i++) PQclear(pipeline->entries[i].result);
   pipeline->n = 0;
@@ -146,26 +146,26 @@ static void queue_statement(struct postgres_connection *connection, enum postgre
   note(connection, entry, sent);
 }
 
-void postgres_queue(struct postgres_connection *connection, enum postgres_stmt id,
-                    const struct postgres_params *params) {
+void convstore__postgres_queue(struct postgres_connection *connection, enum postgres_stmt id,
+                               const struct postgres_params *params) {
   queue_statement(connection, id, params, true);
 }
 
-void postgres_queue_frame(struct postgres_connection *connection, enum postgres_stmt id,
-                          const struct postgres_params *params) {
+void convstore__postgres_queue_frame(struct postgres_connection *connection, enum postgres_stmt id,
+                                     const struct postgres_params *params) {
   queue_statement(connection, id, params, false);
 }
 
-void postgres_queue_text(struct postgres_connection *connection, const char *sql,
-                         const struct postgres_params *params) {
+void convstore__postgres_queue_text(struct postgres_connection *connection, const char *sql,
+                                    const struct postgres_params *params) {
   queue_text(connection, sql, params, (struct postgres_entry){.statement = -1, .asked = true});
 }
 
-void postgres_queue_frame_text(struct postgres_connection *connection, const char *sql) {
+void convstore__postgres_queue_frame_text(struct postgres_connection *connection, const char *sql) {
   queue_text(connection, sql, NULL, (struct postgres_entry){.statement = -1});
 }
 
-void postgres_pipeline_end(struct postgres_connection *connection) {
+void convstore__postgres_pipeline_end(struct postgres_connection *connection) {
   if (PQpipelineSync(connection->db) != 1) connection->pipeline.queued_badly = true;
 }
 
@@ -185,7 +185,7 @@ static void finish(struct postgres_connection *connection) {
 }
 
 static int lose(struct postgres_connection *connection) {
-  postgres_set_reason(connection, PQerrorMessage(connection->db));
+  convstore__postgres_set_reason(connection, PQerrorMessage(connection->db));
   return POSTGRES_LOST;
 }
 
@@ -215,11 +215,11 @@ static void want_answer(const struct postgres_connection *connection, struct con
   call->want.until_ms = call->deadline_ms;
 }
 
-int postgres_pipeline_step(struct postgres_connection *connection, struct convstore_call *call) {
+int convstore__postgres_pipeline_step(struct postgres_connection *connection, struct convstore_call *call) {
   PGconn *db = connection->db;
   bool ended = false;
   if (connection->pipeline.queued_badly)
-    return PQstatus(db) == CONNECTION_BAD ? lose(connection) : postgres_no_memory(call->err);
+    return PQstatus(db) == CONNECTION_BAD ? lose(connection) : convstore__postgres_no_memory(call->err);
 
   int unsent = PQflush(db); /* where writing fails, reading says why */
   bool may_have_come =
@@ -246,7 +246,7 @@ int postgres_pipeline_step(struct postgres_connection *connection, struct convst
   return CONVSTORE_OK;
 }
 
-const PGresult *postgres_result(const struct postgres_connection *connection, size_t k) {
+const PGresult *convstore__postgres_result(const struct postgres_connection *connection, size_t k) {
   const struct postgres_pipeline *pipeline = &connection->pipeline;
   for (size_t i = 0; i < pipeline->n; i++) {
     if (pipeline->entries[i].asked && k == 0) return pipeline->entries[i].result;

@@ -10,7 +10,7 @@
 #define LIVE "{{schema}}.messages"
 #define ARCHIVE "{{schema}}.messages_archive"
 
-/* The order in which postgres_read_conversation() and postgres_read_message() take them. */
+/* The order in which postgres_read_conversation() and convstore__postgres_read_message() take them. */
 #define CONVERSATION_COLUMNS                                                                                    \
   "c.id, c.key, c.title, c.status, c.metadata, c.last_seq, c.token_count, c.forked_from_id, c.forked_from_seq," \
   " c.created_at, c.updated_at, c.deleted_at"
@@ -103,7 +103,7 @@
   " attachments, metadata, token_count, created_at, token_total) " rows                                      \
   ") SELECT c.last_seq, c.token_count, c.status FROM c"
 
-const struct postgres_stmt_text postgres_stmt_texts[POSTGRES_STMTS] = {
+const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] = {
     /* Around a call of its own. Prepared like the rest: parsing them anew took 5 to 10 % of an append. The isolation is
      * named, so that a default of the database does not change what the statements see. */
     [POSTGRES_STMT_BEGIN] = {"begin", "BEGIN ISOLATION LEVEL READ COMMITTED"},

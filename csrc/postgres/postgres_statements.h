@@ -42,6 +42,6 @@ struct postgres_stmt_text {
       *sql; /* {{schema}}, {{user_id_type}}, {{claim}} and {{role}} are filled in once per connection */
 };
 
-extern const struct postgres_stmt_text postgres_stmt_texts[POSTGRES_STMTS];
+extern const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS];
 
 #endif

@@ -13,7 +13,8 @@ static void fold(char *text) {
   }
 }
 
-int postgres_normalize_users(char out[CONVSTORE_USERS_SIZE], const char *option, convstore_error *err) {
+int convstore__postgres_normalize_users(char out[CONVSTORE_USERS_SIZE], const char *option,
+                                        convstore_error *err) {
   struct convstore_users users;
   char folded[CONVSTORE_USERS_SIZE];
   size_t size = strlen(option);
@@ -52,20 +53,21 @@ static int parse(struct convstore_users *users, char table[CONVSTORE_USERS_SIZE]
   return CONVSTORE_OK;
 }
 
-int postgres_queue_users(struct postgres_connection *connection, struct convstore_call *call) {
+int convstore__postgres_queue_users(struct postgres_connection *connection, struct convstore_call *call) {
   struct convstore_users users;
   char table[CONVSTORE_USERS_SIZE];
   struct postgres_params params = {0};
   int status = parse(&users, table, connection, call->err);
   if (status != CONVSTORE_OK) return status;
-  postgres_add_string(&params, table);
-  postgres_add_string(&params, users.column);
-  postgres_queue_text(connection, column_sql, &params);
+  convstore__postgres_add_string(&params, table);
+  convstore__postgres_add_string(&params, users.column);
+  convstore__postgres_queue_text(connection, column_sql, &params);
   return CONVSTORE_OK;
 }
 
-int postgres_receive_users(convstore_user_id_type *out, const struct postgres_connection *connection,
-                           const PGresult *result, convstore_error *err) {
+int convstore__postgres_receive_users(convstore_user_id_type *out,
+                                      const struct postgres_connection *connection, const PGresult *result,
+                                      convstore_error *err) {
   static const struct {
     const char *name;
     convstore_user_id_type type;
@@ -77,14 +79,14 @@ int postgres_receive_users(convstore_user_id_type *out, const struct postgres_co
   static const enum postgres_type types[] = {POSTGRES_TEXT, POSTGRES_BOOL};
   struct convstore_users users;
   char table[CONVSTORE_USERS_SIZE];
-  int status = postgres_check_columns(result, types, 2, err);
+  int status = convstore__postgres_check_columns(result, types, 2, err);
   if (status == CONVSTORE_OK) status = parse(&users, table, connection, err);
   if (status != CONVSTORE_OK) return status;
   if (PQntuples(result) == 0)
     return convstore_fail(err, CONVSTORE_E_INVALID,
                           "users: there is no column \"%s\" in a table %s; make it first", users.column,
                           table);
-  if (!postgres_read_bool(result, 0, 1))
+  if (!convstore__postgres_read_bool(result, 0, 1))
     return convstore_fail(
         err, CONVSTORE_E_INVALID,
         "users: \"%s\" of table %s is neither its primary key nor unique, so nothing can refer to it",

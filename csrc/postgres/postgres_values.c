@@ -57,15 +57,15 @@ static void add(struct postgres_params *params, enum postgres_type type, const v
   params->formats[i] = format;
 }
 
-void postgres_add_text(struct postgres_params *params, convstore_text text) {
+void convstore__postgres_add_text(struct postgres_params *params, convstore_text text) {
   add(params, POSTGRES_TEXT, text.data, text.size, 1);
 }
 
-void postgres_add_string(struct postgres_params *params, const char *text) {
+void convstore__postgres_add_string(struct postgres_params *params, const char *text) {
   add(params, POSTGRES_TEXT, text, 0, 0);
 }
 
-void postgres_add_id(struct postgres_params *params, const char *id) {
+void convstore__postgres_add_id(struct postgres_params *params, const char *id) {
   add(params, POSTGRES_UUID, id, 0, 0);
 }
 
@@ -75,29 +75,29 @@ static void add_number(struct postgres_params *params, enum postgres_type type, 
   add(params, type, bytes, 8, 1);
 }
 
-void postgres_add_integer(struct postgres_params *params, int64_t value) {
+void convstore__postgres_add_integer(struct postgres_params *params, int64_t value) {
   if (value == CONVSTORE_ABSENT)
     add(params, POSTGRES_INT8, NULL, 0, 1);
   else
     add_number(params, POSTGRES_INT8, value);
 }
 
-void postgres_add_time(struct postgres_params *params, int64_t time_ms) {
+void convstore__postgres_add_time(struct postgres_params *params, int64_t time_ms) {
   if (time_ms == CONVSTORE_ABSENT)
     add(params, POSTGRES_TIMESTAMPTZ, NULL, 0, 1);
   else
     add_number(params, POSTGRES_TIMESTAMPTZ, to_us(time_ms));
 }
 
-void postgres_add_conversation(struct postgres_params *params, const struct convstore_call *call) {
-  postgres_add_text(params, call->request->user_id);
-  postgres_add_id(params, call->request->conversation_id);
+void convstore__postgres_add_conversation(struct postgres_params *params, const struct convstore_call *call) {
+  convstore__postgres_add_text(params, call->request->user_id);
+  convstore__postgres_add_id(params, call->request->conversation_id);
 }
 
 /* ---- arrays ---------------------------------------------------------------------------------------------------- */
 
-int postgres_array_start(struct postgres_array *out, struct convstore_call *call, enum postgres_type element,
-                         size_t n, size_t n_bytes) {
+int convstore__postgres_array_start(struct postgres_array *out, struct convstore_call *call,
+                                    enum postgres_type element, size_t n, size_t n_bytes) {
   size_t capacity = ARRAY_HEADER + n * LENGTH + n_bytes;
   struct convstore_arena *arena = convstore__arena(call->result);
   if (n > INT32_MAX / 64 || n_bytes > INT32_MAX / 2)
@@ -105,7 +105,7 @@ int postgres_array_start(struct postgres_array *out, struct convstore_call *call
                           "these messages have more than one gigabyte; append them in several calls");
   *out = (struct postgres_array){.capacity = capacity};
   if (arena != NULL) out->bytes = convstore__arena_alloc(arena, capacity);
-  if (out->bytes == NULL) return postgres_no_memory(call->err);
+  if (out->bytes == NULL) return convstore__postgres_no_memory(call->err);
   put_be(out->bytes, n > 0 ? 1 : 0, 4); /* dimensions */
   put_be(out->bytes + 4, 1, 4);         /* there may be NULLs */
   put_be(out->bytes + 8, (uint64_t)element, 4);
@@ -122,32 +122,32 @@ static unsigned char *add_element(struct postgres_array *array, int64_t size) {
   return at + LENGTH;
 }
 
-void postgres_array_text(struct postgres_array *array, convstore_text text) {
+void convstore__postgres_array_text(struct postgres_array *array, convstore_text text) {
   unsigned char *at = add_element(array, text.data == NULL ? -1 : (int64_t)text.size);
   if (text.data != NULL && text.size > 0) memcpy(at, text.data, text.size);
 }
 
-void postgres_array_id(struct postgres_array *array, const char *id) {
+void convstore__postgres_array_id(struct postgres_array *array, const char *id) {
   id_bytes(add_element(array, UUID_BYTES), id);
 }
 
-void postgres_array_integer(struct postgres_array *array, int64_t value) {
+void convstore__postgres_array_integer(struct postgres_array *array, int64_t value) {
   put_be(add_element(array, 8), (uint64_t)value, 8);
 }
 
-void postgres_array_time(struct postgres_array *array, int64_t time_ms) {
-  postgres_array_integer(array, to_us(time_ms));
+void convstore__postgres_array_time(struct postgres_array *array, int64_t time_ms) {
+  convstore__postgres_array_integer(array, to_us(time_ms));
 }
 
-void postgres_add_array(struct postgres_params *params, enum postgres_type type,
-                        const struct postgres_array *array) {
+void convstore__postgres_add_array(struct postgres_params *params, enum postgres_type type,
+                                   const struct postgres_array *array) {
   add(params, type, array->bytes, array->size, 1);
 }
 
 /* ---- results --------------------------------------------------------------------------------------------------- */
 
-int postgres_check_columns(const PGresult *result, const enum postgres_type *types, int n,
-                           convstore_error *err) {
+int convstore__postgres_check_columns(const PGresult *result, const enum postgres_type *types, int n,
+                                      convstore_error *err) {
   for (int i = 0; i < n; i++) {
     if (i < PQnfields(result) && PQftype(result, i) == (Oid)types[i] && PQfformat(result, i) == 1) continue;
     return convstore_fail(
@@ -162,34 +162,34 @@ static const unsigned char *bytes_at(const PGresult *result, int row, int column
   return (const unsigned char *)PQgetvalue(result, row, column);
 }
 
-bool postgres_is_null(const PGresult *result, int row, int column) {
+bool convstore__postgres_is_null(const PGresult *result, int row, int column) {
   return PQgetisnull(result, row, column) != 0;
 }
 
-bool postgres_read_bool(const PGresult *result, int row, int column) {
-  return !postgres_is_null(result, row, column) && bytes_at(result, row, column)[0] != 0;
+bool convstore__postgres_read_bool(const PGresult *result, int row, int column) {
+  return !convstore__postgres_is_null(result, row, column) && bytes_at(result, row, column)[0] != 0;
 }
 
-int64_t postgres_read_integer(const PGresult *result, int row, int column) {
+int64_t convstore__postgres_read_integer(const PGresult *result, int row, int column) {
   const unsigned char *bytes = bytes_at(result, row, column);
-  if (postgres_is_null(result, row, column)) return CONVSTORE_ABSENT;
+  if (convstore__postgres_is_null(result, row, column)) return CONVSTORE_ABSENT;
   if (PQgetlength(result, row, column) == 4) return (int32_t)(uint32_t)get_be(bytes, 4);
   return (int64_t)get_be(bytes, 8);
 }
 
-int64_t postgres_read_time(const PGresult *result, int row, int column) {
-  int64_t us = postgres_read_integer(result, row, column);
+int64_t convstore__postgres_read_time(const PGresult *result, int row, int column) {
+  int64_t us = convstore__postgres_read_integer(result, row, column);
   if (us == CONVSTORE_ABSENT) return us; /* it is also -infinity, which nobody stores */
   if (us > INT64_MAX - epoch_us) return INT64_MAX / 1000;
   us += epoch_us;
   return us / 1000 - (us % 1000 < 0);
 }
 
-void postgres_read_id(char out[CONVSTORE_ID_SIZE], const PGresult *result, int row, int column) {
+void convstore__postgres_read_id(char out[CONVSTORE_ID_SIZE], const PGresult *result, int row, int column) {
   static const char digits[] = "0123456789abcdef";
   const unsigned char *bytes = bytes_at(result, row, column);
   char *to = out;
-  if (!postgres_is_null(result, row, column)) {
+  if (!convstore__postgres_is_null(result, row, column)) {
     for (int i = 0; i < UUID_BYTES; i++) {
       if (i == 4 || i == 6 || i == 8 || i == 10) *to++ = '-';
       *to++ = digits[bytes[i] >> 4];
@@ -199,10 +199,10 @@ void postgres_read_id(char out[CONVSTORE_ID_SIZE], const PGresult *result, int r
   *to = '\0';
 }
 
-convstore_text postgres_peek_text(const PGresult *result, int row, int column) {
+convstore_text convstore__postgres_peek_text(const PGresult *result, int row, int column) {
   const char *data = PQgetvalue(result, row, column);
   size_t size = (size_t)PQgetlength(result, row, column);
-  if (postgres_is_null(result, row, column)) return (convstore_text){NULL, 0};
+  if (convstore__postgres_is_null(result, row, column)) return (convstore_text){NULL, 0};
   if (PQftype(result, column) == (Oid)POSTGRES_JSONB &&
       size > 0) { /* a byte of version goes ahead of the text */
     data++;
@@ -254,17 +254,17 @@ static size_t tidy_json(char *out, const char *at, const char *end) {
 static int read_json(convstore_text *out, convstore_text json, struct convstore_call *call) {
   /* ".0" makes numbers of 19 digits and more a tenth longer; dropped blanks only shorten. */
   char *copy = convstore__arena_alloc(call->result->memory, json.size + json.size / 8 + 3);
-  if (copy == NULL) return postgres_no_memory(call->err);
+  if (copy == NULL) return convstore__postgres_no_memory(call->err);
   *out = (convstore_text){copy, tidy_json(copy, json.data, json.data + json.size)};
   copy[out->size] = '\0';
   return CONVSTORE_OK;
 }
 
-int postgres_read_text(convstore_text *out, const PGresult *result, int row, int column,
-                       struct convstore_call *call) {
-  *out = postgres_peek_text(result, row, column);
+int convstore__postgres_read_text(convstore_text *out, const PGresult *result, int row, int column,
+                                  struct convstore_call *call) {
+  *out = convstore__postgres_peek_text(result, row, column);
   if (out->data == NULL) return CONVSTORE_OK;
   if (PQftype(result, column) == (Oid)POSTGRES_JSONB) return read_json(out, *out, call);
   out->data = convstore__arena_copy(call->result->memory, out->data, out->size);
-  return out->data != NULL ? CONVSTORE_OK : postgres_no_memory(call->err);
+  return out->data != NULL ? CONVSTORE_OK : convstore__postgres_no_memory(call->err);
 }

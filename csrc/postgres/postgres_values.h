@@ -36,14 +36,14 @@ struct postgres_params {
 };
 
 /* Absent values become NULL. */
-void postgres_add_text(struct postgres_params *params, convstore_text text);
-void postgres_add_string(struct postgres_params *params, const char *text);
-void postgres_add_id(struct postgres_params *params, const char *id);
-void postgres_add_integer(struct postgres_params *params, int64_t value);
-void postgres_add_time(struct postgres_params *params, int64_t time_ms);
+void convstore__postgres_add_text(struct postgres_params *params, convstore_text text);
+void convstore__postgres_add_string(struct postgres_params *params, const char *text);
+void convstore__postgres_add_id(struct postgres_params *params, const char *id);
+void convstore__postgres_add_integer(struct postgres_params *params, int64_t value);
+void convstore__postgres_add_time(struct postgres_params *params, int64_t time_ms);
 
 /* $1 and $2, which almost every statement begins with. */
-void postgres_add_conversation(struct postgres_params *params, const struct convstore_call *call);
+void convstore__postgres_add_conversation(struct postgres_params *params, const struct convstore_call *call);
 
 /* An array that is filled element by element, in the result's arena. */
 struct postgres_array {
@@ -53,30 +53,31 @@ struct postgres_array {
 };
 
 /* Begins an array of `n` elements of at most `n_bytes` altogether. E_MEMORY, E_TOO_LARGE. */
-int postgres_array_start(struct postgres_array *out, struct convstore_call *call, enum postgres_type element,
-                         size_t n, size_t n_bytes);
-void postgres_array_text(struct postgres_array *array, convstore_text text);
-void postgres_array_id(struct postgres_array *array, const char *id);
-void postgres_array_integer(struct postgres_array *array, int64_t value);
-void postgres_array_time(struct postgres_array *array, int64_t time_ms);
-void postgres_add_array(struct postgres_params *params, enum postgres_type type,
-                        const struct postgres_array *array);
+int convstore__postgres_array_start(struct postgres_array *out, struct convstore_call *call,
+                                    enum postgres_type element, size_t n, size_t n_bytes);
+void convstore__postgres_array_text(struct postgres_array *array, convstore_text text);
+void convstore__postgres_array_id(struct postgres_array *array, const char *id);
+void convstore__postgres_array_integer(struct postgres_array *array, int64_t value);
+void convstore__postgres_array_time(struct postgres_array *array, int64_t time_ms);
+void convstore__postgres_add_array(struct postgres_params *params, enum postgres_type type,
+                                   const struct postgres_array *array);
 
 /* Checks that the result has these columns: only then may the readers below be used. E_SCHEMA. */
-int postgres_check_columns(const PGresult *result, const enum postgres_type *types, int n,
-                           convstore_error *err);
+int convstore__postgres_check_columns(const PGresult *result, const enum postgres_type *types, int n,
+                                      convstore_error *err);
 
-bool postgres_is_null(const PGresult *result, int row, int column);
-bool postgres_read_bool(const PGresult *result, int row, int column);
-int64_t postgres_read_integer(const PGresult *result, int row,
-                              int column); /* int4 or int8; NULL: CONVSTORE_ABSENT */
-int64_t postgres_read_time(const PGresult *result, int row, int column); /* NULL: CONVSTORE_ABSENT */
-void postgres_read_id(char out[CONVSTORE_ID_SIZE], const PGresult *result, int row,
-                      int column); /* NULL: "" */
+bool convstore__postgres_is_null(const PGresult *result, int row, int column);
+bool convstore__postgres_read_bool(const PGresult *result, int row, int column);
+int64_t convstore__postgres_read_integer(const PGresult *result, int row,
+                                         int column); /* int4 or int8; NULL: CONVSTORE_ABSENT */
+int64_t convstore__postgres_read_time(const PGresult *result, int row,
+                                      int column); /* NULL: CONVSTORE_ABSENT */
+void convstore__postgres_read_id(char out[CONVSTORE_ID_SIZE], const PGresult *result, int row,
+                                 int column); /* NULL: "" */
 /* text or jsonb, borrowed from the result; NULL: absent. */
-convstore_text postgres_peek_text(const PGresult *result, int row, int column);
+convstore_text convstore__postgres_peek_text(const PGresult *result, int row, int column);
 /* The same, copied to the arena, JSON without the blanks that jsonb prints. E_MEMORY. */
-int postgres_read_text(convstore_text *out, const PGresult *result, int row, int column,
-                       struct convstore_call *call);
+int convstore__postgres_read_text(convstore_text *out, const PGresult *result, int row, int column,
+                                  struct convstore_call *call);
 
 #endif

@@ -63,7 +63,8 @@ static int read_conversation(convstore_conversation *out, sqlite3_stmt *row, str
 }
 
 /* Steps a bound statement that gives at most one conversation, reads that, and resets it.
- * *found says whether there was one. A broken UNIQUE is reported as SQLITE_CONSTRAINT in *constraint, not as an error. */
+ * *found says whether there was one. A broken UNIQUE is reported as SQLITE_CONSTRAINT in *constraint, not as an
+ * error. */
 static int step_conversation(bool *found, int *constraint, struct sqlite_connection *connection,
                              struct convstore_call *call, sqlite3_stmt *statement) {
   convstore_conversation conversation = {0};

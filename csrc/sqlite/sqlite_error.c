@@ -74,8 +74,8 @@ static int fail_io(struct sqlite_connection *connection, int extended, convstore
 }
 
 /*
- * The core has checked what is written, so a rule that is broken is about rows that were there before: counters, mostly.
- * But for JSON: without memory to parse it, SQLite 3.40 takes it for malformed.
+ * The core has checked what is written, so a rule that is broken is about rows that were there before: counters,
+ * mostly. But for JSON: without memory to parse it, SQLite 3.40 takes it for malformed.
  */
 static int fail_constraint(struct sqlite_connection *connection, int extended, convstore_error *err) {
   static const char *const json_checks[] = {"metadata_check", "parts_check", "tool_calls_check",

@@ -79,7 +79,8 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
                                         "DELETE FROM convstore_conversations WHERE user_id = ?1 AND id = ?2"},
     [SQLITE_STMT_LIVE_CONVERSATION] =
         {"live_conversation",
-         "SELECT last_seq, token_count, pinned_token_count, updated_at, status, archived_at FROM convstore_conversations"
+         "SELECT last_seq, token_count, pinned_token_count, updated_at, status, archived_at"
+         " FROM convstore_conversations"
          " WHERE user_id = ?1 AND id = ?2 AND deleted_at IS NULL"},
     [SQLITE_STMT_TOUCH_CONVERSATION] =
         {"touch_conversation",
