@@ -90,7 +90,8 @@ with full, the disk's flush would hide a difference.
       for _ = 1, calls do assert(chat:history{ limit = 50 }) end
     end
   end
-  local result = measure.compare(rounds, calls, data.appends(large_chat, texts), data.appends(small_chat, texts))
+  local result = measure.compare(rounds, calls, data.appends(large_chat, texts),
+    data.appends(small_chat, texts))
   measure.row("append", result, 1.25)
   measure.row("newest 50", measure.compare(rounds, calls, newest(large_chat), newest(small_chat)), 1.25)
   large_store:close()
@@ -138,10 +139,10 @@ end
 say [[
 # Benchmark
 
-Both sides run in one process, with the same statements and settings on the same data (SQLite: files of the
-same bytes; PostgreSQL: conversations alike in one database), in alternating blocks whose order is shuffled each
-round. Times are medians per call. *Ratio of medians* divides them; *median of ratios* is taken over the rounds,
-one side divided by the other of the same round. A goal is met if both keep it.
+Both sides run in one process, with the same statements and settings on the same data (SQLite: files of
+the same bytes; PostgreSQL: conversations alike in one database), in alternating blocks whose order is
+shuffled each round. Times are medians per call. *Ratio of medians* divides them; *median of ratios* is taken
+over the rounds, one side divided by the other of the same round. A goal is met if both keep it.
 ]]
 if quick then say("**A quick run, too short to judge by.**\n") end
 environment.print(files.folder)

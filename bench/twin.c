@@ -49,8 +49,8 @@ static void bind_text(sqlite3_stmt *statement, int index, const char *text, size
 
 static sqlite3_stmt *prepare(lua_State *L, const struct twin *twin, int id) {
   sqlite3_stmt *statement;
-  if (sqlite3_prepare_v3(twin->db, convstore__sqlite_stmt_texts[id].sql, -1, SQLITE_PREPARE_PERSISTENT, &statement,
-                         NULL) != SQLITE_OK)
+  if (sqlite3_prepare_v3(twin->db, convstore__sqlite_stmt_texts[id].sql, -1, SQLITE_PREPARE_PERSISTENT,
+                         &statement, NULL) != SQLITE_OK)
     (void)fail(L, twin);
   if (sqlite3_bind_parameter_count(statement) >= 2) { /* user and conversation, the same for good */
     bind_text(statement, 1, lua_tostring(L, 2), lua_rawlen(L, 2));
