@@ -121,16 +121,16 @@ static int twin_close(lua_State *L) {
 /* ---- a transaction --------------------------------------------------------------------------------------------- */
 
 static void add_settings(struct postgres_params *params, const struct twin *twin) {
-  postgres_add_text(params, twin->user_id);
-  postgres_add_string(params, "9800");
-  postgres_add_string(params, "9900");
-  postgres_add_string(params, "on");
-  postgres_add_string(params, "convstore_user");
+  convstore__postgres_add_text(params, twin->user_id);
+  convstore__postgres_add_string(params, "9800");
+  convstore__postgres_add_string(params, "9900");
+  convstore__postgres_add_string(params, "on");
+  convstore__postgres_add_string(params, "convstore_user");
 }
 
 static void add_conversation(struct postgres_params *params, const struct twin *twin) {
-  postgres_add_text(params, twin->user_id);
-  postgres_add_id(params, twin->conversation_id);
+  convstore__postgres_add_text(params, twin->user_id);
+  convstore__postgres_add_id(params, twin->conversation_id);
 }
 
 static bool send_text(const struct twin *twin, const char *sql) {
@@ -204,17 +204,18 @@ static int twin_append(lua_State *L) {
     text.data = lua_tolstring(L, -1, &text.size);
     (void)convstore_uuid(id, NULL);
     add_conversation(&params, twin);
-    postgres_add_integer(&params, 1);
-    postgres_add_integer(&params, tokens_of(text.size));
-    postgres_add_integer(&params, 0);
-    postgres_add_time(&params, now_ms);
-    postgres_add_integer(&params, CONVSTORE_ABSENT); /* expect */
-    postgres_add_id(&params, id);
-    postgres_add_string(&params, role_of(i));
-    postgres_add_text(&params, text);
-    for (int absent = 0; absent < 6; absent++) postgres_add_string(&params, NULL); /* parts ... metadata */
-    postgres_add_integer(&params, tokens_of(text.size));
-    postgres_add_time(&params, now_ms);
+    convstore__postgres_add_integer(&params, 1);
+    convstore__postgres_add_integer(&params, tokens_of(text.size));
+    convstore__postgres_add_integer(&params, 0);
+    convstore__postgres_add_time(&params, now_ms);
+    convstore__postgres_add_integer(&params, CONVSTORE_ABSENT); /* expect */
+    convstore__postgres_add_id(&params, id);
+    convstore__postgres_add_string(&params, role_of(i));
+    convstore__postgres_add_text(&params, text);
+    for (int absent = 0; absent < 6; absent++)
+      convstore__postgres_add_string(&params, NULL); /* parts ... metadata */
+    convstore__postgres_add_integer(&params, tokens_of(text.size));
+    convstore__postgres_add_time(&params, now_ms);
     run(L, twin, POSTGRES_STMT_APPEND_MESSAGE, &params);
     if (PQntuples(twin->result) != 1) return luaL_error(L, "twin_postgres: nothing was appended");
     lua_pop(L, 1);
@@ -290,14 +291,14 @@ static int twin_copy(lua_State *L) {
     lua_pop(L, 1);
   }
   add_conversation(&params, twin);
-  postgres_add_integer(&params, n);
-  postgres_add_integer(&params, tokens);
-  postgres_add_time(&params, now_ms);
+  convstore__postgres_add_integer(&params, n);
+  convstore__postgres_add_integer(&params, tokens);
+  convstore__postgres_add_time(&params, now_ms);
   keep(L, twin, PQexec(twin->db, begin_sql), PGRES_COMMAND_OK);
   keep(L, twin, run_prepared(twin, advance_name, &params), PGRES_TUPLES_OK);
   if (PQntuples(twin->result) != 1) return luaL_error(L, "twin_postgres: no such conversation");
-  push_rows(L, twin, postgres_read_integer(twin->result, 0, 0) - n,
-            postgres_read_integer(twin->result, 0, 1) - tokens, now_ms);
+  push_rows(L, twin, convstore__postgres_read_integer(twin->result, 0, 0) - n,
+            convstore__postgres_read_integer(twin->result, 0, 1) - tokens, now_ms);
   keep(L, twin, PQexec(twin->db, twin->copy), PGRES_COPY_IN);
   if (PQputCopyData(twin->db, lua_tostring(L, -1), (int)lua_rawlen(L, -1)) != 1 ||
       PQputCopyEnd(twin->db, NULL) != 1)
@@ -400,10 +401,10 @@ static int twin_newest(lua_State *L) {
   for (size_t key = 0; key < sizeof keys / sizeof *keys; key++) (void)lua_pushstring(L, keys[key]);
   lua_createtable(L, (int)n, 0);
   add_conversation(&params, twin);
-  postgres_add_integer(&params, 0);         /* after */
-  postgres_add_integer(&params, INT64_MAX); /* before */
-  postgres_add_integer(&params, n);
-  postgres_add_string(&params, NULL); /* roles */
+  convstore__postgres_add_integer(&params, 0);         /* after */
+  convstore__postgres_add_integer(&params, INT64_MAX); /* before */
+  convstore__postgres_add_integer(&params, n);
+  convstore__postgres_add_string(&params, NULL); /* roles */
   run(L, twin, POSTGRES_STMT_HISTORY + POSTGRES_STMT_DESCENDING, &params);
   if (PQntuples(twin->result) != n)
     return luaL_error(L, "twin_postgres: the conversation is shorter than that");
