@@ -6,7 +6,8 @@
  *
  * One decision shapes it: an operation is a value. The caller fills a `convstore_request`, hands it down once, and gets
  * one `convstore_result` up. So a call can be validated before anything is opened, tried again with the same ids,
- * run on another thread, or stepped by an event loop, and a new operation adds an enumerator instead of a family of functions.
+ * run on another thread, or stepped by an event loop, and a new operation adds an enumerator instead of a family of
+ * functions.
  *
  * Ownership words: *borrowed*: the caller keeps it alive and unchanged until the call returns; *owned*: the receiver
  * frees it with the named function. Sizes are bytes, times are milliseconds since 1970-01-01 UTC, text is UTF-8 without

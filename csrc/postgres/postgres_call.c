@@ -251,7 +251,10 @@ static int judge_error(struct postgres_connection *connection, struct convstore_
     connection->unnamed = true;
     return repeat(connection, connection->open);
   case POSTGRES_RECONNECT:
-    if (takes_no_writes && (connection->options.readonly || (nested && connection->began_before))) break;
+    /* After a failover another server answers the same address: once again, but not for ever. */
+    if (takes_no_writes &&
+        (connection->options.readonly || connection->refused_writes || (nested && connection->began_before)))
+      break;
     connection->refused_writes = takes_no_writes;
     convstore__postgres_set_reason(connection, PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY));
     if (connection->n_lost == 0) connection->n_lost = 1;

@@ -1,7 +1,7 @@
 /*
  * Appending in SQLite: one transaction that takes the next seqs of the conversation and inserts the messages.
  * A retry is found by the UNIQUE constraint on the message's id, after the fact: the usual append asks nothing first,
- * and  * the failed insert takes its seqs back when it is undone.
+ * and the failed insert takes its seqs back when it is undone.
  */
 #include <string.h>
 

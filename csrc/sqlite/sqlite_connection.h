@@ -70,7 +70,8 @@ int64_t convstore__sqlite_read_optional(sqlite3_stmt *statement, int column);
 
 /*
  * Runs the statement that begins a transaction or, where it is nested, a savepoint, once what undoes it is prepared:
- * that must need no memory when the time comes. A transaction on data then looks whether the schema still is what it was.
+ * that must need no memory when the time comes. A transaction on data then looks whether the schema still is what it
+ * was.
  */
 int convstore__sqlite_begin(struct sqlite_connection *connection, struct convstore_call *call,
                             enum sqlite_stmt id, bool nested);
