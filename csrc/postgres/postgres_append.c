@@ -197,7 +197,7 @@ static int read_live(bool *archived, const PGresult *row, struct convstore_call 
   convstore_conversation *conversation = &call->result->conversation;
   int status = convstore__postgres_check_columns(row, types, 5, call->err);
   if (status != CONVSTORE_OK) return status;
-  if (PQntuples(row) == 0) return convstore__postgres_fail_no_conversation(call);
+  if (PQntuples(row) == 0) return convstore__no_conversation(call);
   conversation->last_seq = convstore__postgres_read_integer(row, 0, 0);
   conversation->token_count = convstore__postgres_read_integer(row, 0, 1);
   conversation->updated_at_ms = convstore__postgres_read_time(row, 0, 2);
@@ -222,19 +222,11 @@ static int replay(const PGresult *rows, struct convstore_call *call) {
     bool same = false;
     status = convstore__message_same(&same, &stored[i], &request->messages[place - 1], call->err);
     if (status != CONVSTORE_OK) return status;
-    if (!same)
-      return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
-                            "the id %s is stored with another role or content; choose another id",
-                            stored[i].id);
-    if (stored[i].seq <= seq)
-      return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
-                            "the messages are stored already, but in another order; read them by id");
+    if (!same) return convstore__stored_otherwise(call, stored[i].id);
+    if (stored[i].seq <= seq) return convstore__stored_in_other_order(call);
     seq = stored[i].seq;
   }
-  if (n_stored < request->n_messages)
-    return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
-                          "%zu of the %zu ids are stored already; append the others by themselves", n_stored,
-                          request->n_messages);
+  if (n_stored < request->n_messages) return convstore__stored_in_part(call, n_stored);
   call->result->messages = stored;
   call->result->n_messages = n_stored;
   return CONVSTORE_OK;
@@ -252,14 +244,9 @@ static int receive_look(struct postgres_connection *connection, struct convstore
   if (PQntuples(stored) > 0) return replay(stored, call);
 
   last_seq = call->result->conversation.last_seq;
-  if (connection->step == STEP_LOOK_DUPLICATES)
-    return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
-                          "an id is given to two of the messages; choose another id");
+  if (connection->step == STEP_LOOK_DUPLICATES) return convstore__id_given_twice(call);
   if (request->expect != CONVSTORE_ABSENT && last_seq != request->expect)
-    return convstore_fail(
-        call->err, CONVSTORE_E_CONFLICT,
-        "expect is %lld but the conversation's last message is %lld; read what came and decide again",
-        (long long)request->expect, (long long)last_seq);
+    return convstore__not_expected(call, last_seq);
   if (request->n_messages == 0) return CONVSTORE_OK;
   /* Not archived: it was, or was deleted, a moment ago. */
   connection->step = archived ? STEP_UNARCHIVE : STEP_APPEND;

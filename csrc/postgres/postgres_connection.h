@@ -22,6 +22,7 @@
 
 #include "../core/arena.h"
 #include "../core/backend.h"
+#include "../core/refusal.h"
 #include "../core/users.h"
 #include "postgres_statements.h"
 
@@ -183,7 +184,6 @@ extern const struct postgres_operation convstore__postgres_update;
 extern const struct postgres_operation convstore__postgres_delete;
 extern const struct postgres_operation convstore__postgres_restore;
 extern const struct postgres_operation convstore__postgres_purge;
-int convstore__postgres_fail_no_conversation(const struct convstore_call *call);
 
 /* postgres_append.c */
 extern const struct postgres_operation convstore__postgres_append;

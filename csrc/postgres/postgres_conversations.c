@@ -4,35 +4,6 @@
 #include "postgres_error.h"
 #include "postgres_pipeline.h"
 
-int convstore__postgres_fail_no_conversation(const struct convstore_call *call) {
-  return convstore_fail(call->err, CONVSTORE_E_NOT_FOUND, "this user has no conversation %s",
-                        call->request->conversation_id);
-}
-
-static int fail_key_taken(const struct convstore_call *call) {
-  const convstore_text *key = &call->request->conversation.key;
-  if (key->data == NULL)
-    return convstore_fail(
-        call->err, CONVSTORE_E_CONFLICT,
-        "another conversation of this user has taken the key meanwhile; change that one's key first");
-  return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
-                        "another conversation of this user has the key \"%.*s\"; choose another key",
-                        (int)key->size, key->data);
-}
-
-static int fail_id_taken(const struct convstore_call *call) {
-  return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
-                        "the id %s belongs to another conversation of this user; choose another id",
-                        call->request->conversation.id);
-}
-
-static int fail_no_user(const struct convstore_call *call) {
-  const convstore_text *user_id = &call->request->user_id;
-  return convstore_fail(call->err, CONVSTORE_E_NOT_FOUND,
-                        "the users table has no \"%.*s\"; add the user first", (int)user_id->size,
-                        user_id->data);
-}
-
 /* ---- reading --------------------------------------------------------------------------------------------------- */
 
 /* Reads the row of CONVERSATION_COLUMNS, if there is one. *extra is a boolean column behind them, where it is given. */
@@ -82,7 +53,7 @@ static int receive_conversation(struct postgres_connection *connection, struct c
   bool found = false;
   int status = read_conversation(&found, NULL, connection, call);
   if (status != CONVSTORE_OK) return status;
-  return found ? CONVSTORE_OK : convstore__postgres_fail_no_conversation(call);
+  return found ? CONVSTORE_OK : convstore__no_conversation(call);
 }
 
 /* ---- creating -------------------------------------------------------------------------------------------------- */
@@ -113,10 +84,8 @@ static int receive_create(struct postgres_connection *connection, struct convsto
   if (status != CONVSTORE_OK) return status;
   /* Somebody may have been faster with the id, in a transaction that this statement could not see: it can now. */
   if (!found && connection->step++ == 0) return POSTGRES_AGAIN;
-  if (!found) return fail_key_taken(call);
-  if (is_deleted(call))
-    return convstore_fail(call->err, CONVSTORE_E_CONFLICT, "conversation %s is deleted; restore or purge it",
-                          call->request->conversation.id);
+  if (!found) return convstore__key_taken(call);
+  if (is_deleted(call)) return convstore__id_deleted(call);
   return CONVSTORE_OK;
 }
 
@@ -124,7 +93,7 @@ static int receive_create(struct postgres_connection *connection, struct convsto
 static int refuse_new(struct postgres_connection *connection, struct convstore_call *call,
                       const char *sqlstate) {
   (void)connection;
-  return strcmp(sqlstate, "23503") == 0 ? fail_no_user(call) : CONVSTORE_OK;
+  return strcmp(sqlstate, "23503") == 0 ? convstore__no_user(call) : CONVSTORE_OK;
 }
 
 const struct postgres_operation convstore__postgres_create = {
@@ -166,10 +135,10 @@ static int receive_by_key(struct postgres_connection *connection, struct convsto
   }
   /* The key's conversation was made, or is gone, since this statement began; or the id is taken, which stays so. */
   if (!found && connection->step++ < LAST_STEP) return POSTGRES_AGAIN;
-  if (!found) return fail_id_taken(call);
+  if (!found) return convstore__id_taken(call);
   if (id_exists && !call->id_is_new &&
       strcmp(call->result->conversation.id, call->request->conversation.id) != 0)
-    return fail_id_taken(call);
+    return convstore__id_taken(call);
   return CONVSTORE_OK;
 }
 
@@ -196,7 +165,7 @@ static int send_get(struct postgres_connection *connection, struct convstore_cal
 static int receive_get(struct postgres_connection *connection, struct convstore_call *call) {
   int status = receive_conversation(connection, call);
   if (status == CONVSTORE_OK && is_deleted(call) && !call->request->deleted)
-    return convstore__postgres_fail_no_conversation(call);
+    return convstore__no_conversation(call);
   return status;
 }
 
@@ -224,7 +193,7 @@ static int send_update(struct postgres_connection *connection, struct convstore_
 static int refuse_key(struct postgres_connection *connection, struct convstore_call *call,
                       const char *sqlstate) {
   (void)connection;
-  return strcmp(sqlstate, "23505") == 0 ? fail_key_taken(call) : CONVSTORE_OK;
+  return strcmp(sqlstate, "23505") == 0 ? convstore__key_taken(call) : CONVSTORE_OK;
 }
 
 const struct postgres_operation convstore__postgres_update = {
@@ -266,9 +235,8 @@ static int send_purge(struct postgres_connection *connection, struct convstore_c
 static int receive_purge(struct postgres_connection *connection, struct convstore_call *call) {
   /* Not there any more: a try whose answer was lost may have done it. */
   if (connection->may_be_done) return CONVSTORE_OK;
-  return PQntuples(convstore__postgres_result(connection, 0)) > 0
-             ? CONVSTORE_OK
-             : convstore__postgres_fail_no_conversation(call);
+  return PQntuples(convstore__postgres_result(connection, 0)) > 0 ? CONVSTORE_OK
+                                                                  : convstore__no_conversation(call);
 }
 
 const struct postgres_operation convstore__postgres_purge = {

@@ -38,15 +38,6 @@ int convstore__postgres_read_message(convstore_message *out, const PGresult *res
   return CONVSTORE_OK;
 }
 
-static int fail_no_message(const struct convstore_call *call) {
-  const convstore_request *request = call->request;
-  if (request->message_id[0] != '\0')
-    return convstore_fail(call->err, CONVSTORE_E_NOT_FOUND, "conversation %s has no message %s",
-                          request->conversation_id, request->message_id);
-  return convstore_fail(call->err, CONVSTORE_E_NOT_FOUND, "conversation %s has no message %lld",
-                        request->conversation_id, (long long)request->seq);
-}
-
 /*
  * Reads all messages of a result in which the conversation stands even where it has none: then as one row of NULLs.
  * No row at all: E_NOT_FOUND.
@@ -55,7 +46,7 @@ static int read_messages(const PGresult *result, struct convstore_call *call) {
   int n = PQntuples(result);
   int status = convstore__postgres_check_message_columns(result, call);
   if (status != CONVSTORE_OK) return status;
-  if (n == 0) return convstore__postgres_fail_no_conversation(call);
+  if (n == 0) return convstore__no_conversation(call);
   if (convstore__postgres_is_null(result, 0, 0)) n = 0;
   struct convstore_arena *arena = convstore__arena(call->result);
   convstore_message *messages = NULL;
@@ -89,7 +80,7 @@ static int send_message(struct postgres_connection *connection, struct convstore
 static int receive_message(struct postgres_connection *connection, struct convstore_call *call) {
   int status = read_messages(convstore__postgres_result(connection, 0), call);
   if (status != CONVSTORE_OK) return status;
-  return call->result->n_messages > 0 ? CONVSTORE_OK : fail_no_message(call);
+  return call->result->n_messages > 0 ? CONVSTORE_OK : convstore__no_message(call);
 }
 
 const struct postgres_operation convstore__postgres_message = {
@@ -225,7 +216,7 @@ static int receive_bounds(struct postgres_connection *connection, struct convsto
   const PGresult *result = convstore__postgres_result(connection, 0);
   int status = convstore__postgres_check_columns(result, types, 2, call->err);
   if (status != CONVSTORE_OK) return status;
-  if (PQntuples(result) == 0) return convstore__postgres_fail_no_conversation(call);
+  if (PQntuples(result) == 0) return convstore__no_conversation(call);
   if (call->request->roles == 0) {
     compute_bounds(call, convstore__postgres_read_integer(result, 0, 0));
   } else if (!convstore__postgres_is_null(result, 0, 0)) {
@@ -250,7 +241,7 @@ static int receive_change(struct postgres_connection *connection, struct convsto
   int status = read_messages(convstore__postgres_result(connection, 0), call);
   if (status != CONVSTORE_OK || call->result->n_messages > 0) return status;
   /* The statement waited for the conversation's lock and then looked with older eyes: it may have been archived. */
-  return connection->step++ == 0 ? POSTGRES_AGAIN : fail_no_message(call);
+  return connection->step++ == 0 ? POSTGRES_AGAIN : convstore__no_message(call);
 }
 
 static int send_annotate(struct postgres_connection *connection, struct convstore_call *call) {

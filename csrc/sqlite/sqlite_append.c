@@ -127,13 +127,6 @@ static int append_body(struct sqlite_connection *connection, struct convstore_ca
 
 /* ---- replays --------------------------------------------------------------------------------------------------- */
 
-static int fail_expect(const struct convstore_call *call, int64_t last_seq) {
-  return convstore_fail(
-      call->err, CONVSTORE_E_CONFLICT,
-      "expect is %lld but the conversation's last message is %lld; read what came and decide again",
-      (long long)call->request->expect, (long long)last_seq);
-}
-
 /* Reads the message that has the id of request message i, if one is stored, into messages[i]. */
 static int read_stored(bool *found, struct sqlite_connection *connection, struct convstore_call *call,
                        convstore_message *out, const char *id, bool archived) {
@@ -174,24 +167,14 @@ static int replay(struct sqlite_connection *connection, struct convstore_call *c
     bool same = false;
     status = convstore__message_same(&same, &stored[i], &request->messages[i], call->err);
     if (status != CONVSTORE_OK) return status;
-    if (!same)
-      return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
-                            "the id %s is stored with another role or content; choose another id",
-                            request->messages[i].id);
-    if (stored[i].seq <= seq)
-      return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
-                            "the messages are stored already, but in another order; read them by id");
+    if (!same) return convstore__stored_otherwise(call, request->messages[i].id);
+    if (stored[i].seq <= seq) return convstore__stored_in_other_order(call);
     seq = stored[i].seq;
   }
   if (n_stored == 0 && request->expect != CONVSTORE_ABSENT && live->last_seq != request->expect)
-    return fail_expect(call, live->last_seq);
-  if (n_stored == 0)
-    return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
-                          "an id is given to two of the messages; choose another id");
-  if (n_stored < n)
-    return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
-                          "%zu of the %zu ids are stored already; append the others by themselves", n_stored,
-                          n);
+    return convstore__not_expected(call, live->last_seq);
+  if (n_stored == 0) return convstore__id_given_twice(call);
+  if (n_stored < n) return convstore__stored_in_part(call, n_stored);
   result->messages = stored;
   result->n_messages = n;
   report(result, live);

@@ -9,6 +9,7 @@
 
 #include "../core/arena.h"
 #include "../core/backend.h"
+#include "../core/refusal.h"
 #include "../core/users.h"
 #include "sqlite_statements.h"
 

@@ -3,35 +3,6 @@
 
 #include "sqlite_operations.h"
 
-int convstore__sqlite_fail_no_conversation(const struct convstore_call *call) {
-  return convstore_fail(call->err, CONVSTORE_E_NOT_FOUND, "this user has no conversation %s",
-                        call->request->conversation_id);
-}
-
-static int fail_key_taken(const struct convstore_call *call) {
-  const convstore_text *key = &call->request->conversation.key;
-  if (key->data == NULL)
-    return convstore_fail(
-        call->err, CONVSTORE_E_CONFLICT,
-        "another conversation of this user has taken the key meanwhile; change that one's key first");
-  return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
-                        "another conversation of this user has the key \"%.*s\"; choose another key",
-                        (int)key->size, key->data);
-}
-
-static int fail_id_taken(const struct convstore_call *call) {
-  return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
-                        "the id %s belongs to another conversation of this user; choose another id",
-                        call->request->conversation.id);
-}
-
-static int fail_no_user(const struct convstore_call *call) {
-  const convstore_text *user_id = &call->request->user_id;
-  return convstore_fail(call->err, CONVSTORE_E_NOT_FOUND,
-                        "the users table has no \"%.*s\"; add the user first", (int)user_id->size,
-                        user_id->data);
-}
-
 static convstore_text id_text(const char id[CONVSTORE_ID_SIZE]) {
   return (convstore_text){id, CONVSTORE_ID_SIZE - 1};
 }
@@ -120,8 +91,9 @@ static int insert_conversation(bool *taken, struct sqlite_connection *connection
   int status = CONVSTORE_OK;
   int code = sqlite3_step(statement);
   *taken = code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY;
+  /* The only foreign key of this table is the one of the `users` option. */
   if (code == SQLITE_CONSTRAINT_FOREIGNKEY)
-    status = fail_no_user(call); /* the only foreign key of this table is the one of the `users` option */
+    status = convstore__no_user(call);
   else if (code != SQLITE_DONE && !*taken)
     status = convstore__sqlite_fail(connection, call->err);
   sqlite3_reset(statement);
@@ -144,10 +116,8 @@ static int create_body(struct sqlite_connection *connection, struct convstore_ca
   status = look_up(&found, connection, call, SQLITE_STMT_GET_CONVERSATION,
                    id_text(call->request->conversation.id));
   if (status != CONVSTORE_OK) return status;
-  if (!found) return fail_key_taken(call);
-  if (is_deleted(call))
-    return convstore_fail(call->err, CONVSTORE_E_CONFLICT, "conversation %s is deleted; restore or purge it",
-                          call->request->conversation.id);
+  if (!found) return convstore__key_taken(call);
+  if (is_deleted(call)) return convstore__id_deleted(call);
   return CONVSTORE_OK;
 }
 
@@ -166,7 +136,7 @@ static int find_by_key(bool *found, struct sqlite_connection *connection, struct
   by_key = call->result->conversation;
   status = look_up(&by_id, connection, call, SQLITE_STMT_GET_CONVERSATION, id_text(asked->id));
   if (status != CONVSTORE_OK) return status;
-  if (by_id && strcmp(by_key.id, asked->id) != 0) return fail_id_taken(call);
+  if (by_id && strcmp(by_key.id, asked->id) != 0) return convstore__id_taken(call);
   call->result->conversation = by_key;
   return CONVSTORE_OK;
 }
@@ -179,7 +149,7 @@ static int conversation_body(struct sqlite_connection *connection, struct convst
   /* Somebody was faster with the key, or the id is taken. */
   status = find_by_key(&found, connection, call);
   if (status != CONVSTORE_OK || found) return status;
-  return fail_id_taken(call);
+  return convstore__id_taken(call);
 }
 
 int convstore__sqlite_conversation_by_key(struct sqlite_connection *connection, struct convstore_call *call) {
@@ -195,8 +165,7 @@ int convstore__sqlite_get_conversation(struct sqlite_connection *connection, str
   int status = look_up(&found, connection, call, SQLITE_STMT_GET_CONVERSATION,
                        id_text(call->request->conversation_id));
   if (status != CONVSTORE_OK) return status;
-  if (!found || (is_deleted(call) && !call->request->deleted))
-    return convstore__sqlite_fail_no_conversation(call);
+  if (!found || (is_deleted(call) && !call->request->deleted)) return convstore__no_conversation(call);
   return CONVSTORE_OK;
 }
 
@@ -220,11 +189,11 @@ static int update_body(struct sqlite_connection *connection, struct convstore_ca
 
   int status = step_conversation(&found, &constraint, connection, call, statement);
   if (status != CONVSTORE_OK) return status;
-  if (constraint == SQLITE_CONSTRAINT_UNIQUE) return fail_key_taken(call);
+  if (constraint == SQLITE_CONSTRAINT_UNIQUE) return convstore__key_taken(call);
   if (constraint != 0)
     return convstore__sqlite_fail_merge(connection, call, new->metadata,
                                         convstore__sqlite_fail(connection, call->err));
-  if (!found) return convstore__sqlite_fail_no_conversation(call);
+  if (!found) return convstore__no_conversation(call);
   if (!request->merge || !(request->changes & CONVSTORE_CHANGE_METADATA)) return CONVSTORE_OK;
   return convstore__sqlite_check_merged(connection, call, call->result->conversation.metadata);
 }
@@ -244,9 +213,9 @@ static int change(struct sqlite_connection *connection, struct convstore_call *c
     return convstore__sqlite_fail(connection, call->err);
   int status = step_conversation(&found, &constraint, connection, call, statement);
   if (status != CONVSTORE_OK) return status;
-  if (constraint == SQLITE_CONSTRAINT_UNIQUE) return fail_key_taken(call);
+  if (constraint == SQLITE_CONSTRAINT_UNIQUE) return convstore__key_taken(call);
   if (constraint != 0) return convstore__sqlite_fail(connection, call->err);
-  return found ? CONVSTORE_OK : convstore__sqlite_fail_no_conversation(call);
+  return found ? CONVSTORE_OK : convstore__no_conversation(call);
 }
 
 static int delete_body(struct sqlite_connection *connection, struct convstore_call *call) {
@@ -268,8 +237,7 @@ int convstore__sqlite_restore_conversation(struct sqlite_connection *connection,
 
 static int purge_body(struct sqlite_connection *connection, struct convstore_call *call) {
   int status = convstore__sqlite_run_for_conversation(connection, call, SQLITE_STMT_PURGE_CONVERSATION);
-  if (status == CONVSTORE_OK && sqlite3_changes(connection->db) == 0)
-    return convstore__sqlite_fail_no_conversation(call);
+  if (status == CONVSTORE_OK && sqlite3_changes(connection->db) == 0) return convstore__no_conversation(call);
   return status;
 }
 

@@ -13,7 +13,7 @@ int convstore__sqlite_find_live(struct sqlite_live *out, sqlite3_stmt **statemen
   if (convstore__sqlite_bind_conversation(*statement, call) != SQLITE_OK)
     return convstore__sqlite_fail(connection, call->err);
   int code = sqlite3_step(*statement);
-  if (code == SQLITE_DONE) return convstore__sqlite_fail_no_conversation(call);
+  if (code == SQLITE_DONE) return convstore__no_conversation(call);
   if (code != SQLITE_ROW) return convstore__sqlite_fail(connection, call->err);
   out->last_seq = sqlite3_column_int64(*statement, 0);
   out->token_count = sqlite3_column_int64(*statement, 1);
@@ -66,15 +66,6 @@ int convstore__sqlite_read_message(convstore_message *out, sqlite3_stmt *row, st
   return CONVSTORE_OK;
 }
 
-static int fail_no_message(const struct convstore_call *call) {
-  const convstore_request *request = call->request;
-  if (request->message_id[0] != '\0')
-    return convstore_fail(call->err, CONVSTORE_E_NOT_FOUND, "conversation %s has no message %s",
-                          request->conversation_id, request->message_id);
-  return convstore_fail(call->err, CONVSTORE_E_NOT_FOUND, "conversation %s has no message %lld",
-                        request->conversation_id, (long long)request->seq);
-}
-
 /* Steps a bound statement that gives at most one message, makes that the result, and resets it. */
 static int step_message(struct sqlite_connection *connection, struct convstore_call *call,
                         sqlite3_stmt *statement) {
@@ -84,7 +75,7 @@ static int step_message(struct sqlite_connection *connection, struct convstore_c
   convstore_message *message = arena == NULL ? NULL : convstore__arena_alloc(arena, sizeof *message);
   if (message == NULL) return convstore__sqlite_no_memory(call->err);
   int code = sqlite3_step(statement);
-  if (code == SQLITE_DONE) status = fail_no_message(call);
+  if (code == SQLITE_DONE) status = convstore__no_message(call);
   if (code == SQLITE_ROW) {
     status = convstore__sqlite_read_message(message, statement, call);
     if (status == CONVSTORE_OK)
@@ -324,7 +315,7 @@ static int touch(bool *archived, struct sqlite_connection *connection, struct co
   int status = CONVSTORE_OK;
   int code = sqlite3_step(statement);
   if (code == SQLITE_DONE) {
-    status = convstore__sqlite_fail_no_conversation(call);
+    status = convstore__no_conversation(call);
   } else if (code == SQLITE_ROW) {
     *archived = sqlite3_column_type(statement, 0) != SQLITE_NULL;
     code = sqlite3_step(statement);

@@ -56,7 +56,6 @@ struct sqlite_live {
  */
 int convstore__sqlite_find_live(struct sqlite_live *out, sqlite3_stmt **statement,
                                 struct sqlite_connection *connection, struct convstore_call *call);
-int convstore__sqlite_fail_no_conversation(const struct convstore_call *call);
 
 /* Reads a row of MESSAGE_COLUMNS. */
 int convstore__sqlite_read_message(convstore_message *out, sqlite3_stmt *row, struct convstore_call *call);
