@@ -164,8 +164,9 @@ for _, backend in ipairs(backends) do
       end)
 
       it("refuses a column that can't be referred to, and makes nothing", function()
-        local database = host((
-          "CREATE TABLE accounts (id INTEGER, weight REAL PRIMARY KEY, picture %s UNIQUE);"):format(backend.bytes))
+        local database = host(
+          ("CREATE TABLE accounts (id INTEGER, weight REAL PRIMARY KEY, picture %s UNIQUE);")
+          :format(backend.bytes))
         local before = database:dump()
         for _, column in ipairs({ "id", "weight", "picture" }) do
           local store, message, code = database:try_open({ users = "accounts(" .. column .. ")" })

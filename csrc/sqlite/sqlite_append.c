@@ -112,8 +112,8 @@ static void report(convstore_result *result, const struct sqlite_live *live) {
 
 static int append_body(struct sqlite_connection *connection, struct convstore_call *call) {
   const convstore_request *request = call->request;
-  struct sqlite_live live;
-  sqlite3_stmt *found;
+  struct sqlite_live live = {0};
+  sqlite3_stmt *found = NULL;
   int status = convstore__sqlite_find_live(&live, &found, connection, call);
   sqlite3_reset(found); /* the write lock keeps the row as it is */
   if (status != CONVSTORE_OK) return status;
@@ -183,8 +183,8 @@ static int replay(struct sqlite_connection *connection, struct convstore_call *c
 
 /* Nothing to append is no write, but the conversation must be there. */
 static int append_nothing(struct sqlite_connection *connection, struct convstore_call *call) {
-  struct sqlite_live live;
-  sqlite3_stmt *found;
+  struct sqlite_live live = {0};
+  sqlite3_stmt *found = NULL;
   int status = convstore__sqlite_find_live(&live, &found, connection, call);
   sqlite3_reset(found);
   if (status == CONVSTORE_OK) report(call->result, &live);
@@ -200,8 +200,8 @@ int convstore__sqlite_append(struct sqlite_connection *connection, struct convst
   }
   if (status != APPEND_STORED) return status;
 
-  struct sqlite_live live;
-  sqlite3_stmt *statement;
+  struct sqlite_live live = {0};
+  sqlite3_stmt *statement = NULL;
   status = convstore__sqlite_find_live(&live, &statement, connection, call);
   if (status == CONVSTORE_OK) status = replay(connection, call, &live);
   sqlite3_reset(statement);

@@ -159,7 +159,7 @@ int convstore__sqlite_run_for_conversation(struct sqlite_connection *connection,
 }
 
 void convstore__sqlite_undo(struct sqlite_connection *connection, bool nested) {
-  convstore_error ignored;
+  convstore_error ignored = {0};
   if (sqlite3_get_autocommit(connection->db)) {
     /* SQLite undid everything by itself (disk full, I/O error, out of memory), the caller's transaction included. */
     if (nested) connection->base.lost = true;

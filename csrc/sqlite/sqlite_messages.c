@@ -92,8 +92,8 @@ static int step_message(struct sqlite_connection *connection, struct convstore_c
 int convstore__sqlite_message(struct sqlite_connection *connection, struct convstore_call *call) {
   const convstore_request *request = call->request;
   bool by_id = request->message_id[0] != '\0';
-  struct sqlite_live live;
-  sqlite3_stmt *found;
+  struct sqlite_live live = {0};
+  sqlite3_stmt *found = NULL;
   int status = convstore__sqlite_find_live(&live, &found, connection, call);
   if (status != CONVSTORE_OK) goto done;
 
@@ -132,7 +132,7 @@ static sqlite3_stmt *bind_range(struct sqlite_connection *connection, const stru
       sqlite3_bind_int64(statement, 5, request->limit == CONVSTORE_ABSENT ? -1 : request->limit) == SQLITE_OK;
   /* A role that is not asked for leaves its place to NULL, which equals nothing. */
   for (int role = 0; bound && request->roles != 0 && role < CONVSTORE_ROLES; role++) {
-    const char *name = request->roles & 1U << role ? convstore_role_name((convstore_role)role) : NULL;
+    const char *name = (request->roles & 1U << role) != 0 ? convstore_role_name((convstore_role)role) : NULL;
     bound = sqlite3_bind_text(statement, 6 + role, name, -1, SQLITE_STATIC) == SQLITE_OK;
   }
   if (bound) return statement;
@@ -213,8 +213,8 @@ static size_t most_rows(const convstore_request *request, int64_t last_seq) {
 int convstore__sqlite_history(struct sqlite_connection *connection, struct convstore_call *call) {
   const convstore_request *request = call->request;
   struct rows rows = {0};
-  struct sqlite_live live;
-  sqlite3_stmt *found;
+  struct sqlite_live live = {0};
+  sqlite3_stmt *found = NULL;
   int status = convstore__sqlite_find_live(&live, &found, connection, call);
   if (status != CONVSTORE_OK) goto done;
   struct convstore_arena *arena = convstore__arena(call->result);
@@ -275,8 +275,8 @@ static int read_bounds(struct sqlite_connection *connection, struct convstore_ca
 }
 
 int convstore__sqlite_bounds(struct sqlite_connection *connection, struct convstore_call *call) {
-  struct sqlite_live live;
-  sqlite3_stmt *found;
+  struct sqlite_live live = {0};
+  sqlite3_stmt *found = NULL;
   int status = convstore__sqlite_find_live(&live, &found, connection, call);
   if (status == CONVSTORE_OK && call->request->roles == 0)
     compute_bounds(call->result, call->request, live.last_seq);

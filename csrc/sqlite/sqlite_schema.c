@@ -191,7 +191,7 @@ static int read_cookie(int64_t *out, struct sqlite_connection *connection, convs
  * are not ours are no error. */
 static int learn(struct applied *applied, struct sqlite_connection *connection, struct convstore_call *call) {
   struct settings settings = {0};
-  convstore_error ignored;
+  convstore_error ignored = {0};
   int version = -1;
   connection->base.schema_version = -1;
   int status = read_cookie(&connection->schema_cookie, connection, call->err);
@@ -217,7 +217,7 @@ static int learn(struct applied *applied, struct sqlite_connection *connection, 
 }
 
 int convstore__sqlite_check_schema(struct sqlite_connection *connection, struct convstore_call *call) {
-  struct applied applied;
+  struct applied applied = {0};
   int64_t cookie = 0;
   convstore_user_id_type type = connection->base.user_id_type;
   int status = read_cookie(&cookie, connection, call->err);
@@ -234,7 +234,7 @@ int convstore__sqlite_check_schema(struct sqlite_connection *connection, struct 
 }
 
 int convstore__sqlite_schema_version(struct sqlite_connection *connection, struct convstore_call *call) {
-  struct applied applied;
+  struct applied applied = {0};
   return learn(&applied, connection, call);
 }
 
@@ -257,8 +257,8 @@ static const struct convstore_substitution *substitutions(struct convstore_subst
 }
 
 int convstore__sqlite_migrations(struct sqlite_connection *connection, struct convstore_call *call) {
-  struct applied applied;
-  struct settings settings;
+  struct applied applied = {0};
+  struct settings settings = {0};
   struct convstore_substitution list[3];
   char references[CONVSTORE_USERS_SIZE + 128];
   int status = learn(&applied, connection, call);
@@ -348,7 +348,7 @@ static int run_step(struct sqlite_connection *connection, struct convstore_call 
 /* What is to be done to reach the request's target from where the file is now. */
 static int make_plan(struct convstore_migration_plan *out, struct sqlite_connection *connection,
                      struct convstore_call *call) {
-  struct applied applied;
+  struct applied applied = {0};
   int status = read_applied(&applied, connection, call);
   if (status != CONVSTORE_OK) return status;
   if (applied.foreign) return fail_foreign(connection, call->err);
@@ -357,8 +357,8 @@ static int make_plan(struct convstore_migration_plan *out, struct sqlite_connect
 }
 
 static int migrate_body(struct sqlite_connection *connection, struct convstore_call *call) {
-  struct settings settings;
-  struct convstore_migration_plan plan;
+  struct settings settings = {0};
+  struct convstore_migration_plan plan = {0};
   /* Again, under the lock: another process may have been faster. */
   int status = make_plan(&plan, connection, call);
   if (status == CONVSTORE_OK) status = settings_at(&settings, plan.current, connection, call->err);
@@ -375,8 +375,8 @@ static int migrate_body(struct sqlite_connection *connection, struct convstore_c
 }
 
 int convstore__sqlite_migrate(struct sqlite_connection *connection, struct convstore_call *call) {
-  struct applied applied;
-  struct convstore_migration_plan plan;
+  struct applied applied = {0};
+  struct convstore_migration_plan plan = {0};
   int status = make_plan(&plan, connection, call);
   if (status != CONVSTORE_OK) return status;
   if (plan.n > 0) {
@@ -409,8 +409,8 @@ static int check_encoding(struct sqlite_connection *connection, convstore_error 
 }
 
 int convstore__sqlite_open_schema(struct sqlite_connection *connection, struct convstore_call *call) {
-  struct applied applied;
-  struct convstore_migration_plan plan;
+  struct applied applied = {0};
+  struct convstore_migration_plan plan = {0};
   bool never = connection->options.migrate == CONVSTORE_MIGRATE_NEVER;
   int status = check_encoding(connection, call->err);
   if (status == CONVSTORE_OK) status = learn(&applied, connection, call);

@@ -5,7 +5,7 @@
 
 int convstore__sqlite_normalize_users(char out[CONVSTORE_USERS_SIZE], const char *option,
                                       convstore_error *err) {
-  struct convstore_users users;
+  struct convstore_users users = {0};
   int status = convstore__users_parse(&users, option, err);
   if (status != CONVSTORE_OK) return status;
   if (users.schema[0] != '\0' && sqlite3_stricmp(users.schema, "main") != 0)
@@ -58,7 +58,7 @@ static int judge_column(convstore_user_id_type *out, const struct convstore_user
 
 int convstore__sqlite_users_type(convstore_user_id_type *out, struct sqlite_connection *connection,
                                  convstore_error *err) {
-  struct convstore_users users;
+  struct convstore_users users = {0};
   sqlite3_stmt *statement = NULL;
   int status = convstore__users_parse(&users, connection->users, err);
   if (status != CONVSTORE_OK) return status;
