@@ -1,6 +1,7 @@
 /*
  * What a backend says of a call that it refuses. One place, so that a program reads the same words whatever the
- * database, and another user's id gives those of an id that does not exist. Each fills call->err and returns its status.
+ * database, and another user's id gives those of an id that does not exist. Each fills call->err and returns its
+ * status.
  */
 #ifndef CONVSTORE_CORE_REFUSAL_H
 #define CONVSTORE_CORE_REFUSAL_H
