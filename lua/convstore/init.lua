@@ -54,7 +54,8 @@ local convstore = {
 }
 
 --- Opens a store.
----@param dsn? string a path, ":memory:", "sqlite:PATH"; without one CONVSTORE_DSN, else "convstore.db"
+---@param dsn? string a path, ":memory:", "sqlite:PATH", a "postgresql://" URI, "postgres:" and libpq's keyword=value
+---pairs; without one CONVSTORE_DSN, else "convstore.db"
 ---@param options? convstore.OpenOptions
 ---@return convstore.Store? store
 ---@return string? message
