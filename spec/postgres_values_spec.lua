@@ -15,6 +15,16 @@ describe("values in PostgreSQL #postgres", function()
     return assert(store:user("alice"):conversation("k")), database, store
   end
 
+  it("of a type that somebody has changed are refused with the column's name", function()
+    local chat, database = fresh()
+    assert(chat:append("user", "x"))
+    database:sql("ALTER TABLE convstore.messages ALTER COLUMN name TYPE varchar(100)")
+    check.fails("schema", "name", chat:history())
+    check.fails("schema", "name", chat:message(1))
+    database:sql("ALTER TABLE convstore.messages ALTER COLUMN name TYPE text")
+    assert.equal(1, #assert(chat:history()))
+  end)
+
   it("have types that a person can query", function()
     local chat, database = fresh()
     local stored = assert(chat:append({
