@@ -174,7 +174,7 @@ typedef enum convstore_operation {
    *  `limit`, counted from the end if `from_end`; oldest first, unless `descending`. With `max_bytes`, it stops after
    *  the message that brings the texts over it, and says so in `more`. -> messages, more. */
   CONVSTORE_HISTORY,
-  /** The first and last seq of what HISTORY would give, without reading it. -> first_seq, last_seq (0: none). */
+  /** The first and last seq of what HISTORY would give, without its messages. -> first_seq, last_seq (0: none). */
   CONVSTORE_BOUNDS,
   /** Merges `metadata` (RFC 7396) into the metadata of message `seq`. -> messages[1]. */
   CONVSTORE_ANNOTATE,

@@ -36,7 +36,7 @@ build = {
   modules = {
     convstore = "lua/convstore/init.lua",
     ["convstore.core"] = {
-      -- The folders' files by name, since the builtin build knows no wildcards; a spec compares the two.
+      -- The folders' files by name, since the builtin build knows no wildcards; tools/lint_rules compares the two.
       sources = {
         "csrc/binding/arguments.c",
         "csrc/binding/call.c",

@@ -8,14 +8,15 @@ enum {
   COMMON_FIELDS = 6
 };
 
-void convstore__lua_set_text(lua_State *L, const char *name, convstore_text text) {
+/* Sets t[name] of the table at the top; an absent value sets nothing. */
+static void set_text(lua_State *L, const char *name, convstore_text text) {
   if (text.data != NULL) {
     lua_pushlstring(L, text.data, text.size);
     lua_setfield(L, -2, name);
   }
 }
 
-void convstore__lua_set_time(lua_State *L, const char *name, int64_t time_ms) {
+static void set_time(lua_State *L, const char *name, int64_t time_ms) {
   if (time_ms != CONVSTORE_ABSENT) {
     lua_pushinteger(L, time_ms);
     lua_setfield(L, -2, name);
@@ -55,10 +56,10 @@ static int set_rare_fields(lua_State *L, struct answer *answer, const convstore_
   if (status == CONVSTORE_OK) {
     status = set_json(L, answer, "metadata", message->metadata, err);
   }
-  convstore__lua_set_text(L, "name", message->name);
-  convstore__lua_set_text(L, "tool_call_id", message->tool_call_id);
-  convstore__lua_set_time(L, "updated_at", message->updated_at_ms);
-  convstore__lua_set_time(L, "redacted_at", message->redacted_at_ms);
+  set_text(L, "name", message->name);
+  set_text(L, "tool_call_id", message->tool_call_id);
+  set_time(L, "updated_at", message->updated_at_ms);
+  set_time(L, "redacted_at", message->redacted_at_ms);
   return status;
 }
 

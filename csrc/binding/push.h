@@ -12,8 +12,4 @@
 int convstore__lua_push_messages(lua_State *L, int answer, const char *conversation_id);
 int convstore__lua_push_message(lua_State *L, int answer, const char *conversation_id);
 
-/* Sets t[name] of the table at the top; an absent value sets nothing. */
-void convstore__lua_set_text(lua_State *L, const char *name, convstore_text text);
-void convstore__lua_set_time(lua_State *L, const char *name, int64_t time_ms);
-
 #endif

@@ -145,7 +145,7 @@ done:
   return status;
 }
 
-/* A quarter of the bytes, rounded up: what English text costs, roughly, and never zero for something. */
+/* A quarter of the bytes, rounded up: what English text costs, roughly. Tool calls alone count nothing. */
 static int64_t estimate_tokens(const convstore_message *message) {
   size_t size = message->content.data != NULL ? message->content.size : message->parts.size;
   return (int64_t)((size + 3) / 4);

@@ -100,11 +100,6 @@ int convstore__sqlite_bind_id(sqlite3_stmt *statement, int index, const char *id
   return sqlite3_bind_text(statement, index, id, CONVSTORE_ID_SIZE - 1, SQLITE_STATIC);
 }
 
-int convstore__sqlite_bind_optional(sqlite3_stmt *statement, int index, int64_t value) {
-  return value == CONVSTORE_ABSENT ? sqlite3_bind_null(statement, index)
-                                   : sqlite3_bind_int64(statement, index, value);
-}
-
 int convstore__sqlite_bind_conversation(sqlite3_stmt *statement, const struct convstore_call *call) {
   int code = convstore__sqlite_bind_text(statement, 1, call->request->user_id);
   return code != SQLITE_OK ? code : convstore__sqlite_bind_id(statement, 2, call->request->conversation_id);

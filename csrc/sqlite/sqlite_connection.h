@@ -57,7 +57,6 @@ int convstore__sqlite_no_memory(convstore_error *err);
 /* An absent value binds NULL. Texts are bound without a copy: they live until the statement is reset. */
 int convstore__sqlite_bind_text(sqlite3_stmt *statement, int index, convstore_text text);
 int convstore__sqlite_bind_id(sqlite3_stmt *statement, int index, const char *id);
-int convstore__sqlite_bind_optional(sqlite3_stmt *statement, int index, int64_t value);
 
 /* Binds ?1 and ?2, which almost every statement begins with. */
 int convstore__sqlite_bind_conversation(sqlite3_stmt *statement, const struct convstore_call *call);

@@ -298,7 +298,7 @@ int convstore__sqlite_migrations(struct sqlite_connection *connection, struct co
 
 /* ---- migrating ------------------------------------------------------------------------------------------------- */
 
-/* Runs one statement whose parameters are numbers and texts of one step or setting. */
+/* Adds a step to the list of applied ones, or takes it off. */
 static int record_step(struct sqlite_connection *connection, struct convstore_call *call,
                        const struct convstore_migration_step *step, bool up) {
   sqlite3_stmt *statement = NULL;
