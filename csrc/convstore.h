@@ -32,7 +32,7 @@ extern "C" {
 #define CONVSTORE_API
 #endif
 
-/** Limits, in bytes; the database enforces them as well. */
+/** Limits, in bytes; the database enforces them as well where they are about what is stored. */
 #define CONVSTORE_MAX_USER_ID 255
 #define CONVSTORE_MAX_KEY 255
 #define CONVSTORE_MAX_TITLE 2048
@@ -40,6 +40,9 @@ extern "C" {
 #define CONVSTORE_MAX_TOOL_CALL_ID 65536
 #define CONVSTORE_MAX_CONTENT 16777216
 #define CONVSTORE_DEFAULT_CONTENT 1048576
+#define CONVSTORE_PREVIEW 200
+/** Rows of one page of a list. */
+#define CONVSTORE_MAX_PAGE 1000
 /** Levels of tables in one JSON value; the outermost counts as 1. */
 #define CONVSTORE_MAX_JSON_DEPTH 64
 
@@ -139,6 +142,48 @@ typedef struct convstore_conversation {
   int64_t forked_from_seq;
 } convstore_conversation;
 
+/** One conversation of a list, with the beginning of its last message. */
+typedef struct convstore_listed {
+  convstore_conversation conversation;
+  convstore_role role;    /**< of the last message; this and the next two mean nothing where last_seq is 0 */
+  convstore_text preview; /**< of its text, CONVSTORE_PREVIEW bytes at most, cut at a character; absent: it has none */
+  int64_t message_created_at_ms;
+} convstore_listed;
+
+/** What a search says of one of its messages. */
+typedef struct convstore_hit {
+  convstore_text title;   /**< of the conversation */
+  convstore_text snippet; /**< HTML: matches in <b>...</b>, everything else escaped */
+  double score;           /**< higher is better */
+} convstore_hit;
+
+/** A group of messages of a usage. `by` says which of the first three names it. */
+typedef struct convstore_usage {
+  convstore_role role;
+  int64_t day; /**< since 1970-01-01, UTC */
+  char conversation_id[CONVSTORE_ID_SIZE];
+  int64_t messages;
+  int64_t tokens;
+} convstore_usage;
+
+/** What stands in a context for messages 1 ... through. */
+typedef struct convstore_summary {
+  int64_t through;
+  convstore_text content;
+  convstore_text metadata; /**< JSON */
+  int64_t token_count;
+  int64_t created_at_ms;
+} convstore_summary;
+
+/** How a context came about. */
+typedef struct convstore_context {
+  int64_t tokens;   /**< of all that is in it, system text included */
+  int64_t messages; /**< elements of the array */
+  int64_t dropped;  /**< messages that are not in it, of those behind the latest summary; system ones do not count */
+  int64_t first_seq; /**< of the first message in it that is no system one; 0: there is none */
+  convstore_text system; /**< FORMAT_ANTHROPIC: the system text; absent: there is none */
+} convstore_context;
+
 /** One step of the schema's history. */
 typedef struct convstore_migration {
   int version;
@@ -180,6 +225,30 @@ typedef enum convstore_operation {
   CONVSTORE_ANNOTATE,
   /** Removes what message `seq` says, keeping seq, id, role, times, tokens and tool_call_id. -> messages[1]. */
   CONVSTORE_REDACT,
+  /** A new conversation, `conversation`, that begins with messages 1 ... `at` (CONVSTORE_ABSENT: all) of
+   *  conversation_id, copied with their ids, seqs and times; its empty id is filled in. The same id again gives the
+   *  same fork. -> conversation. E_CONFLICT: the key is taken, or the id belongs to what is no such fork. */
+  CONVSTORE_FORK,
+  /** Stores `text` as the summary of messages 1 ... `through` (CONVSTORE_ABSENT: all so far), with `token_count` and
+   *  `metadata`. -> summary. E_INVALID: through is outside 1 ... last_seq. */
+  CONVSTORE_SUMMARIZE,
+  /** What to send to a model: system and developer messages and the latest summary first (unless no_system), then the
+   *  newest messages that fit max_tokens - reserve and max_messages, tool exchanges whole. -> context and, in
+   *  FORMAT_OPENAI without as_json, messages (a summary is a system message with seq 0 and the id ""); else json.
+   *  E_TOO_LARGE: not even the newest message fits. */
+  CONVSTORE_CONTEXT,
+  /** A page of the user's conversations, newest first: those with `mark_only`'s mark where that is set, deleted or not
+   *  as deleted_filter says, by updated_at or `by_created`; at most `limit` (20), behind `cursor`. -> listed, cursor. */
+  CONVSTORE_LIST,
+  /** A page of messages over all the user's conversations, newest first: with a role in `roles`, since_ms <= created_at
+   *  < before_ms; at most `limit` (50), behind `cursor`. -> messages, conversation_ids, cursor. */
+  CONVSTORE_MESSAGES,
+  /** A page of the messages that `text` finds, best first: filtered as above, and by conversation_id unless that is "";
+   *  at most `limit` (20), behind `cursor`. -> messages, conversation_ids, hits, cursor. */
+  CONVSTORE_SEARCH,
+  /** Messages and tokens of the user with since_ms <= created_at < before_ms, in groups as `by` says. -> usage,
+   *  n_conversations (how many have such messages). */
+  CONVSTORE_USAGE,
   /** A transaction around later calls of this handle; inside one, a savepoint. COMMIT and ROLLBACK end the innermost
    *  one. */
   CONVSTORE_BEGIN,
@@ -200,6 +269,36 @@ enum { /* bits of convstore_request.changes */
   CONVSTORE_CHANGE_METADATA = 4,
   CONVSTORE_CHANGE_KEY = 8
 };
+
+typedef enum convstore_deleted_filter {
+  CONVSTORE_DELETED_NO = 0,
+  CONVSTORE_DELETED_ONLY,
+  CONVSTORE_DELETED_ANY
+} convstore_deleted_filter;
+
+typedef enum convstore_format { /* of a context */
+  CONVSTORE_FORMAT_OPENAI = 0,
+  CONVSTORE_FORMAT_ANTHROPIC
+} convstore_format;
+
+typedef enum convstore_by { /* the groups of a usage */
+  CONVSTORE_BY_ROLE = 0,
+  CONVSTORE_BY_DAY,         /**< oldest first */
+  CONVSTORE_BY_CONVERSATION /**< most tokens first */
+} convstore_by;
+
+/** Where a page begins, behind the row that these name: filled in from `cursor` by the library. */
+typedef struct convstore_position {
+  bool set;
+  int64_t time_ms;
+  char id[CONVSTORE_ID_SIZE];              /**< LIST: the conversation's; MESSAGES: the message's; SEARCH: "" */
+  char conversation_id[CONVSTORE_ID_SIZE]; /**< MESSAGES, SEARCH */
+  int64_t seq;                             /**< SEARCH, as all that follow */
+  int64_t score;
+  int64_t now_ms; /**< when the first page was asked for: scores depend on it */
+  size_t n_weights;
+  unsigned char weights[32]; /**< of the query's units, fixed by the first page */
+} convstore_position;
 
 /** What a caller asks. Texts are borrowed. Zeroed fields are absent; start from CONVSTORE_REQUEST_INIT. */
 typedef struct convstore_request {
@@ -223,6 +322,25 @@ typedef struct convstore_request {
   bool descending;
   unsigned roles;
   size_t max_bytes; /**< 0: no limit */
+  int64_t at;
+  int64_t through;
+  convstore_text text;
+  int64_t token_count;  /**< CONVSTORE_ABSENT: a quarter of the text's bytes, rounded up */
+  int64_t max_tokens;   /**< CONVSTORE_ABSENT: no limit */
+  int64_t max_messages; /**< CONVSTORE_ABSENT: no limit */
+  int64_t reserve;      /**< tokens of max_tokens that are left free */
+  bool no_system;
+  bool as_json;
+  convstore_format format;
+  bool mark_only;
+  convstore_mark mark;
+  convstore_deleted_filter deleted_filter;
+  bool by_created;
+  convstore_by by;
+  int64_t since_ms;  /**< inclusive; CONVSTORE_ABSENT: from the first */
+  int64_t before_ms; /**< exclusive; CONVSTORE_ABSENT: to the last */
+  convstore_text cursor;
+  convstore_position position; /**< the library's: what `cursor` means */
   int64_t target;
 } convstore_request;
 
@@ -230,7 +348,9 @@ typedef struct convstore_request {
   {                                                                                                          \
     .conversation = {.created_at_ms = CONVSTORE_ABSENT}, .expect = CONVSTORE_ABSENT,                         \
     .after = CONVSTORE_ABSENT, .before = CONVSTORE_ABSENT, .limit = CONVSTORE_ABSENT,                        \
-    .target = CONVSTORE_ABSENT                                                                               \
+    .at = CONVSTORE_ABSENT, .through = CONVSTORE_ABSENT, .token_count = CONVSTORE_ABSENT,                    \
+    .max_tokens = CONVSTORE_ABSENT, .max_messages = CONVSTORE_ABSENT, .since_ms = CONVSTORE_ABSENT,          \
+    .before_ms = CONVSTORE_ABSENT, .target = CONVSTORE_ABSENT                                                \
   }
 
 /** What comes back; start from zeroes, free with convstore_result_free() whatever the status was. */
@@ -238,6 +358,17 @@ typedef struct convstore_result {
   convstore_conversation conversation;
   convstore_message *messages;
   size_t n_messages;
+  char (*conversation_ids)[CONVSTORE_ID_SIZE]; /**< MESSAGES, SEARCH: of each message */
+  convstore_hit *hits;                         /**< SEARCH: of each message */
+  convstore_listed *listed;
+  size_t n_listed;
+  convstore_text cursor; /**< of the next page; absent: this is the last one */
+  convstore_usage *usage;
+  size_t n_usage;
+  int64_t n_conversations;
+  convstore_summary summary;
+  convstore_context context;
+  convstore_text json;
   bool more;
   int64_t first_seq;
   int64_t last_seq;

@@ -59,6 +59,7 @@ build = {
         "csrc/core/message.c",
         "csrc/core/migrate.c",
         "csrc/core/names.c",
+        "csrc/core/operations.c",
         "csrc/core/refusal.c",
         "csrc/core/render.c",
         "csrc/core/request.c",

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "message.h"
+#include "operations.h"
 #include "text.h"
 
 /* "7", "-12": what the database itself would print, so that two spellings cannot be two users. */
@@ -163,11 +164,9 @@ int convstore__request_prepare(convstore_request *out, convstore_request *asked,
       .err = err,
   };
   *out = *asked;
-  if (asked->operation >= CONVSTORE_BEGIN) return CONVSTORE_OK;
-
-  int status = check_user_id(&rules, asked->user_id, user_id_type);
-  if (status == CONVSTORE_OK && asked->operation != CONVSTORE_CREATE &&
-      asked->operation != CONVSTORE_CONVERSATION)
+  const struct convstore_needs *needs = &convstore__needs[asked->operation];
+  int status = needs->user ? check_user_id(&rules, asked->user_id, user_id_type) : CONVSTORE_OK;
+  if (status == CONVSTORE_OK && needs->conversation)
     status = check_id(asked->conversation_id, "conversation_id", err);
   if (status != CONVSTORE_OK) return status;
   return prepare_operation(&rules, out, asked, now_ms);

@@ -10,6 +10,7 @@
 
 #include "arena.h"
 #include "clock.h"
+#include "operations.h"
 #include "request.h"
 #include "wait.h"
 
@@ -140,7 +141,7 @@ int convstore_run(convstore_result *out, convstore *store, convstore_request *re
     return convstore_fail(err, CONVSTORE_E_INVALID, "no such operation: %d", (int)operation);
 
   int status = require_transaction(store, operation, call.err);
-  if (status == CONVSTORE_OK && operation < CONVSTORE_SCHEMA_VERSION && !store->connection->lost)
+  if (status == CONVSTORE_OK && convstore__needs[operation].schema && !store->connection->lost)
     status = require_schema(store, call.deadline_ms, call.err);
   if (status == CONVSTORE_OK)
     status = convstore__request_prepare(&prepared, request, &store->options, store->connection->user_id_type,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../core/operations.h"
 #include "sqlite_operations.h"
 
 #include "migrations.inc"
@@ -62,11 +63,6 @@ static sqlite_operation *const operations[CONVSTORE_OPERATIONS] = {
     [CONVSTORE_MIGRATE] = convstore__sqlite_migrate,
 };
 
-static bool is_read(convstore_operation operation) {
-  return operation == CONVSTORE_CONVERSATION || operation == CONVSTORE_GET ||
-         operation == CONVSTORE_MESSAGE || operation == CONVSTORE_HISTORY || operation == CONVSTORE_BOUNDS;
-}
-
 static int start(struct convstore_connection *base, struct convstore_call *call) {
   struct sqlite_connection *connection = (struct sqlite_connection *)base;
   connection->deadline_ms = call->deadline_ms;
@@ -78,7 +74,7 @@ static int start(struct convstore_connection *base, struct convstore_call *call)
   }
   int status = CONVSTORE_OK;
   /* Writes look at the schema under their lock. */
-  if (call->depth == 0 && is_read(call->request->operation))
+  if (call->depth == 0 && convstore__needs[call->request->operation].reads)
     status = convstore__sqlite_check_schema(connection, call);
   if (status == CONVSTORE_OK) status = operations[call->request->operation](connection, call);
   /* Disk full, an I/O error or no memory may have made SQLite undo the caller's whole transaction. */

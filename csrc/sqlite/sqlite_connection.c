@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "../core/clock.h"
+#include "../core/operations.h"
 
 /* ---- opening --------------------------------------------------------------------------------------------------- */
 
@@ -177,7 +178,7 @@ int convstore__sqlite_begin(struct sqlite_connection *connection, struct convsto
   for (size_t i = nested ? 1 : 0; i < (nested ? 3 : 1); i++)
     if (convstore__sqlite_statement(connection, (int)undo[i], call->err) == NULL) return call->err->status;
   int status = convstore__sqlite_run(connection, id, call->err);
-  if (status != CONVSTORE_OK || nested || call->request->operation >= CONVSTORE_SCHEMA_VERSION) return status;
+  if (status != CONVSTORE_OK || nested || !convstore__needs[call->request->operation].schema) return status;
   status = convstore__sqlite_check_schema(connection, call);
   if (status != CONVSTORE_OK) convstore__sqlite_undo(connection, false);
   return status;
