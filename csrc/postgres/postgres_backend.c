@@ -87,6 +87,7 @@ static const struct postgres_operation *const operations[CONVSTORE_OPERATIONS] =
     [CONVSTORE_BOUNDS] = &convstore__postgres_bounds,
     [CONVSTORE_ANNOTATE] = &convstore__postgres_annotate,
     [CONVSTORE_REDACT] = &convstore__postgres_redact,
+    [CONVSTORE_SEARCH] = &convstore__postgres_search,
     [CONVSTORE_BEGIN] = &savepoint,
     [CONVSTORE_COMMIT] = &commit,
     [CONVSTORE_ROLLBACK] = &rollback,
@@ -122,6 +123,7 @@ static void close_connection(struct convstore_connection *base) {
   convstore__postgres_pipeline_clear(connection);
   convstore__postgres_drop(connection); /* the server rolls back what is open */
   convstore__postgres_forget_texts(connection);
+  convstore_result_free(&connection->scratch);
   free(connection->pipeline.entries);
   free(connection->dsn);
   free(connection->schema);

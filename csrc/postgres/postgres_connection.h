@@ -79,6 +79,7 @@ struct postgres_candidate;
 struct postgres_lookup;
 struct postgres_operation;
 struct postgres_schema_state;
+struct postgres_search;
 
 struct postgres_connection {
   struct convstore_connection base; /* first: the core sees only this */
@@ -116,6 +117,8 @@ struct postgres_connection {
   int64_t rest_until_ms;
   char lost_reason[256];
 
+  struct postgres_search *search; /* of the call under way, in its result's arena */
+  convstore_result scratch;       /* memory of a search that it needs for a round only */
   int64_t target;                             /* of a migration */
   struct postgres_schema_state *schema_state; /* of the call under way, in its result's arena */
 
@@ -199,6 +202,14 @@ int convstore__postgres_read_message(convstore_message *out, const PGresult *res
                                      struct convstore_call *call);
 /* Checks that the columns of a result are those of a message; E_SCHEMA. */
 int convstore__postgres_check_message_columns(const PGresult *result, struct convstore_call *call);
+
+/* postgres_search.c */
+extern const struct postgres_operation convstore__postgres_search;
+/* Queues two statements that take the segments with any of these messages of the call's conversation out of the search
+ * index, behind one that has locked the conversation: nothing of them may stay in it. */
+void convstore__postgres_queue_drop_segments(struct postgres_connection *connection,
+                                             const struct convstore_call *call, int64_t first_seq,
+                                             int64_t last_seq);
 
 /* postgres_schema.c, postgres_migrate.c */
 extern const struct postgres_operation

@@ -228,14 +228,19 @@ const struct postgres_operation convstore__postgres_restore = {.frame = POSTGRES
 static int send_purge(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_params params = {0};
   convstore__postgres_add_conversation(&params, call);
+  convstore__postgres_queue(connection, POSTGRES_STMT_LOCK_CONVERSATION, &params);
+  convstore__postgres_queue_drop_segments(connection, call, 1, INT64_MAX);
   convstore__postgres_queue(connection, POSTGRES_STMT_PURGE_CONVERSATION, &params);
   return CONVSTORE_OK;
 }
 
 static int receive_purge(struct postgres_connection *connection, struct convstore_call *call) {
+  enum {
+    PURGED = 3 /* behind the lock and the two statements that take it out of the search index */
+  };
   /* Not there any more: a try whose answer was lost may have done it. */
   if (connection->may_be_done) return CONVSTORE_OK;
-  return PQntuples(convstore__postgres_result(connection, 0)) > 0 ? CONVSTORE_OK
+  return PQntuples(convstore__postgres_result(connection, PURGED)) > 0 ? CONVSTORE_OK
                                                                   : convstore__no_conversation(call);
 }
 

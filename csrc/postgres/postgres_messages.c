@@ -260,6 +260,7 @@ static int send_redact(struct postgres_connection *connection, struct convstore_
   struct postgres_params params = {0};
   add_change(&params, call);
   convstore__postgres_queue(connection, POSTGRES_STMT_REDACT_MESSAGE, &params);
+  convstore__postgres_queue_drop_segments(connection, call, call->request->seq, call->request->seq);
   return CONVSTORE_OK;
 }
 

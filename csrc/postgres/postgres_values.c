@@ -61,6 +61,10 @@ void convstore__postgres_add_text(struct postgres_params *params, convstore_text
   add(params, POSTGRES_TEXT, text.data, text.size, 1);
 }
 
+void convstore__postgres_add_bytes(struct postgres_params *params, const void *data, size_t size) {
+  add(params, POSTGRES_BYTEA, data, size, 1);
+}
+
 void convstore__postgres_add_string(struct postgres_params *params, const char *text) {
   add(params, POSTGRES_TEXT, text, 0, 0);
 }

@@ -236,7 +236,9 @@ int convstore__sqlite_restore_conversation(struct sqlite_connection *connection,
 }
 
 static int purge_body(struct sqlite_connection *connection, struct convstore_call *call) {
-  int status = convstore__sqlite_run_for_conversation(connection, call, SQLITE_STMT_PURGE_CONVERSATION);
+  int status = convstore__sqlite_drop_segments(connection, call, 1, INT64_MAX);
+  if (status == CONVSTORE_OK)
+    status = convstore__sqlite_run_for_conversation(connection, call, SQLITE_STMT_PURGE_CONVERSATION);
   if (status == CONVSTORE_OK && sqlite3_changes(connection->db) == 0) return convstore__no_conversation(call);
   return status;
 }

@@ -29,6 +29,16 @@
   " metadata = NULL, redacted_at = coalesce(redacted_at, ?4)"                                                \
   " WHERE user_id = ?1 AND conversation_id = ?2 AND seq = ?3 RETURNING " MESSAGE_COLUMNS
 
+/* What the search index takes of messages ?3 to ?4. */
+#define SEARCH_TEXTS(table)                                                                                  \
+  "SELECT seq, role, created_at, content, parts FROM " table                                                 \
+  " WHERE user_id = ?1 AND conversation_id = ?2 AND seq BETWEEN ?3 AND ?4 ORDER BY seq"
+
+/* The segments that hold any of messages ?3 to ?4. */
+#define THESE_SEGMENTS                                                                                       \
+  "SELECT segment_id FROM convstore_search_runs"                                                             \
+  " WHERE user_id = ?1 AND conversation_id = ?2 AND first_seq <= ?4 AND last_seq >= ?3"
+
 /* ?3 after, ?4 before, ?5 limit (-1: all), ?6-?10 roles (NULL where fewer are asked for) */
 #define RANGE(columns, table, roles, direction)                                                              \
   "SELECT " columns " FROM " table                                                                           \
@@ -79,7 +89,7 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
                                         "DELETE FROM convstore_conversations WHERE user_id = ?1 AND id = ?2"},
     [SQLITE_STMT_LIVE_CONVERSATION] =
         {"live_conversation",
-         "SELECT last_seq, token_count, pinned_token_count, updated_at, status, archived_at"
+         "SELECT last_seq, token_count, pinned_token_count, updated_at, status, archived_at, search_pending"
          " FROM convstore_conversations"
          " WHERE user_id = ?1 AND id = ?2 AND deleted_at IS NULL"},
     [SQLITE_STMT_TOUCH_CONVERSATION] =
@@ -93,6 +103,9 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
         {"advance_conversation",
          "UPDATE convstore_conversations SET last_seq = ?3, token_count = ?4, pinned_token_count = ?5, updated_at = ?6,"
          " status = ?7 WHERE user_id = ?1 AND id = ?2"},
+    [SQLITE_STMT_MARK_SEARCH_PENDING] =
+        {"mark_search_pending",
+         "UPDATE convstore_conversations SET search_pending = 1 WHERE user_id = ?1 AND id = ?2"},
     [SQLITE_STMT_INSERT_MESSAGE] =
         {"insert_message",
          "INSERT INTO convstore_messages (user_id, conversation_id, seq, id, role, content, parts, name, tool_calls,"
@@ -109,6 +122,53 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
         {"unarchive_mark",
          "UPDATE convstore_conversations SET archived_at = NULL WHERE user_id = ?1 AND id = ?2"},
 
+    /* Conversations after ?2 in which messages may lie that no run covers. */
+    [SQLITE_STMT_SEARCH_PENDING] =
+        {"search_pending",
+         "SELECT id, last_seq, archived_at FROM convstore_conversations"
+         " WHERE user_id = ?1 AND id > ?2 AND search_pending = 1 AND deleted_at IS NULL ORDER BY id LIMIT 1"},
+    [SQLITE_STMT_SEARCH_RUNS] = {"search_runs",
+                                 "SELECT first_seq, last_seq FROM convstore_search_runs"
+                                 " WHERE user_id = ?1 AND conversation_id = ?2 ORDER BY first_seq"},
+    [SQLITE_STMT_SEARCH_SEGMENTS] =
+        {"search_segments",
+         "SELECT id, messages FROM convstore_search_segments WHERE user_id = ?1 ORDER BY id"},
+    [SQLITE_STMT_SEARCH_POSTINGS] = {"search_postings",
+                                     "SELECT postings FROM convstore_search_postings"
+                                     " WHERE user_id = ?1 AND segment_id = ?2 AND bucket = ?3"},
+    /* The conversation of a message that was found. */
+    [SQLITE_STMT_SEARCH_FOUND] = {"search_found", "SELECT title, archived_at FROM convstore_conversations"
+                                                  " WHERE user_id = ?1 AND id = ?2 AND deleted_at IS NULL"},
+    /* Gives the new segment's id. */
+    [SQLITE_STMT_INSERT_SEGMENT] =
+        {"insert_segment",
+         "INSERT INTO convstore_search_segments (user_id, conversation_id, id, n_messages, messages)"
+         " SELECT ?1, ?2, coalesce(max(id), 0) + 1, ?3, ?4 FROM convstore_search_segments WHERE user_id = ?1"
+         " RETURNING id"},
+    [SQLITE_STMT_INSERT_RUN] =
+        {"insert_run",
+         "INSERT INTO convstore_search_runs (user_id, conversation_id, first_seq, last_seq, segment_id)"
+         " VALUES (?1, ?2, ?3, ?4, ?5)"},
+    [SQLITE_STMT_INSERT_POSTINGS] =
+        {"insert_postings", "INSERT INTO convstore_search_postings (user_id, segment_id, bucket, postings)"
+                            " VALUES (?1, ?2, ?3, ?4)"},
+    [SQLITE_STMT_SEARCH_INDEXED] =
+        {"search_indexed",
+         "UPDATE convstore_conversations SET search_pending = 0 WHERE user_id = ?1 AND id = ?2"},
+    /* What shares a segment with messages ?3 to ?4 has to be indexed anew when that is dropped. */
+    [SQLITE_STMT_REOPEN_NEIGHBOURS] =
+        {"reopen_neighbours",
+         "UPDATE convstore_conversations SET search_pending = 1 WHERE user_id = ?1 AND search_pending = 0"
+         " AND id IN (SELECT conversation_id FROM convstore_search_runs"
+         " WHERE user_id = ?1 AND segment_id IN (" THESE_SEGMENTS "))"},
+    [SQLITE_STMT_DROP_SEGMENTS] =
+        {"drop_segments",
+         "DELETE FROM convstore_search_segments WHERE user_id = ?1 AND id IN (" THESE_SEGMENTS ")"},
+    [SQLITE_STMT_REOPEN_ALL] = {"reopen_all", "UPDATE convstore_conversations SET search_pending = 1"
+                                              " WHERE user_id = ?1 AND search_pending = 0"},
+    [SQLITE_STMT_DROP_ALL_SEGMENTS] = {"drop_all_segments",
+                                       "DELETE FROM convstore_search_segments WHERE user_id = ?1"},
+
     [SQLITE_STMT_MESSAGE_BY_SEQ] = {"message_by_seq", MESSAGE_BY_SEQ(LIVE)},
     [SQLITE_STMT_MESSAGE_BY_SEQ +
         SQLITE_STMT_ARCHIVED] = {"message_by_seq_archived", MESSAGE_BY_SEQ(ARCHIVE)},
@@ -120,6 +180,9 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
     [SQLITE_STMT_REDACT_MESSAGE] = {"redact_message", REDACT_MESSAGE(LIVE)},
     [SQLITE_STMT_REDACT_MESSAGE +
         SQLITE_STMT_ARCHIVED] = {"redact_message_archived", REDACT_MESSAGE(ARCHIVE)},
+
+    [SQLITE_STMT_SEARCH_TEXTS] = {"search_texts", SEARCH_TEXTS(LIVE)},
+    [SQLITE_STMT_SEARCH_TEXTS + SQLITE_STMT_ARCHIVED] = {"search_texts_archived", SEARCH_TEXTS(ARCHIVE)},
 
     [SQLITE_STMT_HISTORY] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, "", "ASC")},
     [SQLITE_STMT_HISTORY + SQLITE_STMT_ARCHIVED] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, "", "ASC")},
