@@ -21,11 +21,12 @@ dependencies = {
   "lua >= 5.4, < 5.5",
 }
 
--- Found without flags where Debian, Fedora, Alpine and /usr/local have them; elsewhere give SQLITE_DIR, JANSSON_DIR and
--- PQ_DIR (or …_INCDIR and …_LIBDIR).
+-- Found without flags where Debian, Fedora, Alpine and /usr/local have them; elsewhere give SQLITE_DIR, JANSSON_DIR,
+-- UTF8PROC_DIR and PQ_DIR (or …_INCDIR and …_LIBDIR).
 external_dependencies = {
   SQLITE = { header = "sqlite3.h", library = "sqlite3" },
   JANSSON = { header = "jansson.h", library = "jansson" },
+  UTF8PROC = { header = "utf8proc.h", library = "utf8proc" },
   -- Its header is not looked for, because luarocks knows one place for a header and Debian has this one in a folder of
   -- its own.
   PQ = { library = "pq" },
@@ -56,14 +57,22 @@ build = {
         "csrc/core/clock.c",
         "csrc/core/cursor.c",
         "csrc/core/error.c",
+        "csrc/core/fold.c",
         "csrc/core/json.c",
+        "csrc/core/match.c",
         "csrc/core/message.c",
         "csrc/core/migrate.c",
         "csrc/core/names.c",
         "csrc/core/operations.c",
+        "csrc/core/plain.c",
+        "csrc/core/query.c",
         "csrc/core/refusal.c",
         "csrc/core/render.c",
         "csrc/core/request.c",
+        "csrc/core/search.c",
+        "csrc/core/segment.c",
+        "csrc/core/segment_reader.c",
+        "csrc/core/snippet.c",
         "csrc/core/store.c",
         "csrc/core/text.c",
         "csrc/core/time.c",
@@ -96,9 +105,11 @@ build = {
       },
       defines = { "_POSIX_C_SOURCE=200809L" }, -- as in the Makefile
       -- Debian has libpq-fe.h in a folder of its own.
-      incdirs = { "$(SQLITE_INCDIR)", "$(JANSSON_INCDIR)", "$(PQ_INCDIR)", "$(PQ_INCDIR)/postgresql" },
-      libdirs = { "$(SQLITE_LIBDIR)", "$(JANSSON_LIBDIR)", "$(PQ_LIBDIR)" },
-      libraries = { "sqlite3", "jansson", "pq", "pthread" },
+      incdirs = {
+        "$(SQLITE_INCDIR)", "$(JANSSON_INCDIR)", "$(UTF8PROC_INCDIR)", "$(PQ_INCDIR)", "$(PQ_INCDIR)/postgresql",
+      },
+      libdirs = { "$(SQLITE_LIBDIR)", "$(JANSSON_LIBDIR)", "$(UTF8PROC_LIBDIR)", "$(PQ_LIBDIR)" },
+      libraries = { "sqlite3", "jansson", "utf8proc", "pq", "pthread", "m" },
     },
   },
 }
