@@ -54,6 +54,7 @@ build = {
         "csrc/core/arena.c",
         "csrc/core/backends.c",
         "csrc/core/clock.c",
+        "csrc/core/cursor.c",
         "csrc/core/error.c",
         "csrc/core/json.c",
         "csrc/core/message.c",
