@@ -25,6 +25,13 @@ sqlite_operation convstore__sqlite_bounds;
 sqlite_operation convstore__sqlite_annotate;
 sqlite_operation convstore__sqlite_redact;
 
+/* sqlite_lists.c, sqlite_usage.c, sqlite_fork.c */
+sqlite_operation convstore__sqlite_list;
+sqlite_operation convstore__sqlite_messages;
+sqlite_operation convstore__sqlite_usage;
+sqlite_operation convstore__sqlite_fork;
+sqlite_operation convstore__sqlite_summarize;
+
 /* sqlite_schema.c */
 sqlite_operation convstore__sqlite_open_schema; /* the second half of CONVSTORE_OPEN */
 sqlite_operation convstore__sqlite_schema_version;
@@ -56,6 +63,14 @@ struct sqlite_live {
  */
 int convstore__sqlite_find_live(struct sqlite_live *out, sqlite3_stmt **statement,
                                 struct sqlite_connection *connection, struct convstore_call *call);
+
+/* Reads a row of CONVERSATION_COLUMNS. */
+int convstore__sqlite_read_conversation(convstore_conversation *out, sqlite3_stmt *row,
+                                        struct convstore_call *call);
+
+/* Makes the user's conversation with this id, deleted or not, the result's, if there is one. */
+int convstore__sqlite_find_conversation(bool *found, struct sqlite_connection *connection,
+                                        struct convstore_call *call, const char *id);
 
 /* Reads a row of MESSAGE_COLUMNS. */
 int convstore__sqlite_read_message(convstore_message *out, sqlite3_stmt *row, struct convstore_call *call);
