@@ -185,6 +185,17 @@ extern const struct postgres_operation convstore__postgres_delete;
 extern const struct postgres_operation convstore__postgres_restore;
 extern const struct postgres_operation convstore__postgres_purge;
 
+/* Reads a row of CONVERSATION_COLUMNS that begins at `column`. The result's arena must be there. */
+int convstore__postgres_read_conversation(convstore_conversation *out, const PGresult *result, int row,
+                                          int column, struct convstore_call *call);
+/* The types of CONVERSATION_COLUMNS, for convstore__postgres_check_columns(). */
+#define POSTGRES_CONVERSATION_TYPES                                                                          \
+  POSTGRES_UUID, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_JSONB, POSTGRES_INT8, POSTGRES_INT8,  \
+      POSTGRES_UUID, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ
+enum {
+  POSTGRES_CONVERSATION_COLUMNS = 12
+};
+
 /* postgres_append.c */
 extern const struct postgres_operation convstore__postgres_append;
 
@@ -199,6 +210,13 @@ int convstore__postgres_read_message(convstore_message *out, const PGresult *res
                                      struct convstore_call *call);
 /* Checks that the columns of a result are those of a message; E_SCHEMA. */
 int convstore__postgres_check_message_columns(const PGresult *result, struct convstore_call *call);
+
+/* postgres_lists.c, postgres_usage.c, postgres_fork.c */
+extern const struct postgres_operation convstore__postgres_list;
+extern const struct postgres_operation convstore__postgres_messages;
+extern const struct postgres_operation convstore__postgres_usage;
+extern const struct postgres_operation convstore__postgres_fork;
+extern const struct postgres_operation convstore__postgres_summarize;
 
 /* postgres_schema.c, postgres_migrate.c */
 extern const struct postgres_operation
