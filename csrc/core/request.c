@@ -163,6 +163,37 @@ static int prepare_list(struct convstore_rules *rules, convstore_request *reques
   return prepare_page(rules, request, 20);
 }
 
+static int prepare_usage(struct convstore_rules *rules, convstore_request *request) {
+  if ((unsigned)request->by > CONVSTORE_BY_CONVERSATION)
+    return convstore_fail(rules->err, CONVSTORE_E_INVALID, "by is none of \"day\", \"conversation\"");
+  return prepare_times(rules, request);
+}
+
+static int prepare_fork(struct convstore_rules *rules, convstore_request *request, convstore_request *asked,
+                        int64_t now_ms) {
+  if (request->at != CONVSTORE_ABSENT && request->at < 0)
+    return convstore_fail(rules->err, CONVSTORE_E_INVALID,
+                          "at is negative; give the seq of the last message to copy, or 0");
+  request->conversation.created_at_ms = CONVSTORE_ABSENT;
+  return prepare_new(rules, request, asked, now_ms);
+}
+
+static int prepare_summary(struct convstore_rules *rules, convstore_request *request) {
+  if (request->text.data == NULL)
+    return convstore_fail(rules->err, CONVSTORE_E_INVALID, "text is missing; give the summary");
+  int status = convstore__rule_text(rules, &request->text, "text", rules->max_content, CONVSTORE_E_TOO_LARGE);
+  if (status == CONVSTORE_OK) status = convstore__rule_json(rules, &request->metadata, "metadata");
+  if (status != CONVSTORE_OK) return status;
+  if (request->through != CONVSTORE_ABSENT && request->through < 1)
+    return convstore_fail(rules->err, CONVSTORE_E_INVALID, "through is %lld; the first message is 1",
+                          (long long)request->through);
+  if (request->token_count == CONVSTORE_ABSENT)
+    request->token_count = (int64_t)((request->text.size + 3) / 4);
+  if (request->token_count < 0 || request->token_count > INT32_MAX)
+    return convstore_fail(rules->err, CONVSTORE_E_INVALID, "token_count is outside 0-2147483647");
+  return CONVSTORE_OK;
+}
+
 /* The part that differs from operation to operation. */
 static int prepare_operation(struct convstore_rules *rules, convstore_request *request,
                              convstore_request *asked, int64_t now_ms) {
@@ -186,10 +217,16 @@ static int prepare_operation(struct convstore_rules *rules, convstore_request *r
   }
   case CONVSTORE_REDACT:
     return check_seq(request->seq, rules->err);
+  case CONVSTORE_FORK:
+    return prepare_fork(rules, request, asked, now_ms);
+  case CONVSTORE_SUMMARIZE:
+    return prepare_summary(rules, request);
   case CONVSTORE_LIST:
     return prepare_list(rules, request);
   case CONVSTORE_MESSAGES:
     return prepare_page(rules, request, 50);
+  case CONVSTORE_USAGE:
+    return prepare_usage(rules, request);
   default:
     return CONVSTORE_OK;
   }

@@ -188,6 +188,17 @@ extern const struct postgres_operation convstore__postgres_delete;
 extern const struct postgres_operation convstore__postgres_restore;
 extern const struct postgres_operation convstore__postgres_purge;
 
+/* Reads a row of CONVERSATION_COLUMNS that begins at `column`. The result's arena must be there. */
+int convstore__postgres_read_conversation(convstore_conversation *out, const PGresult *result, int row,
+                                          int column, struct convstore_call *call);
+/* The types of CONVERSATION_COLUMNS, for convstore__postgres_check_columns(). */
+#define POSTGRES_CONVERSATION_TYPES                                                                          \
+  POSTGRES_UUID, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_JSONB, POSTGRES_INT8, POSTGRES_INT8,  \
+      POSTGRES_UUID, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ
+enum {
+  POSTGRES_CONVERSATION_COLUMNS = 12
+};
+
 /* postgres_append.c */
 extern const struct postgres_operation convstore__postgres_append;
 
@@ -210,6 +221,12 @@ extern const struct postgres_operation convstore__postgres_search;
 void convstore__postgres_queue_drop_segments(struct postgres_connection *connection,
                                              const struct convstore_call *call, int64_t first_seq,
                                              int64_t last_seq);
+/* postgres_lists.c, postgres_usage.c, postgres_fork.c */
+extern const struct postgres_operation convstore__postgres_list;
+extern const struct postgres_operation convstore__postgres_messages;
+extern const struct postgres_operation convstore__postgres_usage;
+extern const struct postgres_operation convstore__postgres_fork;
+extern const struct postgres_operation convstore__postgres_summarize;
 
 /* postgres_schema.c, postgres_migrate.c */
 extern const struct postgres_operation

@@ -62,6 +62,12 @@ int convstore__sqlite_drop_index(struct sqlite_connection *connection, struct co
  * stay in it. The other messages in them will be indexed anew. */
 int convstore__sqlite_drop_segments(struct sqlite_connection *connection, const struct convstore_call *call,
                                     int64_t first_seq, int64_t last_seq);
+/* sqlite_lists.c, sqlite_usage.c, sqlite_fork.c */
+sqlite_operation convstore__sqlite_list;
+sqlite_operation convstore__sqlite_messages;
+sqlite_operation convstore__sqlite_usage;
+sqlite_operation convstore__sqlite_fork;
+sqlite_operation convstore__sqlite_summarize;
 
 /* sqlite_schema.c */
 sqlite_operation convstore__sqlite_open_schema; /* the second half of CONVSTORE_OPEN */
@@ -95,6 +101,14 @@ struct sqlite_live {
  */
 int convstore__sqlite_find_live(struct sqlite_live *out, sqlite3_stmt **statement,
                                 struct sqlite_connection *connection, struct convstore_call *call);
+
+/* Reads a row of CONVERSATION_COLUMNS. */
+int convstore__sqlite_read_conversation(convstore_conversation *out, sqlite3_stmt *row,
+                                        struct convstore_call *call);
+
+/* Makes the user's conversation with this id, deleted or not, the result's, if there is one. */
+int convstore__sqlite_find_conversation(bool *found, struct sqlite_connection *connection,
+                                        struct convstore_call *call, const char *id);
 
 /* Reads a row of MESSAGE_COLUMNS. */
 int convstore__sqlite_read_message(convstore_message *out, sqlite3_stmt *row, struct convstore_call *call);

@@ -5,6 +5,8 @@
  */
 #include "sqlite_statements.h"
 
+#include "../convstore.h"
+
 /* The order in which read_conversation() and convstore__sqlite_read_message() take them. */
 #define CONVERSATION_COLUMNS                                                                                 \
   "id, key, title, status, metadata, last_seq, token_count, forked_from_id, forked_from_seq, created_at, "   \
@@ -47,6 +49,73 @@
 #define SOME_ROLES " AND role IN (?6, ?7, ?8, ?9, ?10)"
 #define BOUNDS(table, roles, direction)                                                                      \
   "SELECT min(seq), max(seq) FROM (" RANGE("seq", table, roles, direction) ")"
+
+/* A page of conversations: ?2, ?3 the last one's time and id, ?4 status (NULL: any), ?5 limit. One scan of an index
+ * gives it; the last messages are then looked up by key, wherever they lie. */
+#define LIST_ROWS(time, where)                                                                               \
+  "SELECT * FROM convstore_conversations " where " AND (" time ", id) < (?2, ?3)"                            \
+  " AND (?4 IS NULL OR status = ?4) ORDER BY " time " DESC, id DESC LIMIT ?5"
+#define LIST_LIVE "WHERE user_id = ?1 AND deleted_at IS NULL"
+#define LIST_DELETED "WHERE user_id = ?1 AND deleted_at IS NOT NULL"
+/* There are few deleted ones, and no index has them by created_at: all of them are read and sorted. */
+#define LIST_DELETED_ALL "INDEXED BY convstore_conversations_user_id_deleted_idx " LIST_DELETED
+/* Indexes have live and deleted ones apart by updated_at, and together by created_at. */
+#define LIST_UPDATED_ANY                                                                                     \
+  "SELECT * FROM (" LIST_ROWS("updated_at", LIST_LIVE) ") UNION ALL SELECT * FROM (" LIST_ROWS(              \
+      "updated_at", LIST_DELETED) ") ORDER BY updated_at DESC, id DESC LIMIT ?5"
+#define LISTED_COLUMNS                                                                                       \
+  "c.id, c.key, c.title, c.status, c.metadata, c.last_seq, c.token_count, c.forked_from_id,"                 \
+  " c.forked_from_seq, c.created_at, c.updated_at, c.deleted_at"
+/* The first characters of the content, or of the texts of its parts; convstore__cut_preview() cuts the bytes. */
+#define PREVIEW(m)                                                                                           \
+  "CASE WHEN " m ".parts IS NULL THEN substr(" m ".content, 1, 200) ELSE"                                    \
+  " (SELECT substr(group_concat(text, char(10)), 1, 200)"                                                    \
+  " FROM (SELECT json_extract(value, '$.text') AS text FROM json_each(" m ".parts)"                          \
+  " WHERE json_type(value, '$.text') = 'text' ORDER BY key)) END"
+#define LAST_MESSAGE(table, m, where)                                                                        \
+  " LEFT JOIN " table " AS " m " ON " m ".user_id = ?1 AND " m ".conversation_id = c.id AND " m              \
+  ".seq = c.last_seq AND " where
+#define LIST(time, rows)                                                                                     \
+  "SELECT " LISTED_COLUMNS ", coalesce(m.role, a.role), coalesce(" PREVIEW("m") ", " PREVIEW(                \
+      "a") "),"                                                                                              \
+           " coalesce(m.created_at, a.created_at) FROM (" rows                                               \
+           ") AS c" LAST_MESSAGE(LIVE, "m", "c.archived_at IS NULL")                                         \
+               LAST_MESSAGE(ARCHIVE, "a", "c.archived_at IS NOT NULL") " ORDER BY c." time                   \
+                                                                       " DESC, c.id DESC"
+
+/* A page of messages: ?2-?4 the last one's time, id and conversation, ?5 since, ?6 limit, ?7-?11 roles (?12: any). Both
+ * tables are read in the order of their indexes, which SQLite merges, so no more rows are touched than are given. */
+#define PAGE_OF(table)                                                                                       \
+  "SELECT " MESSAGE_COLUMNS ", conversation_id FROM " table " AS t WHERE user_id = ?1"                       \
+  " AND (created_at, id, conversation_id) < (?2, ?3, ?4) AND created_at >= ?5"                               \
+  " AND (?12 OR role IN (?7, ?8, ?9, ?10, ?11)) AND EXISTS (SELECT 1 FROM convstore_conversations AS c"      \
+  " WHERE c.user_id = ?1 AND c.id = t.conversation_id AND c.deleted_at IS NULL)"
+
+/* Groups of messages with ?2 <= created_at < ?3: first by conversation, so that each is looked up once. The indexes
+ * cover it. */
+#define USAGE_OF(table)                                                                                      \
+  "SELECT conversation_id, role, created_at, token_count FROM " table                                        \
+  " WHERE user_id = ?1 AND created_at >= ?2 AND created_at < ?3"
+#define USAGE(group, order)                                                                                           \
+  "WITH per AS MATERIALIZED (SELECT * FROM (SELECT conversation_id, " group                                           \
+  " AS name, count(*) AS messages,"                                                                                   \
+  " sum(token_count) AS tokens FROM (" USAGE_OF(LIVE) " UNION ALL " USAGE_OF(                                         \
+      ARCHIVE) ") GROUP BY 1, 2) AS p WHERE EXISTS (SELECT 1 FROM convstore_conversations AS c WHERE c.user_id = ?1"  \
+               " AND c.id = p.conversation_id AND c.deleted_at IS NULL))"                                             \
+               " SELECT name, sum(messages), sum(tokens), (SELECT count(DISTINCT conversation_id) FROM per) FROM per" \
+               " GROUP BY name ORDER BY " order
+
+/* ?3 the fork, ?4 at */
+#define FORK_MESSAGES(table)                                                                                 \
+  "INSERT INTO " LIVE " (" STORED_COLUMNS ") SELECT " MESSAGE_COLUMNS                                        \
+  ", token_total, user_id, ?3 FROM " table                                                                   \
+  " WHERE user_id = ?1 AND conversation_id = ?2 AND seq <= ?4 ORDER BY seq"
+/* The running total at the last message, and what the pinned ones add, by index. */
+#define FORK_TOTAL(table)                                                                                    \
+  "coalesce((SELECT token_total FROM " table " WHERE user_id = ?1 AND conversation_id = ?2 AND seq = ?4), 0)"
+#define FORK_PINNED(table)                                                                                   \
+  "coalesce((SELECT sum(token_count) FROM " table " WHERE user_id = ?1 AND conversation_id = ?2"             \
+  " AND seq <= ?4 AND role IN ('system', 'developer')), 0)"
 
 const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
     [SQLITE_STMT_BEGIN] = {"begin", "BEGIN IMMEDIATE"},
@@ -168,6 +237,47 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
                                               " WHERE user_id = ?1 AND search_pending = 0"},
     [SQLITE_STMT_DROP_ALL_SEGMENTS] = {"drop_all_segments",
                                        "DELETE FROM convstore_search_segments WHERE user_id = ?1"},
+    [SQLITE_STMT_LIST +
+        CONVSTORE_DELETED_NO] = {"list", LIST("updated_at", LIST_ROWS("updated_at", LIST_LIVE))},
+    [SQLITE_STMT_LIST +
+        CONVSTORE_DELETED_ONLY] = {"list_deleted", LIST("updated_at", LIST_ROWS("updated_at", LIST_DELETED))},
+    [SQLITE_STMT_LIST + CONVSTORE_DELETED_ANY] = {"list_any", LIST("updated_at", LIST_UPDATED_ANY)},
+    [SQLITE_STMT_LIST + SQLITE_STMT_BY_CREATED +
+        CONVSTORE_DELETED_NO] = {"list_created", LIST("created_at", LIST_ROWS("created_at", LIST_LIVE))},
+    [SQLITE_STMT_LIST + SQLITE_STMT_BY_CREATED +
+        CONVSTORE_DELETED_ONLY] = {"list_created_deleted",
+                                   LIST("created_at", LIST_ROWS("created_at", LIST_DELETED_ALL))},
+    [SQLITE_STMT_LIST + SQLITE_STMT_BY_CREATED +
+        CONVSTORE_DELETED_ANY] = {"list_created_any",
+                                  LIST("created_at", LIST_ROWS("created_at", "WHERE user_id = ?1"))},
+    [SQLITE_STMT_MESSAGES] =
+        {"messages", PAGE_OF(LIVE) " UNION ALL " PAGE_OF(
+                         ARCHIVE) " ORDER BY created_at DESC, id DESC, conversation_id DESC LIMIT ?6"},
+    [SQLITE_STMT_USAGE + CONVSTORE_BY_ROLE] = {"usage", USAGE("role", "1")},
+    [SQLITE_STMT_USAGE + CONVSTORE_BY_DAY] = {"usage_by_day", USAGE("created_at / 86400000", "1")},
+    [SQLITE_STMT_USAGE +
+        CONVSTORE_BY_CONVERSATION] = {"usage_by_conversation", USAGE("conversation_id", "3 DESC, 1")},
+
+    /* ?5 key, ?6 title, ?7 metadata, ?8 now */
+    [SQLITE_STMT_CREATE_FORK] =
+        {"create_fork",
+         "INSERT INTO convstore_conversations (user_id, id, key, title, metadata, last_seq, token_count,"
+         " pinned_token_count, forked_from_id, forked_from_seq, created_at, updated_at)"
+         " SELECT ?1, ?3, ?5, ?6, ?7, ?4, total + pinned, pinned, ?2, ?4, ?8, ?8 FROM (SELECT " FORK_TOTAL(
+             LIVE) " + " FORK_TOTAL(ARCHIVE) " AS total, " FORK_PINNED(LIVE) " + " FORK_PINNED(ARCHIVE) " AS pinned)"},
+    [SQLITE_STMT_FORK_MESSAGES] = {"fork_messages", FORK_MESSAGES(LIVE)},
+    [SQLITE_STMT_FORK_MESSAGES + SQLITE_STMT_ARCHIVED] = {"fork_messages_archived", FORK_MESSAGES(ARCHIVE)},
+    [SQLITE_STMT_FORK_SUMMARIES] =
+        {"fork_summaries",
+         "INSERT INTO convstore_summaries (user_id, conversation_id, ordinal, through, content, metadata, token_count,"
+         " created_at) SELECT user_id, ?3, ordinal, through, content, metadata, token_count, created_at"
+         " FROM convstore_summaries WHERE user_id = ?1 AND conversation_id = ?2 AND through <= ?4 ORDER BY ordinal"},
+    /* ?3 through, ?4 content, ?5 metadata, ?6 token_count, ?7 now */
+    [SQLITE_STMT_SUMMARIZE] =
+        {"summarize",
+         "INSERT INTO convstore_summaries (user_id, conversation_id, ordinal, through, content, metadata, token_count,"
+         " created_at) SELECT ?1, ?2, coalesce(max(ordinal), 0) + 1, ?3, ?4, ?5, ?6, ?7 FROM convstore_summaries"
+         " WHERE user_id = ?1 AND conversation_id = ?2"},
 
     [SQLITE_STMT_MESSAGE_BY_SEQ] = {"message_by_seq", MESSAGE_BY_SEQ(LIVE)},
     [SQLITE_STMT_MESSAGE_BY_SEQ +
