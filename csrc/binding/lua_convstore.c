@@ -43,6 +43,7 @@ static void add_methods(lua_State *L) {
   lua_getfield(L, -1, "conversation");
   luaL_setfuncs(L, convstore__lua_message_methods, 0);
   luaL_setfuncs(L, convstore__lua_history_methods, 0);
+  luaL_setfuncs(L, convstore__lua_context_methods, 0);
   lua_pop(L, 1);
 }
 

@@ -12,4 +12,10 @@
 int convstore__lua_push_messages(lua_State *L, int answer, const char *conversation_id);
 int convstore__lua_push_message(lua_State *L, int answer, const char *conversation_id);
 
+/*
+ * Pushes an array, marked as one, of the answer's messages with the fields that an API takes; below it lies what they
+ * shared. E_CORRUPT: stored JSON that is none.
+ */
+int convstore__lua_push_context(lua_State *L, struct answer *answer, convstore_error *err);
+
 #endif

@@ -126,6 +126,23 @@ static int prepare_range(convstore_request *request, convstore_error *err) {
   return CONVSTORE_OK;
 }
 
+static int prepare_context(const convstore_request *request, convstore_error *err) {
+  if (request->max_tokens != CONVSTORE_ABSENT && request->max_tokens < 1)
+    return convstore_fail(err, CONVSTORE_E_INVALID, "max_tokens is %lld; give at least 1",
+                          (long long)request->max_tokens);
+  if (request->max_messages != CONVSTORE_ABSENT && request->max_messages < 1)
+    return convstore_fail(err, CONVSTORE_E_INVALID, "max_messages is %lld; give at least 1",
+                          (long long)request->max_messages);
+  if (request->reserve < 0)
+    return convstore_fail(err, CONVSTORE_E_INVALID, "reserve is negative; give a number of tokens, or 0");
+  if (request->max_tokens != CONVSTORE_ABSENT && request->reserve >= request->max_tokens)
+    return convstore_fail(err, CONVSTORE_E_INVALID, "reserve is %lld and leaves nothing of max_tokens, %lld",
+                          (long long)request->reserve, (long long)request->max_tokens);
+  if ((unsigned)request->format > CONVSTORE_FORMAT_ANTHROPIC)
+    return convstore_fail(err, CONVSTORE_E_INVALID, "format is none of openai, anthropic");
+  return CONVSTORE_OK;
+}
+
 /* The part that differs from operation to operation. */
 static int prepare_operation(struct convstore_rules *rules, convstore_request *request,
                              convstore_request *asked, int64_t now_ms) {
@@ -149,6 +166,8 @@ static int prepare_operation(struct convstore_rules *rules, convstore_request *r
   }
   case CONVSTORE_REDACT:
     return check_seq(request->seq, rules->err);
+  case CONVSTORE_CONTEXT:
+    return prepare_context(request, rules->err);
   default:
     return CONVSTORE_OK;
   }

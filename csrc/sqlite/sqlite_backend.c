@@ -55,6 +55,7 @@ static sqlite_operation *const operations[CONVSTORE_OPERATIONS] = {
     [CONVSTORE_BOUNDS] = convstore__sqlite_bounds,
     [CONVSTORE_ANNOTATE] = convstore__sqlite_annotate,
     [CONVSTORE_REDACT] = convstore__sqlite_redact,
+    [CONVSTORE_CONTEXT] = convstore__sqlite_context,
     [CONVSTORE_BEGIN] = begin,
     [CONVSTORE_COMMIT] = commit,
     [CONVSTORE_ROLLBACK] = rollback,

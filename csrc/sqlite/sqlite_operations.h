@@ -25,6 +25,9 @@ sqlite_operation convstore__sqlite_bounds;
 sqlite_operation convstore__sqlite_annotate;
 sqlite_operation convstore__sqlite_redact;
 
+/* sqlite_context.c */
+sqlite_operation convstore__sqlite_context;
+
 /* sqlite_schema.c */
 sqlite_operation convstore__sqlite_open_schema; /* the second half of CONVSTORE_OPEN */
 sqlite_operation convstore__sqlite_schema_version;
