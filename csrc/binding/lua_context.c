@@ -17,8 +17,8 @@ static void take_format(struct arguments *args, const struct field *field, void 
   } else if (convstore__lua_same(name, "anthropic")) {
     *format = CONVSTORE_FORMAT_ANTHROPIC;
   } else {
-    convstore_fail(convstore__lua_report(args), CONVSTORE_E_INVALID,
-                   "%s must be \"openai\" or \"anthropic\"", field->name);
+    convstore_fail(convstore__lua_report(args), CONVSTORE_E_INVALID, "%s must be \"openai\" or \"anthropic\"",
+                   field->name);
   }
 }
 

@@ -51,8 +51,8 @@ static int parse(json_t **out, convstore_text text, const char *field, const con
                  convstore_error *err) {
   int status = text.data == NULL ? CONVSTORE_OK : convstore__json_parse(out, text, field, err);
   if (status != CONVSTORE_E_INVALID) return status;
-  return convstore_fail(err, CONVSTORE_E_CORRUPT, "the %s of message %lld is no JSON; restore a backup", field,
-                        (long long)message->seq);
+  return convstore_fail(err, CONVSTORE_E_CORRUPT, "the %s of message %lld is no JSON; restore a backup",
+                        field, (long long)message->seq);
 }
 
 static int read_piece(struct piece *piece, const convstore_message *message, convstore_error *err) {
@@ -247,7 +247,8 @@ static int write_turn(size_t *end, struct convstore_writer *writer, const struct
     single = single && pieces[*end].is_gone;
   const convstore_message *first = pieces[i].message;
   CONVSTORE_WRITE(writer, "{\"content\":");
-  if (single && first->content.data != NULL && first->role != CONVSTORE_ROLE_TOOL && pieces[i].calls == NULL) {
+  if (single && first->content.data != NULL && first->role != CONVSTORE_ROLE_TOOL &&
+      pieces[i].calls == NULL) {
     convstore__write_string(writer, first->content);
   } else {
     CONVSTORE_WRITE(writer, "[");
@@ -368,8 +369,7 @@ int convstore__anthropic_write(convstore_text *out, convstore_context *context, 
     json_decref(pieces[i].calls);
   }
   if (status != CONVSTORE_OK) return status;
-  if (json.failed || system.failed)
-    return convstore_fail(err, CONVSTORE_E_MEMORY, "no memory for a context");
+  if (json.failed || system.failed) return convstore_fail(err, CONVSTORE_E_MEMORY, "no memory for a context");
   *out = convstore__written(&json);
   if (system.size > 0) context->system = convstore__written(&system);
   return CONVSTORE_OK;

@@ -13,7 +13,8 @@ struct convstore_context_builder {
   struct convstore_call *call;
   int64_t last_seq;
   int64_t through; /* the latest summary stands for 1 ... through; 0: there is none */
-  int64_t n_system; /* system and developer messages behind it, which count neither as included nor as dropped */
+  int64_t
+      n_system; /* system and developer messages behind it, which count neither as included nor as dropped */
   convstore_message *pinned; /* what stands at the beginning, the summary last */
   size_t n_pinned;
   size_t capacity;

@@ -367,8 +367,12 @@ static json_t *read_value(struct reader *reader) {
 
 static int parse(json_t **out, convstore_text text, int max_depth, const char *field, convstore_error *err) {
   if (!text.data) text = (convstore_text){.data = "", .size = 0};
-  struct reader reader = {
-      .start = text.data, .at = text.data, .end = text.data + text.size, .max_depth = max_depth, .field = field, .err = err};
+  struct reader reader = {.start = text.data,
+                          .at = text.data,
+                          .end = text.data + text.size,
+                          .max_depth = max_depth,
+                          .field = field,
+                          .err = err};
   json_t *value = read_value(&reader);
   if (!value) return reader.status;
   peek_token(&reader);

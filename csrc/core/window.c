@@ -52,8 +52,8 @@ static uint64_t hash_of(convstore_text id) {
 static struct convstore_pending *place_of(struct convstore_pending *table, size_t size, convstore_text id,
                                           uint64_t hash) {
   size_t i = (size_t)hash & (size - 1);
-  while (table[i].id.data != NULL &&
-         (table[i].hash != hash || table[i].id.size != id.size || memcmp(table[i].id.data, id.data, id.size) != 0))
+  while (table[i].id.data != NULL && (table[i].hash != hash || table[i].id.size != id.size ||
+                                      memcmp(table[i].id.data, id.data, id.size) != 0))
     i = (i + 1) & (size - 1);
   return &table[i];
 }
@@ -72,7 +72,8 @@ static bool grow_pending(struct convstore_window *window) {
   return true;
 }
 
-static int add_result(struct convstore_window *window, const convstore_message *message, convstore_error *err) {
+static int add_result(struct convstore_window *window, const convstore_message *message,
+                      convstore_error *err) {
   convstore_text id = message->tool_call_id;
   if (id.data == NULL) return CONVSTORE_OK; /* answers nothing: damage, since the database wants one */
   const convstore_message *copy = keep(window, message);
@@ -98,11 +99,12 @@ static int fail_too_large(const struct convstore_window *window, int64_t seq, in
                           "the newest tool exchange, from message %lld on, has %lld messages and max_messages"
                           " is %lld; raise it",
                           (long long)seq, (long long)n_messages, (long long)window->max_messages);
-  return convstore_fail(err, CONVSTORE_E_TOO_LARGE,
-                        "the newest message, %lld%s, has %lld tokens and max_tokens leaves room for %lld; raise"
-                        " max_tokens, or lower reserve",
-                        (long long)seq, n_messages > 1 ? " with its results" : "", (long long)tokens,
-                        (long long)window->max_tokens);
+  return convstore_fail(
+      err, CONVSTORE_E_TOO_LARGE,
+      "the newest message, %lld%s, has %lld tokens and max_tokens leaves room for %lld; raise"
+      " max_tokens, or lower reserve",
+      (long long)seq, n_messages > 1 ? " with its results" : "", (long long)tokens,
+      (long long)window->max_tokens);
 }
 
 static bool grow_items(struct convstore_window *window) {
@@ -121,10 +123,10 @@ static int add_item(struct convstore_window *window, const convstore_message *me
   int64_t n_messages = (int64_t)n_results + 1;
   int64_t tokens = convstore__add_tokens(0, message->token_count);
   for (size_t i = 0; i < n_results; i++) tokens = convstore__add_tokens(tokens, results[i]->token_count);
-  if (tokens > window->max_tokens - window->tokens || n_messages > window->max_messages - window->n_messages) {
+  if (tokens > window->max_tokens - window->tokens ||
+      n_messages > window->max_messages - window->n_messages) {
     window->enough = true;
-    return window->n_items > 0 ? CONVSTORE_OK
-                               : fail_too_large(window, message->seq, tokens, n_messages, err);
+    return window->n_items > 0 ? CONVSTORE_OK : fail_too_large(window, message->seq, tokens, n_messages, err);
   }
   const convstore_message *copy = keep(window, message);
   if (copy == NULL || (window->n_items == window->capacity && !grow_items(window))) return no_memory(err);
@@ -166,7 +168,8 @@ static void claim_one(struct claim *claim, struct convstore_window *window, cons
   pending->n = 0;
 }
 
-static int add_exchange(struct convstore_window *window, const convstore_message *message, convstore_error *err) {
+static int add_exchange(struct convstore_window *window, const convstore_message *message,
+                        convstore_error *err) {
   struct claim claim = {0};
   json_t *calls = NULL;
   json_t *call;
@@ -174,7 +177,8 @@ static int add_exchange(struct convstore_window *window, const convstore_message
   int status = convstore__json_parse(&calls, message->tool_calls, "tool_calls", err);
   if (status == CONVSTORE_E_INVALID)
     return convstore_fail(err, CONVSTORE_E_CORRUPT,
-                          "the tool_calls of message %lld are no JSON; restore a backup", (long long)message->seq);
+                          "the tool_calls of message %lld are no JSON; restore a backup",
+                          (long long)message->seq);
   if (status != CONVSTORE_OK) return status;
   claim.results = convstore__arena_alloc(window->arena, (json_array_size(calls) + 1) * sizeof *claim.results);
   if (claim.results == NULL) {

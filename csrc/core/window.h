@@ -13,7 +13,8 @@
 
 struct convstore_item {
   const convstore_message *message;
-  const convstore_message **results; /* in the calls' order; what is missing of an open exchange is not in it */
+  const convstore_message *
+      *results; /* in the calls' order; what is missing of an open exchange is not in it */
   size_t n_results;
 };
 
@@ -21,16 +22,17 @@ struct convstore_pending;
 
 struct convstore_window {
   struct convstore_arena *arena;
-  int64_t max_tokens;   /* INT64_MAX: no limit */
-  int64_t max_messages; /* INT64_MAX: no limit */
-  int64_t tokens;       /* of all items */
-  int64_t n_messages;   /* in all items */
-  bool enough;          /* no older message can be in it: nothing more need be fed */
+  int64_t max_tokens;           /* INT64_MAX: no limit */
+  int64_t max_messages;         /* INT64_MAX: no limit */
+  int64_t tokens;               /* of all items */
+  int64_t n_messages;           /* in all items */
+  bool enough;                  /* no older message can be in it: nothing more need be fed */
   struct convstore_item *items; /* newest first */
   size_t n_items;
   size_t capacity;
   int64_t last_seq; /* of the conversation */
-  struct convstore_pending *pending; /* results by the id of their call: a hash table, its size a power of two */
+  struct convstore_pending
+      *pending; /* results by the id of their call: a hash table, its size a power of two */
   size_t n_pending;
   size_t pending_size;
 };

@@ -87,6 +87,7 @@ static const struct postgres_operation *const operations[CONVSTORE_OPERATIONS] =
     [CONVSTORE_BOUNDS] = &convstore__postgres_bounds,
     [CONVSTORE_ANNOTATE] = &convstore__postgres_annotate,
     [CONVSTORE_REDACT] = &convstore__postgres_redact,
+    [CONVSTORE_CONTEXT] = &convstore__postgres_context,
     [CONVSTORE_BEGIN] = &savepoint,
     [CONVSTORE_COMMIT] = &commit,
     [CONVSTORE_ROLLBACK] = &rollback,

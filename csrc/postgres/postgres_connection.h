@@ -75,6 +75,7 @@ struct postgres_prepared {
   } state;
 };
 
+struct convstore_context_builder;
 struct postgres_candidate;
 struct postgres_lookup;
 struct postgres_operation;
@@ -115,6 +116,8 @@ struct postgres_connection {
   unsigned jitter;     /* a random number's state */
   int64_t rest_until_ms;
   char lost_reason[256];
+
+  struct convstore_context_builder *context; /* of the call under way, in its result's arena */
 
   int64_t target;                             /* of a migration */
   struct postgres_schema_state *schema_state; /* of the call under way, in its result's arena */
@@ -199,6 +202,9 @@ int convstore__postgres_read_message(convstore_message *out, const PGresult *res
                                      struct convstore_call *call);
 /* Checks that the columns of a result are those of a message; E_SCHEMA. */
 int convstore__postgres_check_message_columns(const PGresult *result, struct convstore_call *call);
+
+/* postgres_context.c */
+extern const struct postgres_operation convstore__postgres_context;
 
 /* postgres_schema.c, postgres_migrate.c */
 extern const struct postgres_operation

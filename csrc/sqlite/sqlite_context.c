@@ -28,8 +28,7 @@ static int read_summary(convstore_summary *out, struct sqlite_connection *connec
   if (code == SQLITE_ROW) {
     out->through = sqlite3_column_int64(statement, 0);
     out->token_count = sqlite3_column_int64(statement, 2);
-    if (!call->request->no_system)
-      status = convstore__sqlite_read_text(&out->content, statement, 1, call);
+    if (!call->request->no_system) status = convstore__sqlite_read_text(&out->content, statement, 1, call);
   } else if (code != SQLITE_DONE) {
     status = convstore__sqlite_fail(connection, call->err);
   }
@@ -62,12 +61,10 @@ static int read_pinned(struct convstore_context_builder *builder, struct sqlite_
   struct convstore_call *call = builder->call;
   int status = CONVSTORE_OK;
   sqlite3_stmt *statement =
-      call->request->no_system
-          ? bind(connection, call, SQLITE_STMT_COUNT_PINNED + archived, builder->through)
-          : bind(connection, call, SQLITE_STMT_PINNED + archived, CONVSTORE_ABSENT);
+      call->request->no_system ? bind(connection, call, SQLITE_STMT_COUNT_PINNED + archived, builder->through)
+                               : bind(connection, call, SQLITE_STMT_PINNED + archived, CONVSTORE_ABSENT);
   if (statement == NULL) return call->err->status;
-  if (!call->request->no_system)
-    return read_messages(builder, connection, statement, convstore__context_pin);
+  if (!call->request->no_system) return read_messages(builder, connection, statement, convstore__context_pin);
   if (sqlite3_step(statement) == SQLITE_ROW)
     builder->n_system = sqlite3_column_int64(statement, 0);
   else
@@ -78,8 +75,7 @@ static int read_pinned(struct convstore_context_builder *builder, struct sqlite_
 
 static int read_window(struct convstore_context_builder *builder, struct sqlite_connection *connection,
                        bool archived) {
-  sqlite3_stmt *statement =
-      bind(connection, builder->call, SQLITE_STMT_WINDOW + archived, builder->through);
+  sqlite3_stmt *statement = bind(connection, builder->call, SQLITE_STMT_WINDOW + archived, builder->through);
   if (statement == NULL) return builder->call->err->status;
   return read_messages(builder, connection, statement, convstore__context_add);
 }

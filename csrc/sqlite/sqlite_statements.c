@@ -138,8 +138,8 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
         {"latest_summary", "SELECT through, content, token_count FROM convstore_summaries"
                            " WHERE user_id = ?1 AND conversation_id = ?2 ORDER BY ordinal DESC LIMIT 1"},
     [SQLITE_STMT_PINNED] = {"pinned", PINNED(CONTEXT_COLUMNS, LIVE) " ORDER BY seq"},
-    [SQLITE_STMT_PINNED + SQLITE_STMT_ARCHIVED] = {"pinned_archived",
-                                                   PINNED(CONTEXT_COLUMNS, ARCHIVE) " ORDER BY seq"},
+    [SQLITE_STMT_PINNED +
+        SQLITE_STMT_ARCHIVED] = {"pinned_archived", PINNED(CONTEXT_COLUMNS, ARCHIVE) " ORDER BY seq"},
     [SQLITE_STMT_COUNT_PINNED] = {"count_pinned", PINNED("count(*)", LIVE) " AND seq > ?3"},
     [SQLITE_STMT_COUNT_PINNED +
         SQLITE_STMT_ARCHIVED] = {"count_pinned_archived", PINNED("count(*)", ARCHIVE) " AND seq > ?3"},
