@@ -109,5 +109,6 @@ extern const luaL_Reg convstore__lua_fork_methods[];
 
 /* Methods of users that stand in other files than lua_user.c. */
 extern const luaL_Reg convstore__lua_list_methods[];
+extern const luaL_Reg convstore__lua_context_methods[];
 
 #endif

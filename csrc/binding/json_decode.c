@@ -55,7 +55,7 @@ static void push_value(lua_State *L, json_t *value, int array_mark) {
 
 int convstore__lua_json_push(lua_State *L, struct answer *answer, convstore_text text, const char *field,
                              convstore_error *err) {
-  int status = convstore__json_parse(&answer->json, text, field, err);
+  int status = convstore__json_parse_own(&answer->json, text, field, err);
   if (status == CONVSTORE_E_MEMORY) return convstore__lua_fail(L, err);
   if (status != CONVSTORE_OK) {
     return convstore_fail(err, CONVSTORE_E_CORRUPT, "the stored %s is no JSON: restore it from a backup",

@@ -5,7 +5,8 @@
  * read from a table is trusted to stay there: a key's bytes are used only while the key is anchored, and an
  * array's length only as a hope.
  */
-#include <float.h>
+#include "../core/json_write.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,27 +73,15 @@ static void put_byte(struct encoder *e, char byte) {
 }
 
 /* NUL is no control character here: it goes through as it is, for the core to judge with the other bytes. */
-static bool needs_escape(unsigned char c) {
-  return (c < 0x20 && c != 0) || c == '"' || c == '\\';
-}
-
-static void put_escape(struct encoder *e, unsigned char c) {
-  static const char shorts[] = {
-      ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\'};
-  char escape[8];
-  int n = shorts[c] != '\0' ? snprintf(escape, sizeof escape, "\\%c", shorts[c])
-                            : snprintf(escape, sizeof escape, "\\u%04x", (unsigned)c);
-  put(e, escape, (size_t)n);
-}
-
 static void put_string(struct encoder *e, const char *data, size_t size) {
   const char *end = data + size;
   put_byte(e, '"');
   while (data < end) {
-    const char *run = data;
-    while (data < end && !needs_escape((unsigned char)*data)) data++;
-    put(e, run, (size_t)(data - run));
-    if (data < end) put_escape(e, (unsigned char)*data++);
+    char escape[CONVSTORE_JSON_ESCAPE];
+    size_t n = convstore__json_plain(data, (size_t)(end - data));
+    put(e, data, n);
+    data += n;
+    if (data < end) put(e, escape, convstore__json_escape(escape, (unsigned char)*data++));
   }
   put_byte(e, '"');
 }
@@ -102,59 +91,13 @@ static void put_integer(struct encoder *e, lua_Integer value) {
   put(e, digits, (size_t)snprintf(digits, sizeof digits, LUA_INTEGER_FMT, value));
 }
 
-/*
- * The fewest decimal digits that give `value` again: "d.ddd" times ten to *exponent, without the point.
- * Returns how many.
- */
-static int shortest_digits(char digits[24], int *exponent, lua_Number value) {
-  char text[48];
-  const char *from = text;
-  int n = 0;
-  /*
-   * Of a normal number 15 digits show any shorter form, padded by zeros; a subnormal one may have fewer good
-   * digits.
-   */
-  for (int after_point = value < DBL_MIN ? 0 : 14; after_point <= 16; after_point++) {
-    snprintf(text, sizeof text, "%.*e", after_point, value);
-    if (strtod(text, NULL) == value) break;
-  }
-  for (; *from != 'e'; from++) {
-    if (*from >= '0' && *from <= '9') { /* not the point, which the locale may change */
-      digits[n++] = *from;
-    }
-  }
-  *exponent = (int)strtol(from + 1, NULL, 10);
-  while (n > 1 && digits[n - 1] == '0') {
-    n--;
-  }
-  return n;
-}
-
-/*
- * No exponent, and always a point: PostgreSQL's jsonb rewrites 1e300 as an integer of 301 digits, and a float
- * must come back as a float.
- */
 static void put_float(struct encoder *e, lua_Number value) {
-  char plain[400]; /* at most 17 digits behind "-0." and 323 zeros */
-  char digits[24];
-  size_t size = 0;
-  int exponent;
-  if (!isfinite(value)) {
+  char text[CONVSTORE_JSON_FLOAT];
+  if (isfinite(value)) {
+    put(e, text, convstore__json_float(text, value));
+  } else {
     refuse(e, isnan(value) ? "it holds NaN" : "it holds an infinite number");
-    return;
   }
-  int n = shortest_digits(digits, &exponent, fabs(value));
-  if (signbit(value)) plain[size++] = '-';
-  /*
-   * One digit for each power of ten, from the first that matters or 1 down to the last that matters or
-   * 1/10.
-   */
-  for (int power = exponent > 0 ? exponent : 0; power >= exponent - n + 1 || power >= -1; power--) {
-    int i = exponent - power;
-    if (power == -1) plain[size++] = '.';
-    plain[size++] = i >= 0 && i < n ? digits[i] : '0';
-  }
-  put(e, plain, size);
 }
 
 static void encode_array(struct encoder *e, lua_Integer n, int depth) {

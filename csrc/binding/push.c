@@ -260,4 +260,26 @@ int convstore__lua_push_summary(lua_State *L, int answer) {
   set_number(L, "created_at", summary->created_at_ms);
   int status = set_json(L, owner, "metadata", summary->metadata, &err);
   return finish(L, answer, status, &err);
+static int push_api_message(lua_State *L, struct answer *answer, const convstore_message *message, int shared,
+                            convstore_error *err) {
+  bool has_content = message->content.data != NULL;
+  int n_rare = (message->parts.data != NULL) + (message->name.data != NULL) +
+               (message->tool_calls.data != NULL) + (message->tool_call_id.data != NULL);
+  lua_createtable(L, 0, 1 + has_content + n_rare);
+  set_shared(L, shared + KEY_ROLE, shared + ROLE_NAMES + (int)message->role);
+  if (has_content) set_string(L, shared + KEY_CONTENT, message->content.data, message->content.size);
+  return n_rare == 0 ? CONVSTORE_OK : set_rare_fields(L, answer, message, err);
+}
+
+int convstore__lua_push_context(lua_State *L, struct answer *answer, convstore_error *err) {
+  size_t n = answer->result.n_messages;
+  int shared = push_shared(L, "");
+  int status = CONVSTORE_OK;
+  lua_createtable(L, (int)n, 0);
+  luaL_setmetatable(L, ARRAY_TYPE);
+  for (size_t i = 0; status == CONVSTORE_OK && i < n; i++) {
+    status = push_api_message(L, answer, &answer->result.messages[i], shared, err);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return status;
 }

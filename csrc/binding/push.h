@@ -22,5 +22,9 @@ int convstore__lua_push_listed_page(lua_State *L, int answer, convstore_text use
 
 /* Pushes a summary, and finishes the answer. Returns as the first two. */
 int convstore__lua_push_summary(lua_State *L, int answer);
+ * Pushes an array, marked as one, of the answer's messages with the fields that an API takes; below it lies what they
+ * shared. E_CORRUPT: stored JSON that is none.
+ */
+int convstore__lua_push_context(lua_State *L, struct answer *answer, convstore_error *err);
 
 #endif

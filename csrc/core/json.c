@@ -21,6 +21,7 @@ struct reader {
   const char *at; /* the next byte */
   const char *end;
   int depth; /* tables open around it */
+  int max_depth;
   const char *field;
   convstore_error *err;
   int status; /* why a function returned NULL */
@@ -300,9 +301,9 @@ static bool read_element(struct reader *reader, json_t *array) {
 
 /* The array or object at reader->at. */
 static json_t *read_table(struct reader *reader, bool is_object) {
-  if (reader->depth == CONVSTORE_MAX_JSON_DEPTH) {
+  if (reader->depth == reader->max_depth) {
     reader->status = convstore_fail(reader->err, CONVSTORE_E_INVALID, "%s is nested deeper than %d levels",
-                                    reader->field, CONVSTORE_MAX_JSON_DEPTH);
+                                    reader->field, reader->max_depth);
     return NULL;
   }
   json_t *table = is_object ? json_object() : json_array();
@@ -364,10 +365,14 @@ static json_t *read_value(struct reader *reader) {
   }
 }
 
-int convstore__json_parse(json_t **out, convstore_text text, const char *field, convstore_error *err) {
+static int parse(json_t **out, convstore_text text, int max_depth, const char *field, convstore_error *err) {
   if (!text.data) text = (convstore_text){.data = "", .size = 0};
-  struct reader reader = {
-      .start = text.data, .at = text.data, .end = text.data + text.size, .field = field, .err = err};
+  struct reader reader = {.start = text.data,
+                          .at = text.data,
+                          .end = text.data + text.size,
+                          .max_depth = max_depth,
+                          .field = field,
+                          .err = err};
   json_t *value = read_value(&reader);
   if (!value) return reader.status;
   peek_token(&reader);
@@ -378,6 +383,14 @@ int convstore__json_parse(json_t **out, convstore_text text, const char *field, 
   }
   *out = value;
   return CONVSTORE_OK;
+}
+
+int convstore__json_parse(json_t **out, convstore_text text, const char *field, convstore_error *err) {
+  return parse(out, text, CONVSTORE_MAX_JSON_DEPTH, field, err);
+}
+
+int convstore__json_parse_own(json_t **out, convstore_text text, const char *field, convstore_error *err) {
+  return parse(out, text, CONVSTORE_MAX_JSON_DEPTH + CONVSTORE_JSON_AROUND, field, err);
 }
 
 int convstore__json_equal(bool *equal, convstore_text a, convstore_text b, convstore_error *err) {

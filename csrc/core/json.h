@@ -13,6 +13,12 @@
  * E_INVALID: no JSON, a number beyond 64 bits without a point, \u0000, too deep; E_MEMORY. */
 int convstore__json_parse(json_t **out, convstore_text text, const char *field, convstore_error *err);
 
+/* Levels that a context puts around a stored value. */
+#define CONVSTORE_JSON_AROUND 4
+
+/* The same for a text of our own, which may have so many levels more. */
+int convstore__json_parse_own(json_t **out, convstore_text text, const char *field, convstore_error *err);
+
 /* *equal: both texts are JSON of the same value, whatever the order of keys. E_MEMORY; a text that is no JSON is no
  * failure and equals nothing. */
 int convstore__json_equal(bool *equal, convstore_text a, convstore_text b, convstore_error *err);

@@ -191,6 +191,20 @@ static int prepare_summary(struct convstore_rules *rules, convstore_request *req
     request->token_count = (int64_t)((request->text.size + 3) / 4);
   if (request->token_count < 0 || request->token_count > INT32_MAX)
     return convstore_fail(rules->err, CONVSTORE_E_INVALID, "token_count is outside 0-2147483647");
+static int prepare_context(const convstore_request *request, convstore_error *err) {
+  if (request->max_tokens != CONVSTORE_ABSENT && request->max_tokens < 1)
+    return convstore_fail(err, CONVSTORE_E_INVALID, "max_tokens is %lld; give at least 1",
+                          (long long)request->max_tokens);
+  if (request->max_messages != CONVSTORE_ABSENT && request->max_messages < 1)
+    return convstore_fail(err, CONVSTORE_E_INVALID, "max_messages is %lld; give at least 1",
+                          (long long)request->max_messages);
+  if (request->reserve < 0)
+    return convstore_fail(err, CONVSTORE_E_INVALID, "reserve is negative; give a number of tokens, or 0");
+  if (request->max_tokens != CONVSTORE_ABSENT && request->reserve >= request->max_tokens)
+    return convstore_fail(err, CONVSTORE_E_INVALID, "reserve is %lld and leaves nothing of max_tokens, %lld",
+                          (long long)request->reserve, (long long)request->max_tokens);
+  if ((unsigned)request->format > CONVSTORE_FORMAT_ANTHROPIC)
+    return convstore_fail(err, CONVSTORE_E_INVALID, "format is none of openai, anthropic");
   return CONVSTORE_OK;
 }
 
@@ -227,6 +241,8 @@ static int prepare_operation(struct convstore_rules *rules, convstore_request *r
     return prepare_page(rules, request, 50);
   case CONVSTORE_USAGE:
     return prepare_usage(rules, request);
+  case CONVSTORE_CONTEXT:
+    return prepare_context(request, rules->err);
   default:
     return CONVSTORE_OK;
   }

@@ -93,6 +93,7 @@ static const struct postgres_operation *const operations[CONVSTORE_OPERATIONS] =
     [CONVSTORE_LIST] = &convstore__postgres_list,
     [CONVSTORE_MESSAGES] = &convstore__postgres_messages,
     [CONVSTORE_USAGE] = &convstore__postgres_usage,
+    [CONVSTORE_CONTEXT] = &convstore__postgres_context,
     [CONVSTORE_BEGIN] = &savepoint,
     [CONVSTORE_COMMIT] = &commit,
     [CONVSTORE_ROLLBACK] = &rollback,

@@ -75,6 +75,7 @@ struct postgres_prepared {
   } state;
 };
 
+struct convstore_context_builder;
 struct postgres_candidate;
 struct postgres_lookup;
 struct postgres_operation;
@@ -119,6 +120,8 @@ struct postgres_connection {
 
   struct postgres_search *search; /* of the call under way, in its result's arena */
   convstore_result scratch;       /* memory of a search that it needs for a round only */
+  struct convstore_context_builder *context; /* of the call under way, in its result's arena */
+
   int64_t target;                             /* of a migration */
   struct postgres_schema_state *schema_state; /* of the call under way, in its result's arena */
 
@@ -227,6 +230,8 @@ extern const struct postgres_operation convstore__postgres_messages;
 extern const struct postgres_operation convstore__postgres_usage;
 extern const struct postgres_operation convstore__postgres_fork;
 extern const struct postgres_operation convstore__postgres_summarize;
+/* postgres_context.c */
+extern const struct postgres_operation convstore__postgres_context;
 
 /* postgres_schema.c, postgres_migrate.c */
 extern const struct postgres_operation

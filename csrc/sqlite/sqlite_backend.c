@@ -61,6 +61,7 @@ static sqlite_operation *const operations[CONVSTORE_OPERATIONS] = {
     [CONVSTORE_LIST] = convstore__sqlite_list,
     [CONVSTORE_MESSAGES] = convstore__sqlite_messages,
     [CONVSTORE_USAGE] = convstore__sqlite_usage,
+    [CONVSTORE_CONTEXT] = convstore__sqlite_context,
     [CONVSTORE_BEGIN] = begin,
     [CONVSTORE_COMMIT] = commit,
     [CONVSTORE_ROLLBACK] = rollback,

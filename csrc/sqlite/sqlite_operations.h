@@ -68,6 +68,8 @@ sqlite_operation convstore__sqlite_messages;
 sqlite_operation convstore__sqlite_usage;
 sqlite_operation convstore__sqlite_fork;
 sqlite_operation convstore__sqlite_summarize;
+/* sqlite_context.c */
+sqlite_operation convstore__sqlite_context;
 
 /* sqlite_schema.c */
 sqlite_operation convstore__sqlite_open_schema; /* the second half of CONVSTORE_OPEN */

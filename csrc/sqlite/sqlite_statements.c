@@ -40,6 +40,18 @@
 #define THESE_SEGMENTS                                                                                       \
   "SELECT segment_id FROM convstore_search_runs"                                                             \
   " WHERE user_id = ?1 AND conversation_id = ?2 AND first_seq <= ?4 AND last_seq >= ?3"
+/* What a context reads of a message, in the places of MESSAGE_COLUMNS: not what an API does not take. */
+#define CONTEXT_COLUMNS                                                                                      \
+  "seq, id, role, content, parts, name, tool_calls, tool_call_id, NULL, NULL, token_count, created_at, "     \
+  "updated_at, redacted_at"
+#define IS_PINNED "role IN ('system', 'developer')"
+#define PINNED(columns, table)                                                                               \
+  "SELECT " columns " FROM " table " INDEXED BY " table "_pinned_idx WHERE user_id = ?1"                     \
+  " AND conversation_id = ?2 AND " IS_PINNED
+/* ?3 the last message that a summary stands for. What is pinned need not come again. */
+#define WINDOW(table)                                                                                        \
+  "SELECT " CONTEXT_COLUMNS " FROM " table " WHERE user_id = ?1 AND conversation_id = ?2 AND seq > ?3"       \
+  " AND NOT (" IS_PINNED ") ORDER BY seq DESC"
 
 /* ?3 after, ?4 before, ?5 limit (-1: all), ?6-?10 roles (NULL where fewer are asked for) */
 #define RANGE(columns, table, roles, direction)                                                              \
@@ -293,6 +305,17 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
 
     [SQLITE_STMT_SEARCH_TEXTS] = {"search_texts", SEARCH_TEXTS(LIVE)},
     [SQLITE_STMT_SEARCH_TEXTS + SQLITE_STMT_ARCHIVED] = {"search_texts_archived", SEARCH_TEXTS(ARCHIVE)},
+    [SQLITE_STMT_LATEST_SUMMARY] =
+        {"latest_summary", "SELECT through, content, token_count FROM convstore_summaries"
+                           " WHERE user_id = ?1 AND conversation_id = ?2 ORDER BY ordinal DESC LIMIT 1"},
+    [SQLITE_STMT_PINNED] = {"pinned", PINNED(CONTEXT_COLUMNS, LIVE) " ORDER BY seq"},
+    [SQLITE_STMT_PINNED +
+        SQLITE_STMT_ARCHIVED] = {"pinned_archived", PINNED(CONTEXT_COLUMNS, ARCHIVE) " ORDER BY seq"},
+    [SQLITE_STMT_COUNT_PINNED] = {"count_pinned", PINNED("count(*)", LIVE) " AND seq > ?3"},
+    [SQLITE_STMT_COUNT_PINNED +
+        SQLITE_STMT_ARCHIVED] = {"count_pinned_archived", PINNED("count(*)", ARCHIVE) " AND seq > ?3"},
+    [SQLITE_STMT_WINDOW] = {"window", WINDOW(LIVE)},
+    [SQLITE_STMT_WINDOW + SQLITE_STMT_ARCHIVED] = {"window_archived", WINDOW(ARCHIVE)},
 
     [SQLITE_STMT_HISTORY] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, "", "ASC")},
     [SQLITE_STMT_HISTORY + SQLITE_STMT_ARCHIVED] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, "", "ASC")},
