@@ -25,7 +25,7 @@ static int l_search(lua_State *L) {
   convstore__lua_read_optional(&args, search_options, &request);
   if (args.err.status != CONVSTORE_OK) return convstore__lua_fail(L, &args.err);
   if (convstore__lua_run(L, user->store, &request, &args.err) == NULL) return convstore__lua_fail(L, &args.err);
-  return convstore__lua_push_hits(L, lua_gettop(L));
+  return convstore__lua_push_hits_page(L, lua_gettop(L));
 }
 
 const luaL_Reg convstore__lua_search_methods[] = {{"search", l_search}, {NULL, NULL}};

@@ -260,6 +260,40 @@ int convstore__lua_push_summary(lua_State *L, int answer) {
   set_number(L, "created_at", summary->created_at_ms);
   int status = set_json(L, owner, "metadata", summary->metadata, &err);
   return finish(L, answer, status, &err);
+}
+
+static int push_hit(lua_State *L, struct answer *answer, size_t i, int shared, convstore_error *err) {
+  const convstore_hit *hit = &answer->result.hits[i];
+  lua_createtable(L, 0, 5);
+  lua_pushvalue(L, shared + CONVERSATION_ID);
+  lua_setfield(L, -2, "conversation_id");
+  set_text(L, "title", hit->title);
+  int status = push_message(L, answer, &answer->result.messages[i], shared, err);
+  lua_setfield(L, -2, "message");
+  set_text(L, "snippet", hit->snippet);
+  lua_pushnumber(L, hit->score);
+  lua_setfield(L, -2, "score");
+  return status;
+}
+
+int convstore__lua_push_hits_page(lua_State *L, int answer) {
+  struct answer *owner = lua_touserdata(L, answer);
+  size_t n = owner->result.n_messages;
+  int shared = push_shared(L, "");
+  convstore_error err;
+  int status = CONVSTORE_OK;
+  lua_createtable(L, (int)n, 0);
+  for (size_t i = 0; status == CONVSTORE_OK && i < n; i++) {
+    lua_pushstring(L, owner->result.conversation_ids[i]);
+    lua_replace(L, shared + CONVERSATION_ID);
+    status = push_hit(L, owner, i, shared, &err);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return finish_page(L, answer, status, &err);
+}
+
+/* ---- contexts ----------------------------------------------------------------------------------------------- */
+
 static int push_api_message(lua_State *L, struct answer *answer, const convstore_message *message, int shared,
                             convstore_error *err) {
   bool has_content = message->content.data != NULL;

@@ -20,8 +20,13 @@ int convstore__lua_push_message(lua_State *L, int answer, const char *conversati
 int convstore__lua_push_messages_page(lua_State *L, int answer);
 int convstore__lua_push_listed_page(lua_State *L, int answer, convstore_text user_id);
 
+/* The same for what a search has found. */
+int convstore__lua_push_hits_page(lua_State *L, int answer);
+
 /* Pushes a summary, and finishes the answer. Returns as the first two. */
 int convstore__lua_push_summary(lua_State *L, int answer);
+
+/*
  * Pushes an array, marked as one, of the answer's messages with the fields that an API takes; below it lies what they
  * shared. E_CORRUPT: stored JSON that is none.
  */

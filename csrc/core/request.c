@@ -191,6 +191,19 @@ static int prepare_summary(struct convstore_rules *rules, convstore_request *req
     request->token_count = (int64_t)((request->text.size + 3) / 4);
   if (request->token_count < 0 || request->token_count > INT32_MAX)
     return convstore_fail(rules->err, CONVSTORE_E_INVALID, "token_count is outside 0-2147483647");
+  return CONVSTORE_OK;
+}
+
+static int prepare_search(struct convstore_rules *rules, convstore_request *request) {
+  if (request->text.data == NULL)
+    return convstore_fail(rules->err, CONVSTORE_E_INVALID, "text is missing; give what to search for");
+  int status =
+      convstore__rule_text(rules, &request->text, "text", CONVSTORE_MAX_CONTENT, CONVSTORE_E_INVALID);
+  if (status == CONVSTORE_OK && request->conversation_id[0] != '\0')
+    status = check_id(request->conversation_id, "conversation_id", rules->err);
+  return status != CONVSTORE_OK ? status : prepare_page(rules, request, 20);
+}
+
 static int prepare_context(const convstore_request *request, convstore_error *err) {
   if (request->max_tokens != CONVSTORE_ABSENT && request->max_tokens < 1)
     return convstore_fail(err, CONVSTORE_E_INVALID, "max_tokens is %lld; give at least 1",
@@ -239,6 +252,8 @@ static int prepare_operation(struct convstore_rules *rules, convstore_request *r
     return prepare_list(rules, request);
   case CONVSTORE_MESSAGES:
     return prepare_page(rules, request, 50);
+  case CONVSTORE_SEARCH:
+    return prepare_search(rules, request);
   case CONVSTORE_USAGE:
     return prepare_usage(rules, request);
   case CONVSTORE_CONTEXT:

@@ -230,7 +230,7 @@ const struct postgres_operation convstore__postgres_restore = {.frame = POSTGRES
 static int send_purge(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_params params = {0};
   convstore__postgres_add_conversation(&params, call);
-  convstore__postgres_queue(connection, POSTGRES_STMT_LOCK_CONVERSATION, &params);
+  convstore__postgres_queue(connection, POSTGRES_STMT_LOCK_FOR_PURGE, &params);
   convstore__postgres_queue_drop_segments(connection, call, 1, INT64_MAX);
   convstore__postgres_queue(connection, POSTGRES_STMT_PURGE_CONVERSATION, &params);
   return CONVSTORE_OK;

@@ -425,9 +425,9 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
                         " metadata = NULL, redacted_at = coalesce(t.redacted_at, CAST($4 AS timestamptz))")},
 
     /* Nobody indexes or changes it until the end of the transaction. */
-    [POSTGRES_STMT_LOCK_CONVERSATION] = {"lock_conversation",
-                                         "SELECT c.id FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER
-                                         " AND c.id = CAST($2 AS uuid) FOR UPDATE"},
+    [POSTGRES_STMT_LOCK_FOR_PURGE] = {"lock_for_purge", "SELECT c.id FROM " CONVERSATIONS
+                                                        " AS c WHERE c.user_id = " USER
+                                                        " AND c.id = CAST($2 AS uuid) FOR UPDATE"},
     /* What shares a segment with messages $3 to $4 has to be indexed anew when that is dropped. Each is a statement of
      * its own behind the one that locks the conversation: it sees what was indexed until then. */
     [POSTGRES_STMT_REOPEN_NEIGHBOURS] =
