@@ -9,13 +9,19 @@
 #include "../convstore.h"
 
 struct scenario {
-  const char *name;
+  const char *name; /* of a search it begins with "search" */
   /* Runs it. On success *hash stands for what came back. It may be run again after a failure. */
   int (*run)(uint64_t *hash, convstore *store, convstore_error *err);
 };
 
 extern const struct scenario scenarios[];
 extern const size_t n_scenarios;
+
+/* Whether it is a search. What one writes is an index, no data: it may be there though the search failed after it, and
+ * not be there though the search succeeded. */
+bool scenario_is_search(const struct scenario *scenario);
+/* Whether it takes all tables away. Of its thousands of steps a test takes some. */
+bool scenario_is_migration(const struct scenario *scenario);
 
 /* Makes the database anew, closed and without files beside it. Sets the clock to support_clock. */
 void scenario_make(const char *path);

@@ -138,6 +138,9 @@ uint64_t support_fingerprint(const char *path) {
       "SELECT * FROM convstore_messages ORDER BY user_id, conversation_id, seq",
       "SELECT * FROM convstore_messages_archive ORDER BY user_id, conversation_id, seq",
       "SELECT * FROM convstore_summaries ORDER BY user_id, conversation_id, ordinal",
+      "SELECT * FROM convstore_search_segments ORDER BY user_id, id",
+      "SELECT * FROM convstore_search_runs ORDER BY user_id, conversation_id, first_seq",
+      "SELECT * FROM convstore_search_postings ORDER BY user_id, segment_id, bucket",
       "SELECT * FROM convstore_settings",
       "SELECT * FROM convstore_migrations ORDER BY version",
   };
@@ -184,6 +187,29 @@ void support_check_database(const char *path) {
        " OVER (PARTITION BY user_id, conversation_id ORDER BY seq) AS total FROM"
        " (SELECT * FROM convstore_messages UNION ALL SELECT * FROM convstore_messages_archive))"
        " WHERE token_total <> total"},
+      {"summaries stand for messages that are there",
+       "SELECT count(*) FROM convstore_summaries AS s JOIN convstore_conversations AS c"
+       " ON c.user_id = s.user_id AND c.id = s.conversation_id WHERE s.through NOT BETWEEN 1 AND c.last_seq"},
+      {"runs lie in their conversation",
+       "SELECT count(*) FROM convstore_search_runs AS r LEFT JOIN convstore_conversations AS c"
+       " ON c.user_id = r.user_id AND c.id = r.conversation_id"
+       " WHERE (r.first_seq >= 1 AND r.last_seq BETWEEN r.first_seq AND c.last_seq) IS NOT TRUE"},
+      {"runs do not overlap",
+       "SELECT count(*) FROM (SELECT first_seq, lag(last_seq)"
+       " OVER (PARTITION BY user_id, conversation_id ORDER BY first_seq) AS before"
+       " FROM convstore_search_runs) WHERE first_seq <= before"},
+      {"a segment holds the messages of its runs",
+       "SELECT count(*) FROM convstore_search_segments AS s WHERE n_messages IS NOT"
+       " (SELECT sum(last_seq - first_seq + 1) FROM convstore_search_runs AS r"
+       " WHERE r.user_id = s.user_id AND r.segment_id = s.id)"},
+      {"a segment is filed under a conversation of its own",
+       "SELECT count(*) FROM convstore_search_segments AS s WHERE NOT EXISTS"
+       " (SELECT 1 FROM convstore_search_runs AS r WHERE r.user_id = s.user_id AND r.segment_id = s.id"
+       " AND r.conversation_id = s.conversation_id)"},
+      {"what is not pending is indexed",
+       "SELECT count(*) FROM convstore_conversations AS c WHERE search_pending = 0 AND last_seq <>"
+       " (SELECT coalesce(sum(r.last_seq - r.first_seq + 1), 0) FROM convstore_search_runs AS r"
+       " WHERE r.user_id = c.user_id AND r.conversation_id = c.id)"},
   };
   for (size_t i = 0; i < sizeof questions / sizeof *questions; i++) {
     if (!CHECK_INT(support_number(path, questions[i].sql), 0)) printf("  (%s)\n", questions[i].what);
@@ -221,9 +247,8 @@ static uint64_t hash_message(uint64_t hash, const convstore_message *message) {
   return hash_number(hash, message->redacted_at_ms);
 }
 
-uint64_t support_hash_result(const convstore_result *result) {
-  const convstore_conversation *conversation = &result->conversation;
-  uint64_t hash = hash_string(0, conversation->id);
+static uint64_t hash_conversation(uint64_t hash, const convstore_conversation *conversation) {
+  hash = hash_string(hash, conversation->id);
   hash = hash_text(hash, conversation->key);
   hash = hash_text(hash, conversation->title);
   hash = hash_text(hash, conversation->metadata);
@@ -234,8 +259,62 @@ uint64_t support_hash_result(const convstore_result *result) {
   hash = hash_number(hash, conversation->last_seq);
   hash = hash_number(hash, conversation->token_count);
   hash = hash_string(hash, conversation->forked_from_id);
+  return hash_number(hash, conversation->forked_from_seq);
+}
+
+/* Lists, hits and usage. */
+static uint64_t hash_rows_of(uint64_t hash, const convstore_result *result) {
+  hash = hash_number(hash, (int64_t)result->n_listed);
+  for (size_t i = 0; i < result->n_listed; i++) {
+    const convstore_listed *listed = &result->listed[i];
+    hash = hash_conversation(hash, &listed->conversation);
+    if (listed->conversation.last_seq == 0) continue;
+    hash = hash_number(hash, (int64_t)listed->role);
+    hash = hash_text(hash, listed->preview);
+    hash = hash_number(hash, listed->message_created_at_ms);
+  }
+  for (size_t i = 0; result->conversation_ids && i < result->n_messages; i++)
+    hash = hash_string(hash, result->conversation_ids[i]);
+  for (size_t i = 0; result->hits && i < result->n_messages; i++) {
+    hash = hash_text(hash, result->hits[i].title);
+    hash = hash_text(hash, result->hits[i].snippet);
+    hash = hash_number(hash, (int64_t)(result->hits[i].score * 1e6));
+  }
+  hash = hash_text(hash, result->cursor);
+  hash = hash_number(hash, (int64_t)result->n_usage);
+  for (size_t i = 0; i < result->n_usage; i++) {
+    const convstore_usage *usage = &result->usage[i];
+    hash = hash_number(hash, (int64_t)usage->role);
+    hash = hash_number(hash, usage->day);
+    hash = hash_string(hash, usage->conversation_id);
+    hash = hash_number(hash, usage->messages);
+    hash = hash_number(hash, usage->tokens);
+  }
+  return hash_number(hash, result->n_conversations);
+}
+
+static uint64_t hash_context(uint64_t hash, const convstore_result *result) {
+  const convstore_summary *summary = &result->summary;
+  const convstore_context *context = &result->context;
+  hash = hash_number(hash, summary->through);
+  hash = hash_text(hash, summary->content);
+  hash = hash_text(hash, summary->metadata);
+  hash = hash_number(hash, summary->token_count);
+  hash = hash_number(hash, summary->created_at_ms);
+  hash = hash_number(hash, context->tokens);
+  hash = hash_number(hash, context->messages);
+  hash = hash_number(hash, context->dropped);
+  hash = hash_number(hash, context->first_seq);
+  hash = hash_text(hash, context->system);
+  return hash_text(hash, result->json);
+}
+
+uint64_t support_hash_result(const convstore_result *result) {
+  uint64_t hash = hash_conversation(0, &result->conversation);
   hash = hash_number(hash, (int64_t)result->n_messages);
   for (size_t i = 0; i < result->n_messages; i++) hash = hash_message(hash, &result->messages[i]);
+  hash = hash_rows_of(hash, result);
+  hash = hash_context(hash, result);
   hash = hash_number(hash, result->more);
   hash = hash_number(hash, result->first_seq);
   hash = hash_number(hash, result->last_seq);

@@ -91,13 +91,15 @@ static const struct damage {
 
 /* What an operation may say of data that is not as it should be. That memory is short it says only where
  * SQLite's json_valid() refuses what comes back from the archive: to SQLite 3.40 that and broken JSON are the
- * same. */
+ * same. That the caller is wrong it says only of a message beyond a last_seq that is too small. */
 static bool is_sensible(int status, const convstore_error *err) {
   static const int sensible[] = {CONVSTORE_OK, CONVSTORE_E_CORRUPT, CONVSTORE_E_SCHEMA, CONVSTORE_E_NOT_FOUND,
                                  CONVSTORE_E_CONFLICT};
   for (size_t i = 0; i < sizeof sensible / sizeof *sensible; i++) {
     if (status == sensible[i]) return true;
   }
+  if (status == CONVSTORE_E_INVALID)
+    return strstr(err->message, "the conversation's last message is") || strstr(err->message, "has none");
   return status == CONVSTORE_E_MEMORY && err->native == 275; /* SQLITE_CONSTRAINT_CHECK */
 }
 

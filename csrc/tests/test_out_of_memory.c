@@ -152,17 +152,11 @@ static void run_again(const struct scenario *scenario, const struct expected *ex
   convstore_error err = {0};
   if (!real) CHECK_INT(run(store, CONVSTORE_BEGIN), CONVSTORE_OK);
   CHECK_INT(scenario->run(&hash, store, &err), CONVSTORE_OK);
-  CHECK_STRING(err.message, "");
   CHECK(hash == expected->result);
   if (real)
     CHECK(support_fingerprint(support_path("copy.db")) == expected->after);
   else
     CHECK_INT(run(store, CONVSTORE_ROLLBACK), CONVSTORE_OK);
-}
-
-/* A migration is no part of a transaction, and its last look at what it made may fail once all is done. */
-static bool is_migration(const struct scenario *scenario) {
-  return strncmp(scenario->name, "migrate", 7) == 0;
 }
 
 /* The k-th run. False: the operation made fewer allocations, and succeeded. */
@@ -188,8 +182,11 @@ static bool run_with_failure(const struct scenario *scenario, const struct expec
   if (!is_lost) CHECK_INT(status, CONVSTORE_E_MEMORY);
   CHECK_INT(err.status, status);
   CHECK_HAS(err.message, convstore_status_name(status));
-  if (data_version() != version && !is_migration(scenario))
-    CHECK(support_fingerprint(support_path("copy.db")) == expected->before);
+  /* A migration's last look at what it made may fail once all is done. */
+  if (data_version() != version && !scenario_is_migration(scenario)) {
+    uint64_t now = support_fingerprint(support_path("copy.db"));
+    CHECK(now == expected->before || (now == expected->after && scenario_is_search(scenario)));
+  }
   return hit;
 }
 
@@ -198,7 +195,7 @@ static bool run_with_failure(const struct scenario *scenario, const struct expec
 static void sweep_warm(const struct scenario *scenario, const struct expected *expected, bool all_after) {
   convstore *store = NULL;
   bool hit = true;
-  if (is_migration(scenario)) return;
+  if (scenario_is_migration(scenario)) return; /* no part of a transaction */
   for (int64_t failing = 0; hit && failing < 100000; failing += check_stride()) {
     if (!store) {
       store = support_open(support_path("copy.db"), &fast);
@@ -224,13 +221,14 @@ static void sweep_warm(const struct scenario *scenario, const struct expected *e
 static void sweep_cold(const struct scenario *scenario, const struct expected *expected, bool all_after,
                        int64_t stride) {
   bool hit = true;
+  if (scenario_is_migration(scenario)) stride *= 5;
   for (int64_t failing = 0; hit && failing < 100000; failing += stride * check_stride()) {
     convstore *store = support_open(support_path("copy.db"), &fast);
     if (!store) return;
     int64_t version = data_version();
     hit = run_with_failure(scenario, expected, store, failing, all_after);
-    bool real = is_migration(scenario) || failing % (10 * stride) == 0;
-    if (data_version() == version || is_migration(scenario)) run_again(scenario, expected, store, real);
+    bool real = scenario_is_migration(scenario) || failing % (10 * stride) == 0;
+    if (data_version() == version || scenario_is_migration(scenario)) run_again(scenario, expected, store, real);
     convstore_close(store);
     if (data_version() != version) copy_original();
   }
