@@ -15,6 +15,12 @@
 /* The conversation that most scenarios are about: its messages, and its own row. */
 #define LIVE "conversation_id = '0190f5a8-0000-7000-8000-000000000001'"
 #define LIVE_ROW "id = '0190f5a8-0000-7000-8000-000000000001'"
+/* That of tool exchanges, with a summary; see scenario_reads.c. */
+#define CHAT "conversation_id = '0190f5a8-0000-7000-8000-000000000005'"
+/* Carol's, which are in her index; see scenario_search.c. */
+#define INDEXED_ID "'0190f5a8-0000-7000-8000-000000000007'"
+#define LARGEST "9223372036854775807"
+#define SMALLEST "-9223372036854775807 - 1"
 
 /* A table that takes any type and NULL, as it would be after somebody rebuilt it by hand. */
 #define UNSTRICT(table)                                                                                      \
@@ -89,6 +95,182 @@ static const struct damage {
     {"DROP TABLE convstore_summaries", "migrate_down", CONVSTORE_E_SCHEMA},
 };
 
+/* Of contexts, lists and usage. */
+static const struct damage read_damages[] = {
+    {"UPDATE convstore_messages SET tool_calls = '[{' WHERE seq = 5 AND " CHAT, "context",
+     CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_messages SET tool_calls = '[{' WHERE seq = 5 AND " CHAT, "context_anthropic",
+     CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_messages SET tool_calls = '' WHERE seq = 5 AND " CHAT, "context", CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_messages SET tool_calls = '{\"id\":1}' WHERE seq = 5 AND " CHAT, "context_anthropic",
+     CONVSTORE_OK},
+    {"UPDATE convstore_messages SET tool_calls = '[1,null,[],{\"id\":{}},{\"id\":\"call_of_oslo\",\"function\":7}]'"
+     " WHERE seq = 5 AND " CHAT,
+     "context_anthropic", CONVSTORE_OK},
+    {"UPDATE convstore_messages SET tool_calls = 'null', content = 'said' WHERE seq = 5 AND " CHAT,
+     "context_anthropic", CONVSTORE_OK},
+    {"UPDATE convstore_messages SET parts = '[{\"type\"' WHERE parts IS NOT NULL", "context_anthropic",
+     CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_messages SET parts = '[{\"type\"' WHERE parts IS NOT NULL", "list", CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_messages SET parts = '[{\"type\"' WHERE parts IS NOT NULL", "search_unindexed",
+     CONVSTORE_OK},
+    {"UPDATE convstore_messages SET parts = '{\"type\":\"text\"}' WHERE parts IS NOT NULL", "list", CONVSTORE_OK},
+    {"UPDATE convstore_messages SET parts = '{\"type\":\"text\"}' WHERE parts IS NOT NULL", "context_anthropic",
+     CONVSTORE_OK},
+    {"UPDATE convstore_messages SET parts = 'null' WHERE parts IS NOT NULL", "context_anthropic", CONVSTORE_OK},
+    {"UPDATE convstore_messages SET parts = '[1,\"x\",null,{\"type\":7,\"text\":[]},{\"type\":\"text\"},"
+     "{\"type\":\"image_url\"},{\"type\":\"image_url\",\"image_url\":{\"url\":5}},[[]]]' WHERE parts IS NOT NULL",
+     "context_anthropic", CONVSTORE_OK},
+    {"UPDATE convstore_messages SET parts = replace(hex(zeroblob(1000)), '00', '[') || replace(hex(zeroblob(1000)),"
+     " '00', ']') WHERE parts IS NOT NULL",
+     "context_anthropic", CONVSTORE_E_CORRUPT},
+    {UNSTRICT("convstore_messages") "UPDATE convstore_messages SET parts = x'FF', tool_calls = 7,"
+                                    " tool_call_id = NULL WHERE " CHAT,
+     "context_anthropic", CONVSTORE_E_CORRUPT},
+    {UNSTRICT("convstore_messages") "UPDATE convstore_messages SET tool_call_id = NULL WHERE " CHAT, "context",
+     CONVSTORE_OK},
+    {"UPDATE convstore_messages SET role = 'robot' WHERE seq = 7 AND " LIVE, "list", CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_messages SET role = 'robot' WHERE seq = 7 AND " LIVE, "messages", CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_messages SET role = 'robot' WHERE seq = 7 AND " LIVE, "usage_by_role",
+     CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_messages SET role = 'robot' WHERE seq = 7 AND " LIVE, "search_unindexed",
+     CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_messages SET role = 'robot' WHERE seq = 7 AND " LIVE, "context_of_tokens",
+     CONVSTORE_E_CORRUPT},
+    {"DELETE FROM convstore_messages WHERE seq = 7 AND " LIVE, "list", CONVSTORE_E_CORRUPT},
+    {"DELETE FROM convstore_messages WHERE " LIVE, "context_of_tokens", CONVSTORE_OK},
+    {"UPDATE convstore_messages SET conversation_id = 'short' WHERE " LIVE, "messages", CONVSTORE_OK},
+    {"UPDATE convstore_conversations SET id = 'short' WHERE " LIVE_ROW, "list", CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_conversations SET id = 'short' WHERE " LIVE_ROW, "search_unindexed", CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_conversations SET id = 'short' WHERE " LIVE_ROW
+     "; UPDATE convstore_messages SET conversation_id = 'short' WHERE " LIVE,
+     "messages", CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_conversations SET id = 'short' WHERE " LIVE_ROW
+     "; UPDATE convstore_messages SET conversation_id = 'short' WHERE " LIVE,
+     "usage_by_conversation", CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_conversations SET last_seq = -3 WHERE " LIVE_ROW, "list", CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_conversations SET created_at = " LARGEST ", updated_at = " SMALLEST, "list_behind",
+     CONVSTORE_OK},
+    {"UPDATE convstore_messages SET created_at = iif(seq % 2, " LARGEST ", " SMALLEST ")", "messages_behind",
+     CONVSTORE_OK},
+    {"UPDATE convstore_messages SET created_at = iif(seq % 2, " LARGEST ", " SMALLEST ")", "usage_by_day",
+     CONVSTORE_OK},
+    {"UPDATE convstore_messages SET created_at = iif(seq % 2, " LARGEST ", " SMALLEST ")", "search_that_indexes",
+     CONVSTORE_OK},
+    {"UPDATE convstore_messages SET token_count = " LARGEST, "usage_by_role", CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_messages SET token_count = " LARGEST, "usage_by_conversation", CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_messages SET token_count = " LARGEST, "context", CONVSTORE_OK},
+    {"UPDATE convstore_messages_archive SET token_count = " LARGEST, "fork_archived", CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_messages SET token_count = " LARGEST ", token_total = " LARGEST, "fork",
+     CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_messages SET token_total = " SMALLEST, "fork", CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_messages SET token_count = -5", "context_of_tokens", CONVSTORE_OK},
+    {"UPDATE convstore_messages_archive SET metadata = '{', parts = '{', tool_calls = '{'", "fork_archived",
+     CONVSTORE_E_MEMORY},
+    {"UPDATE convstore_summaries SET through = 99", "context", CONVSTORE_OK},
+    {"UPDATE convstore_summaries SET through = " LARGEST ", token_count = " LARGEST, "context", CONVSTORE_OK},
+    {"UPDATE convstore_summaries SET through = " SMALLEST ", token_count = " SMALLEST, "context_anthropic",
+     CONVSTORE_OK},
+    {"UPDATE convstore_summaries SET through = " SMALLEST, "fork", CONVSTORE_E_CORRUPT},
+    {"INSERT INTO convstore_summaries SELECT user_id, id, " LARGEST ", 1, 'x', NULL, 1, 1"
+     " FROM convstore_conversations WHERE " LIVE_ROW,
+     "summarize", CONVSTORE_E_CORRUPT},
+    {UNSTRICT("convstore_summaries") "UPDATE convstore_summaries SET content = NULL, through = 'x'", "context",
+     CONVSTORE_OK},
+    {UNSTRICT("convstore_summaries") "UPDATE convstore_summaries SET content = x'80', token_count = 'many',"
+                                     " through = NULL",
+     "context_anthropic", CONVSTORE_OK},
+    {"DROP TABLE convstore_summaries", "context", CONVSTORE_E_SCHEMA},
+    {"DROP TABLE convstore_summaries", "summarize", CONVSTORE_E_SCHEMA},
+    {"DROP TABLE convstore_summaries; CREATE VIEW convstore_summaries AS SELECT 1 AS x", "fork",
+     CONVSTORE_E_SCHEMA},
+    {"DROP INDEX convstore_messages_pinned_idx", "context", CONVSTORE_E_SCHEMA},
+    {"DROP TABLE convstore_messages_archive", "usage_by_day", CONVSTORE_E_SCHEMA},
+    {"DROP TABLE convstore_messages_archive", "list", CONVSTORE_E_SCHEMA},
+};
+
+/* Of the search index. It is made of the messages: where it makes no sense a search makes it again. */
+static const struct damage index_damages[] = {
+    {"UPDATE convstore_search_segments SET messages = x''", "search_indexed", CONVSTORE_OK},
+    {"UPDATE convstore_search_segments SET messages = x'01'", "search_indexed", CONVSTORE_OK},
+    {"UPDATE convstore_search_segments SET messages = x'01FFFFFFFFFFFFFFFFFF01'", "search_indexed",
+     CONVSTORE_OK},
+    {"UPDATE convstore_search_segments SET messages = zeroblob(100000)", "search_indexed", CONVSTORE_OK},
+    {"UPDATE convstore_search_segments SET messages = CAST(substr(messages, 1, length(messages) - 1) AS BLOB)",
+     "search_indexed", CONVSTORE_OK},
+    {"UPDATE convstore_search_segments SET n_messages = 5", "search_indexed", CONVSTORE_OK},
+    {"UPDATE convstore_search_segments SET id = " LARGEST "; UPDATE convstore_search_runs SET segment_id = " LARGEST,
+     "search_indexed", CONVSTORE_OK},
+    {"INSERT INTO convstore_search_segments SELECT 'bob', " LARGEST
+     ", '0190f5a8-0000-7000-8000-000000000006', 1, messages FROM convstore_search_segments",
+     "search_that_indexes", CONVSTORE_OK},
+    {UNSTRICT("convstore_search_segments") "UPDATE convstore_search_segments SET messages = 'a text'",
+     "search_indexed", CONVSTORE_OK},
+    {UNSTRICT("convstore_search_segments") "UPDATE convstore_search_segments SET messages = NULL, id = 'x'",
+     "search_indexed", CONVSTORE_OK},
+    {"UPDATE convstore_search_postings SET postings = x''", "search_indexed", CONVSTORE_OK},
+    {"UPDATE convstore_search_postings SET postings = x'01FF'", "search_indexed", CONVSTORE_OK},
+    {"UPDATE convstore_search_postings SET postings = zeroblob(100000)", "search_indexed", CONVSTORE_OK},
+    {"UPDATE convstore_search_postings SET postings = CAST(substr(postings, 1, length(postings) - 1) AS BLOB)",
+     "search_indexed", CONVSTORE_OK},
+    {"UPDATE convstore_search_postings SET bucket = bucket + 1000", "search_indexed", CONVSTORE_OK},
+    {UNSTRICT("convstore_search_postings") "UPDATE convstore_search_postings SET postings = 'a text'",
+     "search_indexed", CONVSTORE_OK},
+    {UNSTRICT("convstore_search_postings") "UPDATE convstore_search_postings SET postings = NULL, bucket = 'x'",
+     "search_indexed", CONVSTORE_OK},
+    {"DELETE FROM convstore_search_postings", "search_indexed", CONVSTORE_OK},
+    {"DELETE FROM convstore_search_segments", "search_indexed", CONVSTORE_OK},
+    {"DELETE FROM convstore_search_runs", "redact_indexed", CONVSTORE_OK},
+    {"DELETE FROM convstore_search_runs; UPDATE convstore_conversations SET search_pending = 1", "search_indexed",
+     CONVSTORE_OK},
+    {"UPDATE convstore_search_runs SET first_seq = first_seq + 300, last_seq = " LARGEST, "search_indexed",
+     CONVSTORE_OK},
+    {"INSERT INTO convstore_search_runs SELECT user_id, conversation_id, 600, " LARGEST ", segment_id"
+     " FROM convstore_search_runs; INSERT INTO convstore_search_runs SELECT user_id, conversation_id, 700, 701,"
+     " segment_id FROM convstore_search_runs WHERE first_seq = 1",
+     "search_indexed", CONVSTORE_OK},
+    {"INSERT INTO convstore_search_runs SELECT user_id, conversation_id, 5, 8, segment_id FROM convstore_search_runs",
+     "search_indexed", CONVSTORE_OK},
+    {"UPDATE convstore_search_runs SET first_seq = " SMALLEST ", last_seq = " SMALLEST, "search_indexed",
+     CONVSTORE_OK},
+    {"INSERT INTO convstore_search_segments SELECT 'bob', 5, '0190f5a8-0000-7000-8000-000000000006', 1, messages"
+     " FROM convstore_search_segments; INSERT INTO convstore_search_runs"
+     " VALUES ('bob', '0190f5a8-0000-7000-8000-000000000006', 1, 0, 5)",
+     "search_that_indexes", CONVSTORE_OK},
+    {UNSTRICT("convstore_search_runs") "UPDATE convstore_search_runs SET first_seq = 'x', last_seq = NULL,"
+                                       " segment_id = x''",
+     "search_indexed", CONVSTORE_OK},
+    {"UPDATE convstore_conversations SET search_pending = 7", "search_indexed", CONVSTORE_OK},
+    {UNSTRICT("convstore_conversations") "UPDATE convstore_conversations SET search_pending = NULL",
+     "search_that_indexes", CONVSTORE_OK},
+    {UNSTRICT("convstore_conversations") "UPDATE convstore_conversations SET search_pending = 'x'",
+     "append_to_indexed", CONVSTORE_OK},
+    {"UPDATE convstore_conversations SET last_seq = " LARGEST " WHERE id = " INDEXED_ID, "search_indexed",
+     CONVSTORE_OK},
+    {"UPDATE convstore_conversations SET last_seq = 2 WHERE id = " INDEXED_ID, "search_indexed", CONVSTORE_OK},
+    {"UPDATE convstore_conversations SET archived_at = 1 WHERE id = " INDEXED_ID, "search_indexed", CONVSTORE_OK},
+    {"DELETE FROM convstore_conversations WHERE id = " INDEXED_ID, "search_indexed", CONVSTORE_OK},
+    {"DELETE FROM convstore_messages WHERE seq > 9 AND conversation_id = " INDEXED_ID, "search_indexed",
+     CONVSTORE_OK},
+    {"UPDATE convstore_messages SET role = 'robot' WHERE seq = 9 AND user_id = 'bob'", "search_that_indexes",
+     CONVSTORE_E_CORRUPT},
+    {UNSTRICT("convstore_messages") "UPDATE convstore_messages SET content = x'FF00FE', parts = 7, created_at = 'x'",
+     "search_that_indexes", CONVSTORE_OK},
+    {"DROP TABLE convstore_search_segments", "search_indexed", CONVSTORE_E_SCHEMA},
+    {"DROP TABLE convstore_search_segments", "redact_indexed", CONVSTORE_E_SCHEMA},
+    {"DROP TABLE convstore_search_runs", "search_that_indexes", CONVSTORE_E_SCHEMA},
+    {"DROP TABLE convstore_search_runs", "redact_indexed", CONVSTORE_E_SCHEMA},
+    {"DROP TABLE convstore_search_postings", "search_indexed", CONVSTORE_E_SCHEMA},
+    {"DROP TABLE convstore_search_postings", "search_that_indexes", CONVSTORE_E_SCHEMA},
+    {"DROP TABLE convstore_search_postings; CREATE TABLE convstore_search_postings (x)", "search_that_indexes",
+     CONVSTORE_E_SCHEMA},
+    {"DROP TABLE convstore_search_segments; CREATE VIEW convstore_search_segments AS SELECT 1 AS x",
+     "search_that_indexes", CONVSTORE_E_SCHEMA},
+    {"ALTER TABLE convstore_conversations RENAME COLUMN search_pending TO x", "append_one", CONVSTORE_E_SCHEMA},
+    {"ALTER TABLE convstore_conversations RENAME COLUMN search_pending TO x", "search_indexed",
+     CONVSTORE_E_SCHEMA},
+};
+
 /* What an operation may say of data that is not as it should be. That memory is short it says only where
  * SQLite's json_valid() refuses what comes back from the archive: to SQLite 3.40 that and broken JSON are the
  * same. That the caller is wrong it says only of a message beyond a last_seq that is too small. */
@@ -119,14 +301,26 @@ static void run_all(const char *path, const struct damage *damage) {
   }
 }
 
-static void test_rows__that_no_call_of_ours_writes(void) {
+static void run_damages(const struct damage *all, size_t n) {
   scenario_make(support_path("original.db"));
-  for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+  for (size_t i = 0; i < n; i++) {
     support_copy(support_path("damaged.db"), support_path("original.db"));
-    check_doing("%s", damages[i].sql);
-    support_sql(support_path("damaged.db"), damages[i].sql);
-    run_all(support_path("copy.db"), &damages[i]);
+    check_doing("%s", all[i].sql);
+    support_sql(support_path("damaged.db"), all[i].sql);
+    run_all(support_path("copy.db"), &all[i]);
   }
+}
+
+static void test_rows__that_no_call_of_ours_writes(void) {
+  run_damages(damages, sizeof damages / sizeof *damages);
+}
+
+static void test_reads__of_rows_that_no_call_of_ours_writes(void) {
+  run_damages(read_damages, sizeof read_damages / sizeof *read_damages);
+}
+
+static void test_index__that_no_search_wrote(void) {
+  run_damages(index_damages, sizeof index_damages / sizeof *index_damages);
 }
 
 /* What only opening meets. */
@@ -207,6 +401,8 @@ static void test_pages__that_are_damaged(void) {
 
 static const struct check_test tests[] = {
     TEST(test_rows__that_no_call_of_ours_writes),
+    TEST(test_reads__of_rows_that_no_call_of_ours_writes),
+    TEST(test_index__that_no_search_wrote),
     TEST(test_open__refuses_a_damaged_schema),
     TEST(test_pages__that_are_damaged),
 };
