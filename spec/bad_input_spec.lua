@@ -64,6 +64,8 @@ local KINDS = {
     invalid = { "", "x", { "x" }, { "user", "User" }, "\0" },
   },
   order = { raise = { 5, true, {}, print }, invalid = { "", "x", "DESC", "\0" } },
+  format = { raise = { 5, true, {}, print }, invalid = { "", "x", "OpenAI", "\0" } },
+  reserve = { raise = NO_INTEGER, invalid = { -1, -2, math.mininteger } },
   metadata = {
     raise = { 5, "x", true, print, io.stdout },
     invalid = no_json(),
@@ -212,6 +214,15 @@ for option, kind in pairs({
   end)
 end
 
+for _, method in ipairs({ "context", "context_json" }) do
+  add("conv:" .. method, "options", "options", function(t, v) return t.chat[method](t.chat, v) end)
+  for option, kind in pairs({
+    max_tokens = "limit", max_messages = "limit", reserve = "reserve", system = "boolean", format = "format",
+  }) do
+    add("conv:" .. method, option, kind, function(t, v) return t.chat[method](t.chat, { [option] = v }) end)
+  end
+end
+
 table.sort(PARAMETERS, function(a, b) return a[1] .. a[2] < b[1] .. b[2] end)
 
 for _, backend in ipairs(backends) do
@@ -259,7 +270,8 @@ for _, backend in ipairs(backends) do
         local methods = {
           { case.store, "user", "transaction", "migrations", "schema_version" },
           { case.alice, "conversation", "create", "get" },
-          { case.chat, "append", "append_many", "message", "history", "update", "annotate", "each" },
+          { case.chat, "append", "append_many", "message", "history", "update", "annotate", "each", "context",
+            "context_json" },
         }
         local function try(handle, name, ...)
           local ok, value, failure, code = pcall(handle[name], handle, ...)

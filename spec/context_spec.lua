@@ -243,6 +243,16 @@ for _, backend in ipairs(backends) do
         (assert(chat:context())))
     end)
 
+    it("costs nothing for what was redacted of the system messages", function()
+      local chat = fresh()
+      assert(chat:append("system", "S", { token_count = 1000000 }))
+      fill(chat, "u:1 u:2")
+      check.fails("too_large", "system", chat:context({ max_tokens = 2 }))
+      assert(chat:redact(1))
+      assert.equal("1 2", line(chat, { max_tokens = 2 }))
+      assert.equal("2", line(chat, { max_tokens = 1 }))
+    end)
+
     it("gives too_large where not even the newest item fits", function()
       local chat = fresh()
       fill(chat, "s:S u:1 (c1)(c2) c1=A c2=B")

@@ -10,6 +10,7 @@ local STORE_METHODS = {
 local USER_METHODS = { conversation = { "a" }, create = {}, get = { "00000000-0000-7000-8000-000000000000" } }
 local CONVERSATION_METHODS = {
   append = { "user", "hello" }, append_many = { {} }, message = { 1 }, history = {}, each = {},
+  context = {}, context_json = {},
   update = { { title = "x" } },
   annotate = { 1, {} }, redact = { 1 }, delete = {}, restore = {}, purge = {}, refresh = {},
 }

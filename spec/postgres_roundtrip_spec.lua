@@ -66,6 +66,10 @@ describe("a round trip #postgres", function()
         assert(#assert(chat:history({ role = "assistant", limit = 5 })) == 1)
       end },
       { "history, whole", function() assert(#assert(chat:history()) == 1007) end },
+      { "context", function() assert(chat:context({ max_tokens = 4000, reserve = 500 })) end },
+      { "context of some messages", function() assert(chat:context_json({ max_messages = 50 })) end },
+      { "context, whole", function() assert(#assert(chat:context()) == 1006) end }, -- one has an open call
+      { "context that is too large", function() assert(not chat:context({ max_tokens = 1 })) end },
       { "message by seq", function() assert(chat:message(1)) end },
       { "message by id", function() assert(chat:message(assert(chat:message(7)).id)) end, 2 },
       { "update", function() assert(chat:update({ title = "U", status = "closed", key = "l" })) end },
@@ -104,6 +108,7 @@ describe("a round trip #postgres", function()
     for _, call in ipairs({
       function() return chat:append("user", "x") end,
       function() return chat:history({ limit = 50 }) end,
+      function() return chat:context({ max_tokens = 1000 }) end,
       function() return chat:message(1) end,
       function() return chat:annotate(1, { a = 1 }) end,
       function() return chat:update({ metadata = { a = 1 }, merge = true }) end,
