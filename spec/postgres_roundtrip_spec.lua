@@ -150,6 +150,21 @@ describe("a round trip #postgres", function()
     assert.is_true(n <= 20, n .. " round trips for 1,000 messages")
   end)
 
+  it("or two more for each time it looks twice as far is what a context costs behind what counts nothing", function()
+    local store, network = fresh()
+    local chat = assert(store:user("alice"):conversation("k"))
+    local batch = { { role = "user", content = "first", token_count = 1 } }
+    for i = 2, 4000 do
+      batch[i] = { role = "tool", tool_call_id = "orphan", content = "x", token_count = 1000 }
+    end
+    batch[4001] = { role = "user", content = "last", token_count = 1 }
+    assert(chat:append_many(batch))
+    for _, options in ipairs({ { max_tokens = 2 }, { max_messages = 2 }, {} }) do
+      local n = cost(network, function() assert(#assert(chat:context(options)) == 2) end)
+      assert.is_true(n <= 16, n .. " round trips")
+    end
+  end)
+
   it("more tells a replay from a conflict", function()
     local store, network = fresh()
     local chat = assert(store:user("alice"):conversation("k"))
