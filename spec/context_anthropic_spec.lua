@@ -47,9 +47,11 @@ for _, backend in ipairs(backends) do
         { role = "system", content = "Be brief." },
         { role = "user", content = "hello", name = "bob" },
         { role = "assistant", content = "hi" },
-        { role = "developer", content = { { type = "text", text = "One" }, { type = "text", text = "Two" } } },
+        { role = "developer", content = { { type = "text", text = "One" },
+          { type = "text", text = "Two" } } },
       })
-      check.same_json({ { role = "user", content = "hello" }, { role = "assistant", content = "hi" } }, turns)
+      check.same_json({ { role = "user", content = "hello" }, { role = "assistant", content = "hi" } },
+        turns)
       check.same_json({ system = "Be brief.\n\nOne\nTwo", tokens = 4, messages = 2, dropped = 0, first_seq = 2,
         truncated = false }, account)
       turns, account = context({ { role = "system", content = "S" }, { role = "user", content = "u" } },
@@ -63,7 +65,8 @@ for _, backend in ipairs(backends) do
         { role = "user", content = { { type = "text", text = "a" }, { type = "text", text = "b" } } },
         { role = "assistant", content = { { type = "text", text = "c" }, { type = "text", text = "d" } } },
       }, (context({
-        { role = "user", content = "a" }, { role = "system", content = "S" }, { role = "user", content = "b" },
+        { role = "user", content = "a" }, { role = "system", content = "S" },
+        { role = "user", content = "b" },
         { role = "assistant", content = "c" },
         { role = "assistant", content = { { type = "text", text = "d" } } },
       })))
@@ -143,8 +146,8 @@ for _, backend in ipairs(backends) do
         { role = "user", content = convstore.array {} },
         { role = "user", content = { { type = "text", text = "" }, { type = "text", text = "r" } } },
       })
-      check.same_json({ { role = "user", content = { { type = "text", text = "q" }, { type = "text", text = "r" } } } },
-        turns)
+      check.same_json({ { role = "user",
+        content = { { type = "text", text = "q" }, { type = "text", text = "r" } } } }, turns)
       check.same_json({ tokens = 2, messages = 1, dropped = 4, first_seq = 5, truncated = true }, account)
       check.same_json({
         { role = "user", content = "q" },

@@ -221,8 +221,8 @@ for _, backend in ipairs(backends) do
       local chat = fresh()
       assert(chat:append({ role = "user", content = "x", tool_calls = calls("c"), tool_call_id = "c" }))
       assert(chat:append({ role = "system", content = "y", tool_calls = calls("c"), tool_call_id = "c" }))
-      check.same_json(convstore.array { { role = "system", content = "y" }, { role = "user", content = "x" } },
-        (assert(chat:context())))
+      assert.equal('[{"content":"y","role":"system"},{"content":"x","role":"user"}]', (chat:context_json()))
+      check.same_json({ role = "user", content = "x" }, assert(chat:context())[2])
     end)
 
     it("carries a name only where every API takes it", function()
@@ -243,7 +243,8 @@ for _, backend in ipairs(backends) do
       assert(chat:append("user", ""))
       assert(chat:append("assistant", convstore.array {}))
       assert.equal('[{"content":"","role":"user"},{"content":[],"role":"assistant"}]', (chat:context_json()))
-      check.same_json({ { role = "user", content = "" }, { role = "assistant", content = convstore.array {} } },
+      local empty = convstore.array {}
+      check.same_json({ { role = "user", content = "" }, { role = "assistant", content = empty } },
         (assert(chat:context())))
     end)
 

@@ -150,7 +150,7 @@ describe("a round trip #postgres", function()
     assert.is_true(n <= 20, n .. " round trips for 1,000 messages")
   end)
 
-  it("or two more for each time it looks twice as far is what a context costs behind what counts nothing", function()
+  it("and a few more are what a context costs that has to look far back", function()
     local store, network = fresh()
     local chat = assert(store:user("alice"):conversation("k"))
     local batch = { { role = "user", content = "first", token_count = 1 } }

@@ -1,6 +1,6 @@
 /*
- * Contexts in PostgreSQL: one statement that brings what is pinned, the latest summary and as many of the newest messages
- * as the window should take. What belongs in a context is decided by core/context.h.
+ * Contexts in PostgreSQL: one statement that brings what is pinned, the latest summary and as many of the newest
+ * messages as the window should take. What belongs in a context is decided by core/context.h.
  *
  * How many it takes is a guess, by tokens. Where messages that cost nothing stand in between, redacted ones or torn
  * exchanges, the guess was short, and further rounds ask for what is before. Each looks further than the one before it.

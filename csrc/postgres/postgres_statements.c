@@ -69,8 +69,8 @@
 
 /*
  * What a context needs: a head (kind 0: last_seq as seq, what the summary stands for as total, how many system messages
- * are behind it as n, the summary's content and tokens), what is pinned (1), and the newest messages backwards (2), with
- * their running totals of tokens.
+ * are behind it as n, the summary's content and tokens), what is pinned (1), and the newest messages backwards (2),
+ * with their running totals of tokens.
  * $3 before which seq (NULL: the first round), $4 the running total there (NULL: the conversation's), $5 tokens and
  * $6 messages that are wanted at most (NULL: no limit), $7 not 0: with system messages, $8 the seq after which
  * messages count (NULL: the latest summary's), $9 rows to look at at least.

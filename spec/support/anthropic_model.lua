@@ -1,5 +1,5 @@
--- What Anthropic's messages API takes: how a context is said in it, in plain Lua over whole messages, and a validator that
--- knows nothing of where messages come from.
+-- What Anthropic's messages API takes: how a context is said in it, in plain Lua over whole messages, and a validator
+-- that knows nothing of where messages come from.
 local array = require("convstore").array
 
 local anthropic = {}
@@ -39,7 +39,8 @@ local function said(message, inputs)
     if type(message.content) == "string" then
       content = not is_blank(message.content) and message.content or {}
     end
-    return { { type = "tool_result", tool_use_id = message.tool_call_id, content = #content > 0 and content or nil } }
+    return { { type = "tool_result", tool_use_id = message.tool_call_id,
+      content = #content > 0 and content or nil } }
   end
   local list, seen = blocks(message.content), {}
   for _, call in ipairs(message.role == "assistant" and message.tool_calls or {}) do
@@ -52,8 +53,8 @@ local function said(message, inputs)
   return list
 end
 
--- The array and the second result but for `dropped`, of what spec/support/context_model.lua calls the source; the number
--- of window messages that are in the array. `inputs`: by the text of arguments what becomes of it.
+-- The array and the second result but for `dropped`, of what spec/support/context_model.lua calls the source; the
+-- number of window messages that are in the array. `inputs`: by the text of arguments what becomes of it.
 function anthropic.context(source, inputs)
   local account, texts = { tokens = 0 }, {}
   for _, message in ipairs(source.pinned) do
@@ -112,7 +113,8 @@ local BLOCKS = {
   text = function(b) assert(not is_blank(b.text), "a text is empty") end,
   image = function(b)
     assert(b.source.type == "url" and b.source.url
-      or b.source.type == "base64" and b.source.media_type:find("^image/") and b.source.data, "an image is bad")
+      or b.source.type == "base64" and b.source.media_type:find("^image/") and b.source.data,
+      "an image is bad")
   end,
   tool_use = function(b)
     assert(type(b.id) == "string" and type(b.name) == "string", "a tool_use is bad")
