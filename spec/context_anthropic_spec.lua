@@ -52,8 +52,8 @@ for _, backend in ipairs(backends) do
       })
       check.same_json({ { role = "user", content = "hello" }, { role = "assistant", content = "hi" } },
         turns)
-      check.same_json({ system = "Be brief.\n\nOne\nTwo", tokens = 4, messages = 2, dropped = 0, first_seq = 2,
-        truncated = false }, account)
+      check.same_json({ system = "Be brief.\n\nOne\nTwo", tokens = 4, messages = 2, dropped = 0,
+        first_seq = 2, truncated = false }, account)
       turns, account = context({ { role = "system", content = "S" }, { role = "user", content = "u" } },
         { system = false })
       check.same_json({ { role = "user", content = "u" } }, turns)
