@@ -43,8 +43,8 @@ endif
 # $(call pkg,what,modules,fallback): what pkg-config says, or the fallback where it or the module is missing.
 pkg = $(shell $(PKG_CONFIG) $(1) $(2) 2>/dev/null || echo $(3))
 
-DEPS_CFLAGS := $(call pkg,--cflags,sqlite3 jansson libpq,-I/usr/include/postgresql)
-DEPS_LIBS := $(call pkg,--libs,sqlite3 jansson libpq,-lsqlite3 -ljansson -lpq)
+DEPS_CFLAGS := $(call pkg,--cflags,sqlite3 jansson libpq libutf8proc,-I/usr/include/postgresql)
+DEPS_LIBS := $(call pkg,--libs,sqlite3 jansson libpq libutf8proc,-lsqlite3 -ljansson -lpq -lutf8proc) -lm
 LUA_CFLAGS := $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(call pkg,--cflags,lua5.4,-I/usr/include/lua5.4))
 
 # POSIX 2008: clocks and threads, which -std=c11 alone hides. The rockspec defines the same.

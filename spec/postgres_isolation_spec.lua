@@ -6,7 +6,8 @@ local postgres = require "spec.support.postgres"
 
 if not postgres.is_there() then return end
 
-local SECURED = { "conversations", "messages", "messages_archive", "summaries" }
+local SECURED = { "conversations", "messages", "messages_archive", "search_postings", "search_runs", "search_segments",
+  "summaries" }
 
 describe("row-level security #postgres", function()
   local database, hers, his
@@ -24,7 +25,13 @@ describe("row-level security #postgres", function()
         INSERT INTO convstore.messages_archive SELECT * FROM convstore.messages WHERE user_id = '%s';
         INSERT INTO convstore.summaries
             (user_id, conversation_id, ordinal, through, content, token_count, created_at)
-          VALUES ('%s', '%s', 1, 1, 'summary', 1, now());]]):format(chat.user_id, chat.user_id, chat.id))
+          VALUES ('%s', '%s', 1, 1, 'summary', 1, now());
+        WITH s AS (INSERT INTO convstore.search_segments (user_id, conversation_id, n_messages, messages)
+          VALUES ('%s', '%s', 1, '') RETURNING user_id, conversation_id, id),
+        r AS (INSERT INTO convstore.search_runs (user_id, conversation_id, first_seq, last_seq, segment_id)
+          SELECT user_id, conversation_id, 1, 1, id FROM s)
+        INSERT INTO convstore.search_postings (user_id, segment_id, bucket, postings)
+          SELECT user_id, id, 1, '' FROM s;]]):format(chat.user_id, chat.user_id, chat.id, chat.user_id, chat.id))
     end
   end)
   after_each(backends.clean)

@@ -123,7 +123,7 @@ describe("migrations of a file #sqlite", function()
 
     it("a file whose list of migrations was edited", function()
       for _, edit in ipairs({ "SET checksum = '0000000000000000'", "SET name = 'other'", "SET checksum = ''",
-        "SET version = 2", "SET version = 0", "SET version = -1" }) do
+        "SET version = version + 100", "SET version = version - 1", "SET version = -version" }) do
         local database = filled()
         database:sql("UPDATE convstore_migrations " .. edit .. ";")
         refused(database)

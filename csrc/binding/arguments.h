@@ -70,6 +70,8 @@ void convstore__lua_take_boolean(struct arguments *args, const struct field *fie
 void convstore__lua_take_id(struct arguments *args, const struct field *field, void *slot);
 void convstore__lua_take_mark(struct arguments *args, const struct field *field, void *slot);
 void convstore__lua_take_json(struct arguments *args, const struct field *field, void *slot);
+/* A role or an array of them; slot: unsigned, to which their bits are added. */
+void convstore__lua_take_roles(struct arguments *args, const struct field *field, void *slot);
 
 /* The string at `index`, as it lies there. */
 convstore_text convstore__lua_text(lua_State *L, int index);

@@ -106,5 +106,10 @@ void convstore__lua_open_conversation(lua_State *L);
 extern const luaL_Reg convstore__lua_message_methods[];
 extern const luaL_Reg convstore__lua_history_methods[];
 extern const luaL_Reg convstore__lua_context_methods[];
+extern const luaL_Reg convstore__lua_fork_methods[];
+
+/* Methods of users that stand in other files than lua_user.c. */
+extern const luaL_Reg convstore__lua_list_methods[];
+extern const luaL_Reg convstore__lua_search_methods[];
 
 #endif

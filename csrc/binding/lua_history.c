@@ -18,36 +18,6 @@ struct scan {
   lua_Integer i;             /* the message in the page that was given last */
 };
 
-/* The name of a role at the top, as its bit. */
-static void add_role(struct arguments *args, unsigned *roles) {
-  convstore_role role;
-  if (convstore_role_parse(&role, convstore__lua_text(args->L, -1), convstore__lua_report(args)) ==
-      CONVSTORE_OK) {
-    *roles |= 1u << role;
-  }
-}
-
-static void take_roles(struct arguments *args, const struct field *field, void *slot) {
-  lua_State *L = args->L;
-  if (lua_type(L, -1) == LUA_TSTRING) {
-    add_role(args, slot);
-    return;
-  }
-  if (!lua_istable(L, -1)) convstore__lua_type_error(args, field, "string or array of strings");
-  if (lua_rawlen(L, -1) == 0) {
-    convstore_fail(convstore__lua_report(args), CONVSTORE_E_INVALID, "%s names no role", field->name);
-  }
-  lua_pushnil(L);
-  while (lua_next(L, -2) != 0) {
-    if (!lua_isinteger(L, -2) || lua_type(L, -1) != LUA_TSTRING) {
-      lua_pop(L, 2);
-      convstore__lua_type_error(args, field, "string or array of strings");
-    }
-    add_role(args, slot);
-    lua_pop(L, 1);
-  }
-}
-
 static void take_order(struct arguments *args, const struct field *field, void *slot) {
   convstore_text order = {NULL, 0};
   convstore__lua_take_text(args, field, &order);
@@ -62,7 +32,7 @@ static const struct field history_options[] = {
     FIELD("after", convstore__lua_take_integer, convstore_request, after),
     FIELD("before", convstore__lua_take_integer, convstore_request, before),
     FIELD("limit", convstore__lua_take_integer, convstore_request, limit),
-    FIELD("role", take_roles, convstore_request, roles),
+    FIELD("role", convstore__lua_take_roles, convstore_request, roles),
     FIELD("order", take_order, convstore_request, descending),
     FIELDS_END,
 };

@@ -11,6 +11,7 @@
 #include "call.h"
 #include "json.h"
 #include "push.h"
+#include "tokens.h"
 
 /* A message as it is being read. Its texts borrow strings that the reader anchors. */
 struct draft {
@@ -125,24 +126,6 @@ static void push_arguments(lua_State *L) {
   lua_setfield(L, -2, "content");
 }
 
-/*
- * Calls the store's count_tokens with the message at the top, which it pops. What it raises, or a wrong
- * answer, raises.
- */
-static int64_t count_tokens(lua_State *L) {
-  int64_t count = 0;
-  lua_getiuservalue(L, 1, CHILD_STORE);
-  lua_getiuservalue(L, -1, STORE_COUNT_TOKENS);
-  lua_rotate(L, -3, 2); /* store, function, message */
-  lua_call(L, 1, 1);
-  if (!convstore__lua_integer(L, -1, &count) || count < 0 || count > INT32_MAX) {
-    luaL_error(L, "count_tokens must return an integer of 0 to 2147483647, it returned %s",
-               luaL_tolstring(L, -1, NULL));
-  }
-  lua_pop(L, 2);
-  return count;
-}
-
 static bool must_count(const struct conversation *conversation, const convstore_message *message) {
   return conversation->store->counts_tokens && message->token_count == CONVSTORE_ABSENT;
 }
@@ -173,7 +156,7 @@ static int l_append(lua_State *L) {
     } else {
       push_arguments(L);
     }
-    draft.message.token_count = count_tokens(L);
+    draft.message.token_count = convstore__lua_count_tokens(L);
   }
   request.messages = &draft.message;
   request.n_messages = 1;
@@ -281,7 +264,7 @@ static int l_append_many(lua_State *L) {
   for (size_t i = 0; i < request.n_messages; i++) {
     if (must_count(conversation, &request.messages[i])) {
       lua_rawgeti(L, 2, (lua_Integer)i + 1);
-      request.messages[i].token_count = count_tokens(L);
+      request.messages[i].token_count = convstore__lua_count_tokens(L);
     }
   }
   answer = convstore__lua_run(L, conversation->store, &request, &args.err);

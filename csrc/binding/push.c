@@ -16,9 +16,9 @@ static void set_text(lua_State *L, const char *name, convstore_text text) {
   }
 }
 
-static void set_time(lua_State *L, const char *name, int64_t time_ms) {
-  if (time_ms != CONVSTORE_ABSENT) {
-    lua_pushinteger(L, time_ms);
+static void set_number(lua_State *L, const char *name, int64_t value) {
+  if (value != CONVSTORE_ABSENT) {
+    lua_pushinteger(L, value);
     lua_setfield(L, -2, name);
   }
 }
@@ -58,8 +58,8 @@ static int set_rare_fields(lua_State *L, struct answer *answer, const convstore_
   }
   set_text(L, "name", message->name);
   set_text(L, "tool_call_id", message->tool_call_id);
-  set_time(L, "updated_at", message->updated_at_ms);
-  set_time(L, "redacted_at", message->redacted_at_ms);
+  set_number(L, "updated_at", message->updated_at_ms);
+  set_number(L, "redacted_at", message->redacted_at_ms);
   return status;
 }
 
@@ -160,6 +160,139 @@ int convstore__lua_push_message(lua_State *L, int answer, const char *conversati
   int status = push_message(L, owner, owner->result.messages, shared, &err);
   return finish(L, answer, status, &err);
 }
+
+/* ---- pages -------------------------------------------------------------------------------------------------- */
+
+/* The same as finish() for a page, whose rows are at the top. */
+static int finish_page(lua_State *L, int answer, int status, const convstore_error *err) {
+  const struct answer *owner = lua_touserdata(L, answer);
+  convstore_text cursor = owner->result.cursor;
+  if (status == CONVSTORE_OK && cursor.data != NULL) {
+    lua_pushlstring(L, cursor.data, cursor.size);
+  } else {
+    lua_pushnil(L);
+  }
+  int n = finish(L, answer, status, err);
+  return status == CONVSTORE_OK ? 2 : n;
+}
+
+int convstore__lua_push_messages_page(lua_State *L, int answer) {
+  struct answer *owner = lua_touserdata(L, answer);
+  size_t n = owner->result.n_messages;
+  int shared = push_shared(L, "");
+  convstore_error err;
+  int status = CONVSTORE_OK;
+  lua_createtable(L, (int)n, 0);
+  for (size_t i = 0; status == CONVSTORE_OK && i < n; i++) {
+    lua_pushstring(L, owner->result.conversation_ids[i]);
+    lua_replace(L, shared + CONVERSATION_ID);
+    status = push_message(L, owner, &owner->result.messages[i], shared, &err);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return finish_page(L, answer, status, &err);
+}
+
+static void set_name(lua_State *L, const char *name, const char *value) {
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, name);
+}
+
+static void set_last_message(lua_State *L, const convstore_listed *listed) {
+  if (listed->conversation.last_seq == 0) return;
+  lua_createtable(L, 0, 4);
+  set_number(L, "seq", listed->conversation.last_seq);
+  set_name(L, "role", convstore_role_name(listed->role));
+  set_text(L, "preview", listed->preview);
+  set_number(L, "created_at", listed->message_created_at_ms);
+  lua_setfield(L, -2, "last_message");
+}
+
+/* What a conversation handle shows, as a table; and its last message. */
+static int push_listed(lua_State *L, struct answer *answer, const convstore_listed *listed,
+                       convstore_text user_id, convstore_error *err) {
+  enum {
+    MOST_FIELDS = 14
+  };
+  const convstore_conversation *row = &listed->conversation;
+  lua_createtable(L, 0, MOST_FIELDS);
+  set_name(L, "id", row->id);
+  set_text(L, "key", row->key);
+  set_text(L, "user_id", user_id);
+  set_text(L, "title", row->title);
+  set_name(L, "status", convstore_mark_name(row->mark));
+  set_number(L, "created_at", row->created_at_ms);
+  set_number(L, "updated_at", row->updated_at_ms);
+  set_number(L, "deleted_at", row->deleted_at_ms);
+  set_number(L, "message_count", row->last_seq);
+  set_number(L, "token_count", row->token_count);
+  set_number(L, "last_seq", row->last_seq);
+  if (row->forked_from_id[0] != '\0') {
+    lua_createtable(L, 0, 2);
+    set_name(L, "id", row->forked_from_id);
+    set_number(L, "seq", row->forked_from_seq);
+    lua_setfield(L, -2, "forked_from");
+  }
+  set_last_message(L, listed);
+  return set_json(L, answer, "metadata", row->metadata, err);
+}
+
+int convstore__lua_push_listed_page(lua_State *L, int answer, convstore_text user_id) {
+  struct answer *owner = lua_touserdata(L, answer);
+  size_t n = owner->result.n_listed;
+  convstore_error err;
+  int status = CONVSTORE_OK;
+  lua_createtable(L, (int)n, 0);
+  for (size_t i = 0; status == CONVSTORE_OK && i < n; i++) {
+    status = push_listed(L, owner, &owner->result.listed[i], user_id, &err);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return finish_page(L, answer, status, &err);
+}
+
+int convstore__lua_push_summary(lua_State *L, int answer) {
+  struct answer *owner = lua_touserdata(L, answer);
+  const convstore_summary *summary = &owner->result.summary;
+  convstore_error err;
+  lua_createtable(L, 0, 5);
+  set_number(L, "through", summary->through);
+  set_text(L, "content", summary->content);
+  set_number(L, "token_count", summary->token_count);
+  set_number(L, "created_at", summary->created_at_ms);
+  int status = set_json(L, owner, "metadata", summary->metadata, &err);
+  return finish(L, answer, status, &err);
+}
+
+static int push_hit(lua_State *L, struct answer *answer, size_t i, int shared, convstore_error *err) {
+  const convstore_hit *hit = &answer->result.hits[i];
+  lua_createtable(L, 0, 5);
+  lua_pushvalue(L, shared + CONVERSATION_ID);
+  lua_setfield(L, -2, "conversation_id");
+  set_text(L, "title", hit->title);
+  int status = push_message(L, answer, &answer->result.messages[i], shared, err);
+  lua_setfield(L, -2, "message");
+  set_text(L, "snippet", hit->snippet);
+  lua_pushnumber(L, hit->score);
+  lua_setfield(L, -2, "score");
+  return status;
+}
+
+int convstore__lua_push_hits_page(lua_State *L, int answer) {
+  struct answer *owner = lua_touserdata(L, answer);
+  size_t n = owner->result.n_messages;
+  int shared = push_shared(L, "");
+  convstore_error err;
+  int status = CONVSTORE_OK;
+  lua_createtable(L, (int)n, 0);
+  for (size_t i = 0; status == CONVSTORE_OK && i < n; i++) {
+    lua_pushstring(L, owner->result.conversation_ids[i]);
+    lua_replace(L, shared + CONVERSATION_ID);
+    status = push_hit(L, owner, i, shared, &err);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return finish_page(L, answer, status, &err);
+}
+
+/* ---- contexts ----------------------------------------------------------------------------------------------- */
 
 static int push_api_message(lua_State *L, struct answer *answer, const convstore_message *message, int shared,
                             convstore_error *err) {

@@ -1,6 +1,8 @@
 /* The sentences; see refusal.h. */
 #include "refusal.h"
 
+#include <string.h>
+
 int convstore__no_conversation(const struct convstore_call *call) {
   return convstore_fail(call->err, CONVSTORE_E_NOT_FOUND, "this user has no conversation %s",
                         call->request->conversation_id);
@@ -70,4 +72,29 @@ int convstore__stored_in_part(const struct convstore_call *call, size_t n_stored
   return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
                         "%zu of the %zu ids are stored already; append the others by themselves", n_stored,
                         call->request->n_messages);
+}
+
+int convstore__check_fork(const struct convstore_call *call, const convstore_conversation *stored) {
+  const convstore_request *request = call->request;
+  bool is_fork = strcmp(stored->forked_from_id, request->conversation_id) == 0;
+  if (!is_fork || (request->at != CONVSTORE_ABSENT && request->at != stored->forked_from_seq))
+    return convstore_fail(call->err, CONVSTORE_E_CONFLICT,
+                          "the id %s belongs to a conversation that is no such fork; choose another id",
+                          request->conversation.id);
+  return stored->deleted_at_ms == CONVSTORE_ABSENT ? CONVSTORE_OK : convstore__id_deleted(call);
+}
+
+int convstore__bad_at(const struct convstore_call *call, int64_t last_seq) {
+  return convstore_fail(call->err, CONVSTORE_E_INVALID,
+                        "at is %lld but the conversation's last message is %lld; give 0 to %lld",
+                        (long long)call->request->at, (long long)last_seq, (long long)last_seq);
+}
+
+int convstore__bad_through(const struct convstore_call *call, int64_t last_seq) {
+  if (last_seq == 0)
+    return convstore_fail(call->err, CONVSTORE_E_INVALID,
+                          "through names no message: the conversation has none; append one first");
+  return convstore_fail(call->err, CONVSTORE_E_INVALID,
+                        "through is %lld but the conversation's last message is %lld; give 1 to %lld",
+                        (long long)call->request->through, (long long)last_seq, (long long)last_seq);
 }

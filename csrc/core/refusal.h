@@ -23,4 +23,11 @@ int convstore__stored_otherwise(const struct convstore_call *call, const char *i
 int convstore__stored_in_other_order(const struct convstore_call *call);
 int convstore__stored_in_part(const struct convstore_call *call, size_t n_stored);
 
+/* CONVSTORE_OK where the conversation that has the id of the fork is that fork; else E_CONFLICT. */
+int convstore__check_fork(const struct convstore_call *call, const convstore_conversation *stored);
+
+/* E_INVALID: `at` or `through` is beyond the conversation's last message. */
+int convstore__bad_at(const struct convstore_call *call, int64_t last_seq);
+int convstore__bad_through(const struct convstore_call *call, int64_t last_seq);
+
 #endif

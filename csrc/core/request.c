@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "cursor.h"
 #include "message.h"
 #include "operations.h"
 #include "text.h"
@@ -110,6 +111,11 @@ static int prepare_append(struct convstore_rules *rules, convstore_request *requ
   return CONVSTORE_OK;
 }
 
+static int check_roles(const convstore_request *request, convstore_error *err) {
+  if (request->roles < 1U << CONVSTORE_ROLES) return CONVSTORE_OK;
+  return convstore_fail(err, CONVSTORE_E_INVALID, "role is none of user, assistant, system, developer, tool");
+}
+
 static int prepare_range(convstore_request *request, convstore_error *err) {
   if (request->after != CONVSTORE_ABSENT && request->after < 0)
     return convstore_fail(err, CONVSTORE_E_INVALID, "after is negative; give a seq, or 0");
@@ -118,12 +124,84 @@ static int prepare_range(convstore_request *request, convstore_error *err) {
   if (request->limit != CONVSTORE_ABSENT && request->limit < 1)
     return convstore_fail(err, CONVSTORE_E_INVALID, "limit is %lld; give at least 1",
                           (long long)request->limit);
-  if (request->roles >= 1U << CONVSTORE_ROLES)
-    return convstore_fail(err, CONVSTORE_E_INVALID,
-                          "role is none of user, assistant, system, developer, tool");
+  int status = check_roles(request, err);
+  if (status != CONVSTORE_OK) return status;
   if (request->after == CONVSTORE_ABSENT) request->after = 0;
   if (request->before == CONVSTORE_ABSENT) request->before = INT64_MAX;
   return CONVSTORE_OK;
+}
+
+/* since and before: times that are not there become the ends of time. */
+static int prepare_times(struct convstore_rules *rules, convstore_request *request) {
+  int status = convstore__rule_time(rules, request->since_ms, "since");
+  if (status == CONVSTORE_OK) status = convstore__rule_time(rules, request->before_ms, "before");
+  if (status != CONVSTORE_OK) return status;
+  if (request->since_ms == CONVSTORE_ABSENT) request->since_ms = 0;
+  if (request->before_ms == CONVSTORE_ABSENT) request->before_ms = CONVSTORE_MAX_TIME_MS + 1;
+  return CONVSTORE_OK;
+}
+
+/*
+ * What every list that comes in pages has: limit, times, roles, cursor. The cursor comes last, when all that it must
+ * agree with is as it will be when the next one is written.
+ */
+static int prepare_page(struct convstore_rules *rules, convstore_request *request, int64_t default_limit) {
+  if (request->limit == CONVSTORE_ABSENT) request->limit = default_limit;
+  if (request->limit < 1 || request->limit > CONVSTORE_MAX_PAGE)
+    return convstore_fail(rules->err, CONVSTORE_E_INVALID, "limit is %lld; give 1 to %d",
+                          (long long)request->limit, CONVSTORE_MAX_PAGE);
+  int status = prepare_times(rules, request);
+  if (status == CONVSTORE_OK) status = check_roles(request, rules->err);
+  return status != CONVSTORE_OK ? status : convstore__cursor_read(request, rules->err);
+}
+
+static int prepare_list(struct convstore_rules *rules, convstore_request *request) {
+  if (request->mark_only && (unsigned)request->mark >= CONVSTORE_MARKS)
+    return convstore_fail(rules->err, CONVSTORE_E_INVALID, "status is none of active, archived, closed");
+  if ((unsigned)request->deleted_filter > CONVSTORE_DELETED_ANY)
+    return convstore_fail(rules->err, CONVSTORE_E_INVALID, "deleted is none of false, true, \"any\"");
+  return prepare_page(rules, request, 20);
+}
+
+static int prepare_usage(struct convstore_rules *rules, convstore_request *request) {
+  if ((unsigned)request->by > CONVSTORE_BY_CONVERSATION)
+    return convstore_fail(rules->err, CONVSTORE_E_INVALID, "by is none of \"day\", \"conversation\"");
+  return prepare_times(rules, request);
+}
+
+static int prepare_fork(struct convstore_rules *rules, convstore_request *request, convstore_request *asked,
+                        int64_t now_ms) {
+  if (request->at != CONVSTORE_ABSENT && request->at < 0)
+    return convstore_fail(rules->err, CONVSTORE_E_INVALID,
+                          "at is negative; give the seq of the last message to copy, or 0");
+  request->conversation.created_at_ms = CONVSTORE_ABSENT;
+  return prepare_new(rules, request, asked, now_ms);
+}
+
+static int prepare_summary(struct convstore_rules *rules, convstore_request *request) {
+  if (request->text.data == NULL)
+    return convstore_fail(rules->err, CONVSTORE_E_INVALID, "text is missing; give the summary");
+  int status = convstore__rule_text(rules, &request->text, "text", rules->max_content, CONVSTORE_E_TOO_LARGE);
+  if (status == CONVSTORE_OK) status = convstore__rule_json(rules, &request->metadata, "metadata");
+  if (status != CONVSTORE_OK) return status;
+  if (request->through != CONVSTORE_ABSENT && request->through < 1)
+    return convstore_fail(rules->err, CONVSTORE_E_INVALID, "through is %lld; the first message is 1",
+                          (long long)request->through);
+  if (request->token_count == CONVSTORE_ABSENT)
+    request->token_count = (int64_t)((request->text.size + 3) / 4);
+  if (request->token_count < 0 || request->token_count > INT32_MAX)
+    return convstore_fail(rules->err, CONVSTORE_E_INVALID, "token_count is outside 0-2147483647");
+  return CONVSTORE_OK;
+}
+
+static int prepare_search(struct convstore_rules *rules, convstore_request *request) {
+  if (request->text.data == NULL)
+    return convstore_fail(rules->err, CONVSTORE_E_INVALID, "text is missing; give what to search for");
+  int status =
+      convstore__rule_text(rules, &request->text, "text", CONVSTORE_MAX_CONTENT, CONVSTORE_E_INVALID);
+  if (status == CONVSTORE_OK && request->conversation_id[0] != '\0')
+    status = check_id(request->conversation_id, "conversation_id", rules->err);
+  return status != CONVSTORE_OK ? status : prepare_page(rules, request, 20);
 }
 
 static int prepare_context(const convstore_request *request, convstore_error *err) {
@@ -166,6 +244,18 @@ static int prepare_operation(struct convstore_rules *rules, convstore_request *r
   }
   case CONVSTORE_REDACT:
     return check_seq(request->seq, rules->err);
+  case CONVSTORE_FORK:
+    return prepare_fork(rules, request, asked, now_ms);
+  case CONVSTORE_SUMMARIZE:
+    return prepare_summary(rules, request);
+  case CONVSTORE_LIST:
+    return prepare_list(rules, request);
+  case CONVSTORE_MESSAGES:
+    return prepare_page(rules, request, 50);
+  case CONVSTORE_SEARCH:
+    return prepare_search(rules, request);
+  case CONVSTORE_USAGE:
+    return prepare_usage(rules, request);
   case CONVSTORE_CONTEXT:
     return prepare_context(request, rules->err);
   default:

@@ -5,12 +5,13 @@
  * first 60 bits only grow within a process. Random bits come from the kernel for each id: a pool in user
  * space would be shared by the two sides of a fork.
  */
+#include "uuid.h"
+
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/random.h>
 
-#include "../convstore.h"
 #include "clock.h"
 
 enum {
@@ -50,11 +51,22 @@ static uint64_t next_time(int64_t now_ms, uint64_t seed) {
   return next;
 }
 
-/* Sixteen bytes as 8-4-4-4-12 lower-case hex digits. */
-static void format(char out[CONVSTORE_ID_SIZE], const unsigned char bytes[16]) {
+static unsigned hex_value(char digit) {
+  return (unsigned)(digit <= '9' ? digit - '0' : digit - 'a' + 10);
+}
+
+void convstore__id_pack(unsigned char out[CONVSTORE_ID_BYTES], const char id[CONVSTORE_ID_SIZE]) {
+  for (int i = 0; i < CONVSTORE_ID_BYTES; i++) {
+    if (*id == '-') id++;
+    out[i] = (unsigned char)(hex_value(id[0]) << 4 | hex_value(id[1]));
+    id += 2;
+  }
+}
+
+void convstore__id_unpack(char out[CONVSTORE_ID_SIZE], const unsigned char bytes[CONVSTORE_ID_BYTES]) {
   static const char digits[] = "0123456789abcdef";
   char *to = out;
-  for (int i = 0; i < 16; i++) {
+  for (int i = 0; i < CONVSTORE_ID_BYTES; i++) {
     if (i == 4 || i == 6 || i == 8 || i == 10) *to++ = '-';
     *to++ = digits[bytes[i] >> 4];
     *to++ = digits[bytes[i] & 15];
@@ -75,7 +87,7 @@ int convstore_uuid(char out[CONVSTORE_ID_SIZE], convstore_error *err) {
   bytes[7] = (unsigned char)time;
   memcpy(bytes + 8, noise, 8);
   bytes[8] = (unsigned char)(0x80 | (bytes[8] & 0x3F)); /* variant 10 */
-  format(out, bytes);
+  convstore__id_unpack(out, bytes);
   return CONVSTORE_OK;
 }
 

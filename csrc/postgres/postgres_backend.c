@@ -87,6 +87,12 @@ static const struct postgres_operation *const operations[CONVSTORE_OPERATIONS] =
     [CONVSTORE_BOUNDS] = &convstore__postgres_bounds,
     [CONVSTORE_ANNOTATE] = &convstore__postgres_annotate,
     [CONVSTORE_REDACT] = &convstore__postgres_redact,
+    [CONVSTORE_SEARCH] = &convstore__postgres_search,
+    [CONVSTORE_FORK] = &convstore__postgres_fork,
+    [CONVSTORE_SUMMARIZE] = &convstore__postgres_summarize,
+    [CONVSTORE_LIST] = &convstore__postgres_list,
+    [CONVSTORE_MESSAGES] = &convstore__postgres_messages,
+    [CONVSTORE_USAGE] = &convstore__postgres_usage,
     [CONVSTORE_CONTEXT] = &convstore__postgres_context,
     [CONVSTORE_BEGIN] = &savepoint,
     [CONVSTORE_COMMIT] = &commit,
@@ -123,6 +129,7 @@ static void close_connection(struct convstore_connection *base) {
   convstore__postgres_pipeline_clear(connection);
   convstore__postgres_drop(connection); /* the server rolls back what is open */
   convstore__postgres_forget_texts(connection);
+  convstore_result_free(&connection->scratch);
   free(connection->pipeline.entries);
   free(connection->dsn);
   free(connection->schema);

@@ -362,6 +362,7 @@ int convstore__postgres_call_start(struct postgres_connection *connection, struc
   connection->must_recover = false;
   connection->began_before = connection->begun;
   connection->lost_reason[0] = '\0';
+  connection->search = NULL;
   connection->phase = POSTGRES_SENDING;
   if (connection->db == NULL) convstore__postgres_connect_start(connection);
   return advance(connection, call);

@@ -80,6 +80,7 @@ struct postgres_candidate;
 struct postgres_lookup;
 struct postgres_operation;
 struct postgres_schema_state;
+struct postgres_search;
 
 struct postgres_connection {
   struct convstore_connection base; /* first: the core sees only this */
@@ -117,6 +118,8 @@ struct postgres_connection {
   int64_t rest_until_ms;
   char lost_reason[256];
 
+  struct postgres_search *search; /* of the call under way, in its result's arena */
+  convstore_result scratch;       /* memory of a search that it needs for a round only */
   struct convstore_context_builder *context; /* of the call under way, in its result's arena */
 
   int64_t target;                             /* of a migration */
@@ -188,6 +191,17 @@ extern const struct postgres_operation convstore__postgres_delete;
 extern const struct postgres_operation convstore__postgres_restore;
 extern const struct postgres_operation convstore__postgres_purge;
 
+/* Reads a row of CONVERSATION_COLUMNS that begins at `column`. The result's arena must be there. */
+int convstore__postgres_read_conversation(convstore_conversation *out, const PGresult *result, int row,
+                                          int column, struct convstore_call *call);
+/* The types of CONVERSATION_COLUMNS, for convstore__postgres_check_columns(). */
+#define POSTGRES_CONVERSATION_TYPES                                                                          \
+  POSTGRES_UUID, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_JSONB, POSTGRES_INT8, POSTGRES_INT8,  \
+      POSTGRES_UUID, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ
+enum {
+  POSTGRES_CONVERSATION_COLUMNS = 12
+};
+
 /* postgres_append.c */
 extern const struct postgres_operation convstore__postgres_append;
 
@@ -203,6 +217,19 @@ int convstore__postgres_read_message(convstore_message *out, const PGresult *res
 /* Checks that the columns of a result are those of a message; E_SCHEMA. */
 int convstore__postgres_check_message_columns(const PGresult *result, struct convstore_call *call);
 
+/* postgres_search.c */
+extern const struct postgres_operation convstore__postgres_search;
+/* Queues two statements that take the segments with any of these messages of the call's conversation out of the search
+ * index, behind one that has locked the conversation: nothing of them may stay in it. */
+void convstore__postgres_queue_drop_segments(struct postgres_connection *connection,
+                                             const struct convstore_call *call, int64_t first_seq,
+                                             int64_t last_seq);
+/* postgres_lists.c, postgres_usage.c, postgres_fork.c */
+extern const struct postgres_operation convstore__postgres_list;
+extern const struct postgres_operation convstore__postgres_messages;
+extern const struct postgres_operation convstore__postgres_usage;
+extern const struct postgres_operation convstore__postgres_fork;
+extern const struct postgres_operation convstore__postgres_summarize;
 /* postgres_context.c */
 extern const struct postgres_operation convstore__postgres_context;
 

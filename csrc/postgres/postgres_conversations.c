@@ -6,42 +6,44 @@
 
 /* ---- reading --------------------------------------------------------------------------------------------------- */
 
+int convstore__postgres_read_conversation(convstore_conversation *out, const PGresult *result, int row,
+                                          int column, struct convstore_call *call) {
+  convstore_conversation conversation = {0};
+  convstore__postgres_read_id(conversation.id, result, row, column);
+  int status = convstore__postgres_read_text(&conversation.key, result, row, column + 1, call);
+  if (status == CONVSTORE_OK)
+    status = convstore__postgres_read_text(&conversation.title, result, row, column + 2, call);
+  if (status == CONVSTORE_OK)
+    status = convstore__postgres_read_text(&conversation.metadata, result, row, column + 4, call);
+  if (status != CONVSTORE_OK) return status;
+  if (convstore_mark_parse(&conversation.mark, convstore__postgres_peek_text(result, row, column + 3),
+                           NULL) != CONVSTORE_OK)
+    return convstore_fail(call->err, CONVSTORE_E_CORRUPT,
+                          "conversation %s has an unknown status; restore a backup", conversation.id);
+  conversation.last_seq = convstore__postgres_read_integer(result, row, column + 5);
+  conversation.token_count = convstore__postgres_read_integer(result, row, column + 6);
+  convstore__postgres_read_id(conversation.forked_from_id, result, row, column + 7);
+  if (!convstore__postgres_is_null(result, row, column + 8))
+    conversation.forked_from_seq = convstore__postgres_read_integer(result, row, column + 8);
+  conversation.created_at_ms = convstore__postgres_read_time(result, row, column + 9);
+  conversation.updated_at_ms = convstore__postgres_read_time(result, row, column + 10);
+  conversation.deleted_at_ms = convstore__postgres_read_time(result, row, column + 11);
+  *out = conversation;
+  return CONVSTORE_OK;
+}
+
 /* Reads the row of CONVERSATION_COLUMNS, if there is one. *extra is a boolean column behind them, where it is given. */
 static int read_conversation(bool *found, bool *extra, const struct postgres_connection *connection,
                              struct convstore_call *call) {
-  static const enum postgres_type types[] = {
-      POSTGRES_UUID,        POSTGRES_TEXT,        POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_JSONB,
-      POSTGRES_INT8,        POSTGRES_INT8,        POSTGRES_UUID, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ,
-      POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ, POSTGRES_BOOL,
-  };
+  static const enum postgres_type types[] = {POSTGRES_CONVERSATION_TYPES, POSTGRES_BOOL};
   const PGresult *result = convstore__postgres_result(connection, 0);
-  convstore_conversation conversation = {0};
-  int n = (int)(sizeof types / sizeof *types) - (extra == NULL);
+  int n = POSTGRES_CONVERSATION_COLUMNS + (extra != NULL);
   int status = convstore__postgres_check_columns(result, types, n, call->err);
   *found = PQntuples(result) > 0;
   if (status != CONVSTORE_OK || !*found) return status;
   if (convstore__arena(call->result) == NULL) return convstore__postgres_no_memory(call->err);
-  convstore__postgres_read_id(conversation.id, result, 0, 0);
-  status = convstore__postgres_read_text(&conversation.key, result, 0, 1, call);
-  if (status == CONVSTORE_OK) status = convstore__postgres_read_text(&conversation.title, result, 0, 2, call);
-  if (status == CONVSTORE_OK)
-    status = convstore__postgres_read_text(&conversation.metadata, result, 0, 4, call);
-  if (status != CONVSTORE_OK) return status;
-  if (convstore_mark_parse(&conversation.mark, convstore__postgres_peek_text(result, 0, 3), NULL) !=
-      CONVSTORE_OK)
-    return convstore_fail(call->err, CONVSTORE_E_CORRUPT,
-                          "conversation %s has an unknown status; restore a backup", conversation.id);
-  conversation.last_seq = convstore__postgres_read_integer(result, 0, 5);
-  conversation.token_count = convstore__postgres_read_integer(result, 0, 6);
-  convstore__postgres_read_id(conversation.forked_from_id, result, 0, 7);
-  conversation.forked_from_seq =
-      convstore__postgres_is_null(result, 0, 8) ? 0 : convstore__postgres_read_integer(result, 0, 8);
-  conversation.created_at_ms = convstore__postgres_read_time(result, 0, 9);
-  conversation.updated_at_ms = convstore__postgres_read_time(result, 0, 10);
-  conversation.deleted_at_ms = convstore__postgres_read_time(result, 0, 11);
-  if (extra != NULL) *extra = convstore__postgres_read_bool(result, 0, 12);
-  call->result->conversation = conversation;
-  return CONVSTORE_OK;
+  if (extra != NULL) *extra = convstore__postgres_read_bool(result, 0, POSTGRES_CONVERSATION_COLUMNS);
+  return convstore__postgres_read_conversation(&call->result->conversation, result, 0, 0, call);
 }
 
 static bool is_deleted(const struct convstore_call *call) {
@@ -228,14 +230,19 @@ const struct postgres_operation convstore__postgres_restore = {.frame = POSTGRES
 static int send_purge(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_params params = {0};
   convstore__postgres_add_conversation(&params, call);
+  convstore__postgres_queue(connection, POSTGRES_STMT_LOCK_FOR_PURGE, &params);
+  convstore__postgres_queue_drop_segments(connection, call, 1, INT64_MAX);
   convstore__postgres_queue(connection, POSTGRES_STMT_PURGE_CONVERSATION, &params);
   return CONVSTORE_OK;
 }
 
 static int receive_purge(struct postgres_connection *connection, struct convstore_call *call) {
+  enum {
+    PURGED = 3 /* behind the lock and the two statements that take it out of the search index */
+  };
   /* Not there any more: a try whose answer was lost may have done it. */
   if (connection->may_be_done) return CONVSTORE_OK;
-  return PQntuples(convstore__postgres_result(connection, 0)) > 0 ? CONVSTORE_OK
+  return PQntuples(convstore__postgres_result(connection, PURGED)) > 0 ? CONVSTORE_OK
                                                                   : convstore__no_conversation(call);
 }
 

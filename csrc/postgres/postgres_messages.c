@@ -98,38 +98,16 @@ static int64_t row_limit(const convstore_request *request) {
   return PAGE_ROWS;
 }
 
-static void add_roles(struct postgres_params *params, struct postgres_array *array, unsigned roles) {
-  if (roles == 0) {
-    convstore__postgres_add_string(params, NULL);
-    params->types[params->n - 1] = POSTGRES_TEXT_ARRAY;
-    return;
-  }
-  for (int role = 0; role < CONVSTORE_ROLES; role++) {
-    const char *name = convstore_role_name((convstore_role)role);
-    if (roles & 1U << role) convstore__postgres_array_text(array, (convstore_text){name, strlen(name)});
-  }
-  convstore__postgres_add_array(params, POSTGRES_TEXT_ARRAY, array);
-}
-
 static int send_range(struct postgres_connection *connection, struct convstore_call *call, int id,
                       int64_t max_bytes) {
-  enum {
-    ROLE_BYTES = 16
-  };
   const convstore_request *request = call->request;
   struct postgres_params params = {0};
-  struct postgres_array roles = {0};
-  size_t n_roles = 0;
-  for (unsigned bits = request->roles; bits != 0; bits >>= 1) n_roles += bits & 1;
-  int status = n_roles == 0 ? CONVSTORE_OK
-                            : convstore__postgres_array_start(&roles, call, POSTGRES_TEXT, n_roles,
-                                                              n_roles * ROLE_BYTES);
-  if (status != CONVSTORE_OK) return status;
   convstore__postgres_add_conversation(&params, call);
   convstore__postgres_add_integer(&params, request->after);
   convstore__postgres_add_integer(&params, request->before);
   convstore__postgres_add_integer(&params, row_limit(request));
-  add_roles(&params, &roles, request->roles);
+  int status = convstore__postgres_add_roles(&params, call);
+  if (status != CONVSTORE_OK) return status;
   if (max_bytes > 0) convstore__postgres_add_integer(&params, max_bytes);
   convstore__postgres_queue(
       connection, (enum postgres_stmt)(id + (request->from_end ? POSTGRES_STMT_DESCENDING : 0)), &params);
@@ -260,6 +238,7 @@ static int send_redact(struct postgres_connection *connection, struct convstore_
   struct postgres_params params = {0};
   add_change(&params, call);
   convstore__postgres_queue(connection, POSTGRES_STMT_REDACT_MESSAGE, &params);
+  convstore__postgres_queue_drop_segments(connection, call, call->request->seq, call->request->seq);
   return CONVSTORE_OK;
 }
 

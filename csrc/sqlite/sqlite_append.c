@@ -120,6 +120,9 @@ static int append_body(struct sqlite_connection *connection, struct convstore_ca
   if (request->expect != CONVSTORE_ABSENT && request->expect != live.last_seq) return APPEND_STORED;
   if (live.archived) status = unarchive(connection, call);
   if (status == CONVSTORE_OK) status = advance(&live, connection, call);
+  /* Once for all appends between two searches, since a column that is set costs its indexes, changed or not. */
+  if (status == CONVSTORE_OK && !live.search_pending)
+    status = convstore__sqlite_run_for_conversation(connection, call, SQLITE_STMT_MARK_SEARCH_PENDING);
   if (status == CONVSTORE_OK) status = insert_messages(connection, call, &live);
   if (status == CONVSTORE_OK) report(call->result, &live);
   return status;

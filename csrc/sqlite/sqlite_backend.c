@@ -55,6 +55,12 @@ static sqlite_operation *const operations[CONVSTORE_OPERATIONS] = {
     [CONVSTORE_BOUNDS] = convstore__sqlite_bounds,
     [CONVSTORE_ANNOTATE] = convstore__sqlite_annotate,
     [CONVSTORE_REDACT] = convstore__sqlite_redact,
+    [CONVSTORE_SEARCH] = convstore__sqlite_search,
+    [CONVSTORE_FORK] = convstore__sqlite_fork,
+    [CONVSTORE_SUMMARIZE] = convstore__sqlite_summarize,
+    [CONVSTORE_LIST] = convstore__sqlite_list,
+    [CONVSTORE_MESSAGES] = convstore__sqlite_messages,
+    [CONVSTORE_USAGE] = convstore__sqlite_usage,
     [CONVSTORE_CONTEXT] = convstore__sqlite_context,
     [CONVSTORE_BEGIN] = begin,
     [CONVSTORE_COMMIT] = commit,
@@ -88,6 +94,7 @@ static int start(struct convstore_connection *base, struct convstore_call *call)
 static void close_connection(struct convstore_connection *base) {
   struct sqlite_connection *connection = (struct sqlite_connection *)base;
   convstore__sqlite_forget_statements(connection);
+  convstore_result_free(&connection->scratch);
   (void)sqlite3_close_v2(connection->db); /* rolls back what is open */
   free(connection->path);
   free(connection);

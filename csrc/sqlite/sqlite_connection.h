@@ -19,9 +19,13 @@ struct sqlite_connection {
   char *path;
   char users[CONVSTORE_USERS_SIZE]; /* the option as SQL, or "" */
   convstore_options options;
+  bool refers_to_users;             /* the schema was made with a table of users */
   int64_t schema_cookie;                  /* SQLite's, when base.schema_version was learnt */
   int64_t deadline_ms;                    /* of the call under way: until when the busy handler waits */
   sqlite3_stmt *statements[SQLITE_STMTS]; /* prepared on first use */
+  convstore_result scratch;               /* memory of a search that it needs for a while only */
+  bool tail_is_long;                      /* index_part() in sqlite_search_index.c: there is more to do */
+  bool index_is_damaged;                  /* a search met a segment that none wrote */
 };
 
 /* Opens the file and sets what holds for a connection, without changing the file. */

@@ -7,8 +7,8 @@ static convstore_text id_text(const char id[CONVSTORE_ID_SIZE]) {
   return (convstore_text){id, CONVSTORE_ID_SIZE - 1};
 }
 
-/* Reads a row of CONVERSATION_COLUMNS. */
-static int read_conversation(convstore_conversation *out, sqlite3_stmt *row, struct convstore_call *call) {
+int convstore__sqlite_read_conversation(convstore_conversation *out, sqlite3_stmt *row,
+                                        struct convstore_call *call) {
   convstore_text mark;
   if (convstore__arena(call->result) == NULL) return convstore__sqlite_no_memory(call->err);
   int status = convstore__sqlite_read_id(out->id, row, 0, call);
@@ -43,7 +43,7 @@ static int step_conversation(bool *found, int *constraint, struct sqlite_connect
   int code = sqlite3_step(statement);
   *found = code == SQLITE_ROW;
   if (*found) {
-    status = read_conversation(&conversation, statement, call);
+    status = convstore__sqlite_read_conversation(&conversation, statement, call);
     if (status == CONVSTORE_OK)
       code = sqlite3_step(statement); /* RETURNING is done only when stepped to the end */
   }
@@ -64,6 +64,11 @@ static int look_up(bool *found, struct sqlite_connection *connection, struct con
       convstore__sqlite_bind_text(statement, 2, value) != SQLITE_OK)
     return convstore__sqlite_fail(connection, call->err);
   return step_conversation(found, NULL, connection, call, statement);
+}
+
+int convstore__sqlite_find_conversation(bool *found, struct sqlite_connection *connection,
+                                        struct convstore_call *call, const char *id) {
+  return look_up(found, connection, call, SQLITE_STMT_GET_CONVERSATION, id_text(id));
 }
 
 static bool is_deleted(const struct convstore_call *call) {
@@ -236,7 +241,9 @@ int convstore__sqlite_restore_conversation(struct sqlite_connection *connection,
 }
 
 static int purge_body(struct sqlite_connection *connection, struct convstore_call *call) {
-  int status = convstore__sqlite_run_for_conversation(connection, call, SQLITE_STMT_PURGE_CONVERSATION);
+  int status = convstore__sqlite_drop_segments(connection, call, 1, INT64_MAX);
+  if (status == CONVSTORE_OK)
+    status = convstore__sqlite_run_for_conversation(connection, call, SQLITE_STMT_PURGE_CONVERSATION);
   if (status == CONVSTORE_OK && sqlite3_changes(connection->db) == 0) return convstore__no_conversation(call);
   return status;
 }

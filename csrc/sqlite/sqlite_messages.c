@@ -20,6 +20,7 @@ int convstore__sqlite_find_live(struct sqlite_live *out, sqlite3_stmt **statemen
   out->pinned_token_count = sqlite3_column_int64(*statement, 2);
   out->updated_at_ms = sqlite3_column_int64(*statement, 3);
   out->archived = sqlite3_column_type(*statement, 5) != SQLITE_NULL;
+  out->search_pending = sqlite3_column_int(*statement, 6) != 0;
   if (out->last_seq < 0 || out->last_seq > MAX_COUNTER || out->token_count > MAX_COUNTER ||
       out->pinned_token_count < 0 || out->pinned_token_count > out->token_count)
     return convstore_fail(call->err, CONVSTORE_E_CORRUPT,
@@ -358,7 +359,9 @@ static int redact_body(struct sqlite_connection *connection, struct convstore_ca
       sqlite3_bind_int64(statement, 3, call->request->seq) != SQLITE_OK ||
       sqlite3_bind_int64(statement, 4, call->now_ms) != SQLITE_OK)
     return convstore__sqlite_fail(connection, call->err);
-  return step_message(connection, call, statement);
+  status = step_message(connection, call, statement);
+  if (status != CONVSTORE_OK) return status;
+  return convstore__sqlite_drop_segments(connection, call, call->request->seq, call->request->seq);
 }
 
 int convstore__sqlite_redact(struct sqlite_connection *connection, struct convstore_call *call) {

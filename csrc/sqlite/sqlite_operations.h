@@ -2,6 +2,7 @@
 #ifndef CONVSTORE_SQLITE_OPERATIONS_H
 #define CONVSTORE_SQLITE_OPERATIONS_H
 
+#include "../core/segment.h"
 #include "sqlite_connection.h"
 
 typedef int sqlite_operation(struct sqlite_connection *connection, struct convstore_call *call);
@@ -25,6 +26,48 @@ sqlite_operation convstore__sqlite_bounds;
 sqlite_operation convstore__sqlite_annotate;
 sqlite_operation convstore__sqlite_redact;
 
+/* sqlite_search.c */
+sqlite_operation convstore__sqlite_search;
+
+/* sqlite_search_index.c: what searches have written, and what they have still to read. */
+
+/* How far a walk over the user's messages that are not indexed has got. Start from zeroes. */
+struct sqlite_tail {
+  char conversation_id[CONVSTORE_ID_SIZE]; /* the one it is in; "": before the first */
+  int64_t last_seq;                        /* of that */
+  int64_t seq;                             /* up to here it is read, or indexed */
+  bool archived;
+  bool done; /* nothing is left */
+};
+
+/* A part of them, as a segment. It lies in the arena that it was read into. */
+struct sqlite_tail_part {
+  struct convstore_segment segment;
+  size_t n_bytes;                               /* of texts */
+  char (*finished)[CONVSTORE_ID_SIZE];          /* conversations that the walk has left behind */
+  size_t n_finished;
+};
+
+/* Walks on from *tail, until it is done or the part has a segment's size. The walk belongs to one transaction. */
+int convstore__sqlite_read_tail(struct sqlite_tail_part *out, struct sqlite_tail *tail,
+                                convstore_result *memory, struct sqlite_connection *connection,
+                                struct convstore_call *call);
+bool convstore__sqlite_is_worth_a_segment(const struct sqlite_tail_part *part, const struct sqlite_tail *tail);
+/* Indexes parts, each in a transaction of its own, until too little is left for a segment. E_TIMEOUT at the deadline;
+ * E_BUSY after a short wait for the lock. */
+int convstore__sqlite_index_tail(struct sqlite_connection *connection, struct convstore_call *call);
+/* Makes all of the user's messages ones that are not indexed. */
+int convstore__sqlite_drop_index(struct sqlite_connection *connection, struct convstore_call *call);
+/* Takes the segments that hold any of these messages of the call's conversation out of the index: nothing of them may
+ * stay in it. The other messages in them will be indexed anew. */
+int convstore__sqlite_drop_segments(struct sqlite_connection *connection, const struct convstore_call *call,
+                                    int64_t first_seq, int64_t last_seq);
+/* sqlite_lists.c, sqlite_usage.c, sqlite_fork.c */
+sqlite_operation convstore__sqlite_list;
+sqlite_operation convstore__sqlite_messages;
+sqlite_operation convstore__sqlite_usage;
+sqlite_operation convstore__sqlite_fork;
+sqlite_operation convstore__sqlite_summarize;
 /* sqlite_context.c */
 sqlite_operation convstore__sqlite_context;
 
@@ -50,6 +93,7 @@ struct sqlite_live {
   int64_t updated_at_ms;
   convstore_mark mark;
   bool archived;
+  bool search_pending; /* searches know that they have to look for new messages here */
 };
 
 /*
@@ -59,6 +103,14 @@ struct sqlite_live {
  */
 int convstore__sqlite_find_live(struct sqlite_live *out, sqlite3_stmt **statement,
                                 struct sqlite_connection *connection, struct convstore_call *call);
+
+/* Reads a row of CONVERSATION_COLUMNS. */
+int convstore__sqlite_read_conversation(convstore_conversation *out, sqlite3_stmt *row,
+                                        struct convstore_call *call);
+
+/* Makes the user's conversation with this id, deleted or not, the result's, if there is one. */
+int convstore__sqlite_find_conversation(bool *found, struct sqlite_connection *connection,
+                                        struct convstore_call *call, const char *id);
 
 /* Reads a row of MESSAGE_COLUMNS. */
 int convstore__sqlite_read_message(convstore_message *out, sqlite3_stmt *row, struct convstore_call *call);

@@ -5,6 +5,8 @@
  */
 #include "sqlite_statements.h"
 
+#include "../convstore.h"
+
 /* The order in which read_conversation() and convstore__sqlite_read_message() take them. */
 #define CONVERSATION_COLUMNS                                                                                 \
   "id, key, title, status, metadata, last_seq, token_count, forked_from_id, forked_from_seq, created_at, "   \
@@ -29,6 +31,15 @@
   " metadata = NULL, redacted_at = coalesce(redacted_at, ?4)"                                                \
   " WHERE user_id = ?1 AND conversation_id = ?2 AND seq = ?3 RETURNING " MESSAGE_COLUMNS
 
+/* What the search index takes of messages ?3 to ?4. */
+#define SEARCH_TEXTS(table)                                                                                  \
+  "SELECT seq, role, created_at, content, parts FROM " table                                                 \
+  " WHERE user_id = ?1 AND conversation_id = ?2 AND seq BETWEEN ?3 AND ?4 ORDER BY seq"
+
+/* The segments that hold any of messages ?3 to ?4. */
+#define THESE_SEGMENTS                                                                                       \
+  "SELECT segment_id FROM convstore_search_runs"                                                             \
+  " WHERE user_id = ?1 AND conversation_id = ?2 AND first_seq <= ?4 AND last_seq >= ?3"
 /* What a context reads of a message, in the places of MESSAGE_COLUMNS: not what an API does not take. */
 #define CONTEXT_COLUMNS                                                                                      \
   "seq, id, role, content, parts, name, tool_calls, tool_call_id, NULL, NULL, token_count, created_at, "     \
@@ -50,6 +61,73 @@
 #define SOME_ROLES " AND role IN (?6, ?7, ?8, ?9, ?10)"
 #define BOUNDS(table, roles, direction)                                                                      \
   "SELECT min(seq), max(seq) FROM (" RANGE("seq", table, roles, direction) ")"
+
+/* A page of conversations: ?2, ?3 the last one's time and id, ?4 status (NULL: any), ?5 limit. One scan of an index
+ * gives it; the last messages are then looked up by key, wherever they lie. */
+#define LIST_ROWS(time, where)                                                                               \
+  "SELECT * FROM convstore_conversations " where " AND (" time ", id) < (?2, ?3)"                            \
+  " AND (?4 IS NULL OR status = ?4) ORDER BY " time " DESC, id DESC LIMIT ?5"
+#define LIST_LIVE "WHERE user_id = ?1 AND deleted_at IS NULL"
+#define LIST_DELETED "WHERE user_id = ?1 AND deleted_at IS NOT NULL"
+/* There are few deleted ones, and no index has them by created_at: all of them are read and sorted. */
+#define LIST_DELETED_ALL "INDEXED BY convstore_conversations_user_id_deleted_idx " LIST_DELETED
+/* Indexes have live and deleted ones apart by updated_at, and together by created_at. */
+#define LIST_UPDATED_ANY                                                                                     \
+  "SELECT * FROM (" LIST_ROWS("updated_at", LIST_LIVE) ") UNION ALL SELECT * FROM (" LIST_ROWS(              \
+      "updated_at", LIST_DELETED) ") ORDER BY updated_at DESC, id DESC LIMIT ?5"
+#define LISTED_COLUMNS                                                                                       \
+  "c.id, c.key, c.title, c.status, c.metadata, c.last_seq, c.token_count, c.forked_from_id,"                 \
+  " c.forked_from_seq, c.created_at, c.updated_at, c.deleted_at"
+/* The first characters of the content, or of the texts of its parts; convstore__cut_preview() cuts the bytes. */
+#define PREVIEW(m)                                                                                           \
+  "CASE WHEN " m ".parts IS NULL THEN substr(" m ".content, 1, 200) ELSE"                                    \
+  " (SELECT substr(group_concat(text, char(10)), 1, 200)"                                                    \
+  " FROM (SELECT json_extract(value, '$.text') AS text FROM json_each(" m ".parts)"                          \
+  " WHERE json_type(value, '$.text') = 'text' ORDER BY key)) END"
+#define LAST_MESSAGE(table, m, where)                                                                        \
+  " LEFT JOIN " table " AS " m " ON " m ".user_id = ?1 AND " m ".conversation_id = c.id AND " m              \
+  ".seq = c.last_seq AND " where
+#define LIST(time, rows)                                                                                     \
+  "SELECT " LISTED_COLUMNS ", coalesce(m.role, a.role), coalesce(" PREVIEW("m") ", " PREVIEW(                \
+      "a") "),"                                                                                              \
+           " coalesce(m.created_at, a.created_at) FROM (" rows                                               \
+           ") AS c" LAST_MESSAGE(LIVE, "m", "c.archived_at IS NULL")                                         \
+               LAST_MESSAGE(ARCHIVE, "a", "c.archived_at IS NOT NULL") " ORDER BY c." time                   \
+                                                                       " DESC, c.id DESC"
+
+/* A page of messages: ?2-?4 the last one's time, id and conversation, ?5 since, ?6 limit, ?7-?11 roles (?12: any). Both
+ * tables are read in the order of their indexes, which SQLite merges, so no more rows are touched than are given. */
+#define PAGE_OF(table)                                                                                       \
+  "SELECT " MESSAGE_COLUMNS ", conversation_id FROM " table " AS t WHERE user_id = ?1"                       \
+  " AND (created_at, id, conversation_id) < (?2, ?3, ?4) AND created_at >= ?5"                               \
+  " AND (?12 OR role IN (?7, ?8, ?9, ?10, ?11)) AND EXISTS (SELECT 1 FROM convstore_conversations AS c"      \
+  " WHERE c.user_id = ?1 AND c.id = t.conversation_id AND c.deleted_at IS NULL)"
+
+/* Groups of messages with ?2 <= created_at < ?3: first by conversation, so that each is looked up once. The indexes
+ * cover it. */
+#define USAGE_OF(table)                                                                                      \
+  "SELECT conversation_id, role, created_at, token_count FROM " table                                        \
+  " WHERE user_id = ?1 AND created_at >= ?2 AND created_at < ?3"
+#define USAGE(group, order)                                                                                           \
+  "WITH per AS MATERIALIZED (SELECT * FROM (SELECT conversation_id, " group                                           \
+  " AS name, count(*) AS messages,"                                                                                   \
+  " sum(token_count) AS tokens FROM (" USAGE_OF(LIVE) " UNION ALL " USAGE_OF(                                         \
+      ARCHIVE) ") GROUP BY 1, 2) AS p WHERE EXISTS (SELECT 1 FROM convstore_conversations AS c WHERE c.user_id = ?1"  \
+               " AND c.id = p.conversation_id AND c.deleted_at IS NULL))"                                             \
+               " SELECT name, sum(messages), sum(tokens), (SELECT count(DISTINCT conversation_id) FROM per) FROM per" \
+               " GROUP BY name ORDER BY " order
+
+/* ?3 the fork, ?4 at */
+#define FORK_MESSAGES(table)                                                                                 \
+  "INSERT INTO " LIVE " (" STORED_COLUMNS ") SELECT " MESSAGE_COLUMNS                                        \
+  ", token_total, user_id, ?3 FROM " table                                                                   \
+  " WHERE user_id = ?1 AND conversation_id = ?2 AND seq <= ?4 ORDER BY seq"
+/* The running total at the last message, and what the pinned ones add, by index. */
+#define FORK_TOTAL(table)                                                                                    \
+  "coalesce((SELECT token_total FROM " table " WHERE user_id = ?1 AND conversation_id = ?2 AND seq = ?4), 0)"
+#define FORK_PINNED(table)                                                                                   \
+  "coalesce((SELECT sum(token_count) FROM " table " WHERE user_id = ?1 AND conversation_id = ?2"             \
+  " AND seq <= ?4 AND role IN ('system', 'developer')), 0)"
 
 const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
     [SQLITE_STMT_BEGIN] = {"begin", "BEGIN IMMEDIATE"},
@@ -92,7 +170,7 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
                                         "DELETE FROM convstore_conversations WHERE user_id = ?1 AND id = ?2"},
     [SQLITE_STMT_LIVE_CONVERSATION] =
         {"live_conversation",
-         "SELECT last_seq, token_count, pinned_token_count, updated_at, status, archived_at"
+         "SELECT last_seq, token_count, pinned_token_count, updated_at, status, archived_at, search_pending"
          " FROM convstore_conversations"
          " WHERE user_id = ?1 AND id = ?2 AND deleted_at IS NULL"},
     [SQLITE_STMT_TOUCH_CONVERSATION] =
@@ -106,6 +184,9 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
         {"advance_conversation",
          "UPDATE convstore_conversations SET last_seq = ?3, token_count = ?4, pinned_token_count = ?5, updated_at = ?6,"
          " status = ?7 WHERE user_id = ?1 AND id = ?2"},
+    [SQLITE_STMT_MARK_SEARCH_PENDING] =
+        {"mark_search_pending",
+         "UPDATE convstore_conversations SET search_pending = 1 WHERE user_id = ?1 AND id = ?2"},
     [SQLITE_STMT_INSERT_MESSAGE] =
         {"insert_message",
          "INSERT INTO convstore_messages (user_id, conversation_id, seq, id, role, content, parts, name, tool_calls,"
@@ -122,6 +203,94 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
         {"unarchive_mark",
          "UPDATE convstore_conversations SET archived_at = NULL WHERE user_id = ?1 AND id = ?2"},
 
+    /* Conversations after ?2 in which messages may lie that no run covers. */
+    [SQLITE_STMT_SEARCH_PENDING] =
+        {"search_pending",
+         "SELECT id, last_seq, archived_at FROM convstore_conversations"
+         " WHERE user_id = ?1 AND id > ?2 AND search_pending = 1 AND deleted_at IS NULL ORDER BY id LIMIT 1"},
+    [SQLITE_STMT_SEARCH_RUNS] = {"search_runs",
+                                 "SELECT first_seq, last_seq FROM convstore_search_runs"
+                                 " WHERE user_id = ?1 AND conversation_id = ?2 ORDER BY first_seq"},
+    [SQLITE_STMT_SEARCH_SEGMENTS] =
+        {"search_segments",
+         "SELECT id, messages FROM convstore_search_segments WHERE user_id = ?1 ORDER BY id"},
+    [SQLITE_STMT_SEARCH_POSTINGS] = {"search_postings",
+                                     "SELECT postings FROM convstore_search_postings"
+                                     " WHERE user_id = ?1 AND segment_id = ?2 AND bucket = ?3"},
+    /* The conversation of a message that was found. */
+    [SQLITE_STMT_SEARCH_FOUND] = {"search_found", "SELECT title, archived_at FROM convstore_conversations"
+                                                  " WHERE user_id = ?1 AND id = ?2 AND deleted_at IS NULL"},
+    /* Gives the new segment's id. */
+    [SQLITE_STMT_INSERT_SEGMENT] =
+        {"insert_segment",
+         "INSERT INTO convstore_search_segments (user_id, conversation_id, id, n_messages, messages)"
+         " SELECT ?1, ?2, coalesce(max(id), 0) + 1, ?3, ?4 FROM convstore_search_segments WHERE user_id = ?1"
+         " RETURNING id"},
+    [SQLITE_STMT_INSERT_RUN] =
+        {"insert_run",
+         "INSERT INTO convstore_search_runs (user_id, conversation_id, first_seq, last_seq, segment_id)"
+         " VALUES (?1, ?2, ?3, ?4, ?5)"},
+    [SQLITE_STMT_INSERT_POSTINGS] =
+        {"insert_postings", "INSERT INTO convstore_search_postings (user_id, segment_id, bucket, postings)"
+                            " VALUES (?1, ?2, ?3, ?4)"},
+    [SQLITE_STMT_SEARCH_INDEXED] =
+        {"search_indexed",
+         "UPDATE convstore_conversations SET search_pending = 0 WHERE user_id = ?1 AND id = ?2"},
+    /* What shares a segment with messages ?3 to ?4 has to be indexed anew when that is dropped. */
+    [SQLITE_STMT_REOPEN_NEIGHBOURS] =
+        {"reopen_neighbours",
+         "UPDATE convstore_conversations SET search_pending = 1 WHERE user_id = ?1 AND search_pending = 0"
+         " AND id IN (SELECT conversation_id FROM convstore_search_runs"
+         " WHERE user_id = ?1 AND segment_id IN (" THESE_SEGMENTS "))"},
+    [SQLITE_STMT_DROP_SEGMENTS] =
+        {"drop_segments",
+         "DELETE FROM convstore_search_segments WHERE user_id = ?1 AND id IN (" THESE_SEGMENTS ")"},
+    [SQLITE_STMT_REOPEN_ALL] = {"reopen_all", "UPDATE convstore_conversations SET search_pending = 1"
+                                              " WHERE user_id = ?1 AND search_pending = 0"},
+    [SQLITE_STMT_DROP_ALL_SEGMENTS] = {"drop_all_segments",
+                                       "DELETE FROM convstore_search_segments WHERE user_id = ?1"},
+    [SQLITE_STMT_LIST +
+        CONVSTORE_DELETED_NO] = {"list", LIST("updated_at", LIST_ROWS("updated_at", LIST_LIVE))},
+    [SQLITE_STMT_LIST +
+        CONVSTORE_DELETED_ONLY] = {"list_deleted", LIST("updated_at", LIST_ROWS("updated_at", LIST_DELETED))},
+    [SQLITE_STMT_LIST + CONVSTORE_DELETED_ANY] = {"list_any", LIST("updated_at", LIST_UPDATED_ANY)},
+    [SQLITE_STMT_LIST + SQLITE_STMT_BY_CREATED +
+        CONVSTORE_DELETED_NO] = {"list_created", LIST("created_at", LIST_ROWS("created_at", LIST_LIVE))},
+    [SQLITE_STMT_LIST + SQLITE_STMT_BY_CREATED +
+        CONVSTORE_DELETED_ONLY] = {"list_created_deleted",
+                                   LIST("created_at", LIST_ROWS("created_at", LIST_DELETED_ALL))},
+    [SQLITE_STMT_LIST + SQLITE_STMT_BY_CREATED +
+        CONVSTORE_DELETED_ANY] = {"list_created_any",
+                                  LIST("created_at", LIST_ROWS("created_at", "WHERE user_id = ?1"))},
+    [SQLITE_STMT_MESSAGES] =
+        {"messages", PAGE_OF(LIVE) " UNION ALL " PAGE_OF(
+                         ARCHIVE) " ORDER BY created_at DESC, id DESC, conversation_id DESC LIMIT ?6"},
+    [SQLITE_STMT_USAGE + CONVSTORE_BY_ROLE] = {"usage", USAGE("role", "1")},
+    [SQLITE_STMT_USAGE + CONVSTORE_BY_DAY] = {"usage_by_day", USAGE("created_at / 86400000", "1")},
+    [SQLITE_STMT_USAGE +
+        CONVSTORE_BY_CONVERSATION] = {"usage_by_conversation", USAGE("conversation_id", "3 DESC, 1")},
+
+    /* ?5 key, ?6 title, ?7 metadata, ?8 now */
+    [SQLITE_STMT_CREATE_FORK] =
+        {"create_fork",
+         "INSERT INTO convstore_conversations (user_id, id, key, title, metadata, last_seq, token_count,"
+         " pinned_token_count, forked_from_id, forked_from_seq, created_at, updated_at)"
+         " SELECT ?1, ?3, ?5, ?6, ?7, ?4, total + pinned, pinned, ?2, ?4, ?8, ?8 FROM (SELECT " FORK_TOTAL(
+             LIVE) " + " FORK_TOTAL(ARCHIVE) " AS total, " FORK_PINNED(LIVE) " + " FORK_PINNED(ARCHIVE) " AS pinned)"},
+    [SQLITE_STMT_FORK_MESSAGES] = {"fork_messages", FORK_MESSAGES(LIVE)},
+    [SQLITE_STMT_FORK_MESSAGES + SQLITE_STMT_ARCHIVED] = {"fork_messages_archived", FORK_MESSAGES(ARCHIVE)},
+    [SQLITE_STMT_FORK_SUMMARIES] =
+        {"fork_summaries",
+         "INSERT INTO convstore_summaries (user_id, conversation_id, ordinal, through, content, metadata, token_count,"
+         " created_at) SELECT user_id, ?3, ordinal, through, content, metadata, token_count, created_at"
+         " FROM convstore_summaries WHERE user_id = ?1 AND conversation_id = ?2 AND through <= ?4 ORDER BY ordinal"},
+    /* ?3 through, ?4 content, ?5 metadata, ?6 token_count, ?7 now */
+    [SQLITE_STMT_SUMMARIZE] =
+        {"summarize",
+         "INSERT INTO convstore_summaries (user_id, conversation_id, ordinal, through, content, metadata, token_count,"
+         " created_at) SELECT ?1, ?2, coalesce(max(ordinal), 0) + 1, ?3, ?4, ?5, ?6, ?7 FROM convstore_summaries"
+         " WHERE user_id = ?1 AND conversation_id = ?2"},
+
     [SQLITE_STMT_MESSAGE_BY_SEQ] = {"message_by_seq", MESSAGE_BY_SEQ(LIVE)},
     [SQLITE_STMT_MESSAGE_BY_SEQ +
         SQLITE_STMT_ARCHIVED] = {"message_by_seq_archived", MESSAGE_BY_SEQ(ARCHIVE)},
@@ -134,6 +303,8 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
     [SQLITE_STMT_REDACT_MESSAGE +
         SQLITE_STMT_ARCHIVED] = {"redact_message_archived", REDACT_MESSAGE(ARCHIVE)},
 
+    [SQLITE_STMT_SEARCH_TEXTS] = {"search_texts", SEARCH_TEXTS(LIVE)},
+    [SQLITE_STMT_SEARCH_TEXTS + SQLITE_STMT_ARCHIVED] = {"search_texts_archived", SEARCH_TEXTS(ARCHIVE)},
     [SQLITE_STMT_LATEST_SUMMARY] =
         {"latest_summary", "SELECT through, content, token_count FROM convstore_summaries"
                            " WHERE user_id = ?1 AND conversation_id = ?2 ORDER BY ordinal DESC LIMIT 1"},

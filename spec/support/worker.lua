@@ -129,6 +129,33 @@ function jobs.twin(dsn, client, n, conversations, mine, others, log)
   end
 end
 
+-- Searches once, which indexes what is not yet.
+function jobs.search(dsn, text)
+  local store = assert(convstore.open(dsn, { timeout = 60 }))
+  wait_for_start()
+  assert(store:user("alice"):search(text))
+end
+
+-- Appends, redacts and searches against others: in each round 40 messages to a conversation of its own and one that all
+-- share, of which it redacts one.
+function jobs.search_and_append(dsn, name, rounds)
+  local store = assert(convstore.open(dsn, { timeout = 60 }))
+  local alice = store:user("alice")
+  local chats = { assert(alice:conversation("common")), assert(alice:conversation("own " .. name)) }
+  for round = 1, tonumber(rounds) do
+    local chat = chats[round % 2 + 1]
+    local batch = {}
+    for i = 1, 40 do
+      batch[i] = { role = "user", content = ("shared word %s of %s in %d"):format(i, name, round) }
+    end
+    local stored = assert(chat:append_many(batch))
+    assert(alice:search("shared word", { limit = 1 }))
+    assert(chat:redact(stored[round].seq))
+    assert(#assert(alice:search(('"of %s in %d"'):format(name, round), { limit = 100 })) == 39)
+  end
+  print("done")
+end
+
 -- Holds the write lock until it is told to go.
 function jobs.hold(dsn)
   local _, store = conversation(dsn, "held")

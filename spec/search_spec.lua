@@ -1,0 +1,640 @@
+-- user:search: what it finds, in which order, and what it never shows.
+local backends = require "spec.support.backends"
+local check = require "spec.support.check"
+local model = require "spec.support.search_model"
+local random = require "spec.support.random"
+local real_data = require "spec.support.real_data"
+
+-- Messages from which on what was not indexed is (core/segment_size.h), and a little more.
+local ENOUGH = 300
+
+-- n messages that hold none of the words that the specs look for.
+local function filler(n)
+  local batch = {}
+  for i = 1, n do
+    batch[i] = { role = i % 2 == 1 and "user" or "assistant", content = ("filler number %d"):format(i) }
+  end
+  return batch
+end
+
+for _, backend in ipairs(backends) do
+  describe("search " .. backend.tags, function()
+    after_each(backends.clean)
+
+    local function fresh(options)
+      local store, database = backend.fresh(options)
+      local alice = store:user("alice")
+      return alice, assert(alice:conversation("a", { title = "Fruit" })), store, database
+    end
+
+    -- The contents that a query finds, best first.
+    local function found(user, query, options)
+      local list = {}
+      for i, hit in ipairs(assert(user:search(query, options))) do
+        list[i] = hit.message.content
+      end
+      return list
+    end
+
+    -- The same without their order.
+    local function found_set(user, query, options)
+      local list = found(user, query, options)
+      table.sort(list)
+      return list
+    end
+
+    -- Each of these is seen by a search that reads what is not indexed, and by one that reads the index.
+    local function both_ways(name, fn)
+      it(name, function()
+        local alice, chat, store, database = fresh()
+        fn(alice, chat, store, database, function() end)
+      end)
+      it(name .. ", from the index", function()
+        local alice, chat, store, database = fresh()
+        local filled = false
+        fn(alice, chat, store, database, function()
+          if filled then return end
+          filled = true
+          assert(assert(alice:conversation("filler")):append_many(filler(ENOUGH)))
+          assert.same({}, found(alice, "nosuchword"))
+          if backend.shared then assert.is_true(database:count("search_segments") > 0) end
+        end)
+      end)
+    end
+
+    both_ways("finds messages that have all words, whatever their case, accents and form", function(alice, chat, _, _, index)
+      assert(chat:append("user", "Café au lait, s'il vous plaît"))
+      assert(chat:append("assistant", "STRASSE und Straße"))
+      assert(chat:append("user", "ＡＢＣ full width"))
+      assert(chat:append("user", "İstanbul, Łódź, smørrebrød"))
+      index()
+      assert.same({ "Café au lait, s'il vous plaît" }, found(alice, "cafe LAIT"))
+      assert.same({ "Café au lait, s'il vous plaît" }, found(alice, "plaît"))
+      assert.same({}, found(alice, "cafe tea"))
+      assert.same({ "STRASSE und Straße" }, found(alice, "straße"))
+      assert.same({ "ＡＢＣ full width" }, found(alice, "abc"))
+      for _, word in ipairs({ "istanbul", "lodz", "Lodz", "smorrebrod", "SMØRREBRØD" }) do
+        assert.same({ "İstanbul, Łódź, smørrebrød" }, found(alice, word))
+      end
+    end)
+
+    both_ways("finds whole words, not pieces of words", function(alice, chat, _, _, index)
+      assert(chat:append("user", "the printer prints"))
+      index()
+      assert.same({ "the printer prints" }, found(alice, "printer"))
+      assert.same({}, found(alice, "print"))
+      assert.same({}, found(alice, "rinter"))
+    end)
+
+    both_ways("finds phrases, and leaves out what is without", function(alice, chat, _, _, index)
+      assert(chat:append("user", "the red apple is here"))
+      assert(chat:append("user", "the apple is red"))
+      assert(chat:append("user", "red, apple"))
+      index()
+      assert.same({ "red, apple", "the apple is red", "the red apple is here" }, found_set(alice, "red apple"))
+      assert.same({ "red, apple", "the red apple is here" }, found_set(alice, '"red apple"'))
+      assert.same({ "red, apple", "the red apple is here" }, found_set(alice, "“red apple”"))
+      assert.same({ "red, apple" }, found(alice, "apple -is"))
+      assert.same({ "the apple is red" }, found(alice, 'apple -"red apple"'))
+      assert.same({}, found(alice, "-apple"))
+      assert.same({}, found(alice, "-apple -red"))
+    end)
+
+    both_ways("finds words in unspaced Chinese, Japanese and Korean", function(alice, chat, _, _, index)
+      assert(chat:append("user", "我想学习数据库，你好世界"))
+      assert(chat:append("user", "東京へ行きたいです。データ"))
+      assert(chat:append("user", "학교에서 공부했다"))
+      assert(chat:append("user", "使用Python编程"))
+      index()
+      for query, content in pairs({
+        ["数据"] = "我想学习数据库，你好世界", ["数据库"] = "我想学习数据库，你好世界", ["你好世界"] = "我想学习数据库，你好世界",
+        ["库"] = "我想学习数据库，你好世界", ["東京"] = "東京へ行きたいです。データ", ["行き"] = "東京へ行きたいです。データ",
+        ["ﾃﾞｰﾀ"] = "東京へ行きたいです。データ", ["학교"] = "학교에서 공부했다", ["공부"] = "학교에서 공부했다",
+        ["python"] = "使用Python编程", ["编程"] = "使用Python编程",
+      }) do
+        assert.same({ content }, found(alice, query), query)
+      end
+      for _, query in ipairs({ "据数", "库你", "テータ", "하교", "世你" }) do
+        assert.same({}, found(alice, query), query)
+      end
+    end)
+
+    both_ways("looks into the text of parts, not into titles, calls and attachments", function(alice, chat, _, _, index)
+      assert(chat:append("user", { { type = "text", text = "zebra one" },
+        { type = "image_url", image_url = { url = "https://example.org/giraffe" } }, { type = "text", text = "okapi two" } }))
+      assert(chat:append({ role = "assistant", tool_calls = { { id = "c1", type = "function",
+        ["function"] = { name = "hippo", arguments = '{"rhino":1}' } } } }))
+      assert(chat:append("tool", "the lion sleeps", { tool_call_id = "c1", name = "gnu" }))
+      assert(chat:append({ role = "user", attachments = { { name = "walrus.png" } } }))
+      index()
+      for _, query in ipairs({ "zebra", "okapi", "zebra okapi" }) do
+        assert.equal(1, #assert(alice:search(query)), query)
+      end
+      assert.equal(1, #assert(alice:search("lion")))
+      for _, query in ipairs({ "fruit", "hippo", "rhino", "gnu", "walrus", "giraffe", "text" }) do
+        assert.same({}, assert(alice:search(query)), query)
+      end
+    end)
+
+    both_ways("gives whole hits", function(alice, chat, _, _, index)
+      local stored = assert(chat:append("user", "an <apple> & \"more\"\n  apples", { metadata = { a = 1 }, name = "ann" }))
+      index()
+      local hits, cursor = assert(alice:search("APPLE"))
+      assert.equal(1, #hits)
+      assert.is_nil(cursor)
+      local hit = hits[1]
+      assert.equal(chat.id, hit.conversation_id)
+      assert.equal("Fruit", hit.title)
+      check.same_json(stored, hit.message)
+      assert.equal("an &lt;<b>apple</b>&gt; &amp; &quot;more&quot; apples", hit.snippet)
+      assert.is_true(math.type(hit.score) == "float" and hit.score > 0)
+      local names = {}
+      for name in pairs(hit) do names[name] = true end
+      assert.same({ conversation_id = true, title = true, message = true, snippet = true, score = true }, names)
+    end)
+
+    both_ways("puts what is more about the words first, and of equals the newer", function(alice, chat, _, _, index)
+      local day = 24 * 3600 * 1000
+      local now = os.time() * 1000
+      local long = ("and so on "):rep(60)
+      assert(chat:append("user", "once a kiwi " .. long, { created_at = now }))
+      assert(chat:append("user", "old kiwi", { created_at = now - 400 * day }))
+      assert(chat:append("user", "new kiwi", { created_at = now - day }))
+      assert(chat:append("user", "kiwi kiwi kiwi", { created_at = now - day }))
+      index()
+      local order = found(alice, "kiwi")
+      assert.equal("kiwi kiwi kiwi", order[1])
+      assert.equal("new kiwi", order[2])
+      assert.equal(4, #order)
+      local last
+      for _, hit in ipairs(assert(alice:search("kiwi"))) do
+        assert.is_true(last == nil or hit.score <= last)
+        last = hit.score
+      end
+    end)
+
+    both_ways("filters by role, time and conversation", function(alice, chat, _, _, index)
+      local other = assert(alice:conversation("b"))
+      assert(chat:append("user", "plum 1", { created_at = 1000 }))
+      assert(chat:append("assistant", "plum 2", { created_at = 2000 }))
+      assert(other:append("user", "plum 3", { created_at = 3000 }))
+      index()
+      assert.same({ "plum 1", "plum 2", "plum 3" }, found_set(alice, "plum"))
+      assert.same({ "plum 2" }, found(alice, "plum", { role = "assistant" }))
+      assert.same({ "plum 1", "plum 2", "plum 3" }, found_set(alice, "plum", { role = { "user", "assistant" } }))
+      assert.same({ "plum 2", "plum 3" }, found_set(alice, "plum", { since = 2000 }))
+      assert.same({ "plum 1" }, found(alice, "plum", { before = 2000 }))
+      assert.same({ "plum 2" }, found(alice, "plum", { since = 2000, before = 3000 }))
+      assert.same({ "plum 3" }, found(alice, "plum", { conversation_id = other.id }))
+      assert.same({}, found(alice, "plum", { conversation_id = other.id, role = "tool" }))
+      check.fails("not_found", nil, alice:search("plum", { conversation_id = "00000000-0000-7000-8000-000000000000" }))
+    end)
+
+    both_ways("never shows another user's messages", function(alice, chat, store, _, index)
+      local bob = store:user("bob")
+      local his = assert(bob:conversation("b"))
+      assert(his:append("user", "secret fig"))
+      assert(chat:append("user", "my fig"))
+      assert(his:append_many(filler(ENOUGH)))
+      index()
+      assert.same({ "my fig" }, found(alice, "fig"))
+      assert.same({ "secret fig" }, found(bob, "fig"))
+      assert.same({ "my fig" }, found(alice, "fig"))
+      local _, message = check.fails("not_found", nil, alice:search("fig", { conversation_id = his.id }))
+      local _, other = check.fails("not_found", nil, alice:search("fig", {
+        conversation_id = "00000000-0000-7000-8000-000000000000" }))
+      assert.equal(other:gsub("00000000%-0000%-7000%-8000%-000000000000", "ID"), message:gsub(his.id:gsub("%-", "%%-"), "ID"))
+    end)
+
+    both_ways("forgets what is redacted, deleted and purged, and remembers what is restored", function(alice, chat, store, database, index)
+      local other = assert(alice:conversation("b"))
+      assert(chat:append("user", "lime 1"))
+      assert(chat:append("user", "lime 2"))
+      assert(other:append("user", "lime 3"))
+      index()
+      assert.same({ "lime 1", "lime 2", "lime 3" }, found_set(alice, "lime"))
+      assert(chat:redact(1))
+      assert.same({ "lime 2", "lime 3" }, found_set(alice, "lime"))
+      assert(other:delete())
+      assert.same({ "lime 2" }, found(alice, "lime"))
+      check.fails("not_found", nil, alice:search("lime", { conversation_id = other.id }))
+      assert(other:restore())
+      assert.same({ "lime 2", "lime 3" }, found_set(alice, "lime"))
+      assert(other:purge())
+      assert.same({ "lime 2" }, found(alice, "lime"))
+      assert(chat:purge())
+      assert.same({}, found(alice, "lime"))
+      assert.same({}, found(store:user("bob"), "lime"))
+      if not backend.shared then return end
+      assert.equal(0, database:count("search_runs") - tonumber(database:sql((
+        "SELECT count(*) FROM %s AS r JOIN %s AS c ON c.user_id = r.user_id AND c.id = r.conversation_id;"):format(
+        database:table("search_runs"), database:table("conversations")))))
+    end)
+
+    it("leaves nothing of redacted and purged messages in the index", function()
+      local alice, chat, _, database = fresh()
+      local other = assert(alice:conversation("b"))
+      assert(chat:append("user", "sesame1 stays"))
+      assert(chat:append("user", "sesame2 is redacted"))
+      assert(other:append("user", "sesame3 is purged"))
+      assert(chat:append_many(filler(ENOUGH)))
+      assert.equal(1, #assert(alice:search("sesame2")))
+      local function index_has(word)
+        local hex = word:gsub(".", function(c) return ("%02x"):format(c:byte()) end)
+        local as_hex = backend.bytes == "bytea" and "encode(postings, 'hex')" or "lower(hex(postings))"
+        return tonumber(database:sql(("SELECT count(*) FROM %s WHERE %s LIKE '%%%s%%';"):format(
+          database:table("search_postings"), as_hex, hex))) > 0
+      end
+      if not backend.shared then return end
+      for _, word in ipairs({ "sesame1", "sesame2", "sesame3" }) do assert.is_true(index_has(word)) end
+      assert(chat:redact(2))
+      assert(other:purge())
+      assert.is_false(index_has("sesame2"))
+      assert.is_false(index_has("sesame3"))
+      assert.equal(1, #assert(alice:search("sesame1")))
+      assert.is_true(index_has("sesame1"))
+      assert.same({}, assert(alice:search("sesame2")))
+      assert(chat:purge())
+      assert.equal(0, database:count("search_postings"))
+      assert.equal(0, database:count("search_segments"))
+    end)
+
+    it("never shows messages of a transaction that was rolled back", function()
+      local alice, chat, store = fresh()
+      assert(chat:append("user", "date 1"))
+      for _, n in ipairs({ 1, ENOUGH }) do
+        store:transaction(function()
+          assert(chat:append("user", "date 2"))
+          assert(chat:append_many(filler(n)))
+          assert.same({ "date 1", "date 2" }, found_set(alice, "date"))
+          return nil, "no"
+        end)
+        assert.same({ "date 1" }, found(alice, "date"))
+      end
+    end)
+
+    it("finds what was appended since the last search, in forks too", function()
+      local alice, chat = fresh()
+      for round = 1, 4 do
+        assert(chat:append_many(filler(ENOUGH)))
+        assert(chat:append("user", "pear " .. round))
+        assert.equal(round, #assert(alice:search("pear")))
+        assert.equal(1, #assert(alice:search("pear " .. round)))
+      end
+      assert(chat:fork())
+      assert.equal(8, #assert(alice:search("pear")))
+      assert.equal(8 * ENOUGH > 1000 and 1000 or 8 * ENOUGH, #assert(alice:search("filler", { limit = 1000 })))
+    end)
+
+    it("answers as the model while conversations are changed", function()
+      for round = 1, 3 do
+        local source = random.new(round)
+        local alice, _, _, database = fresh()
+        local chats, texts = {}, {}
+        local function append(chat, n)
+          local batch = {}
+          for i = 1, n do
+            batch[i] = { role = "user", content = model.random_text(source, 12) }
+          end
+          for _, message in ipairs(assert(chat:append_many(batch))) do
+            texts[chat.id][message.seq] = message.content
+          end
+        end
+        for i = 1, 5 do
+          chats[i] = assert(alice:create())
+          texts[chats[i].id] = {}
+          append(chats[i], source:int(1, 250))
+        end
+        for step = 1, 25 do
+          local i = source:int(1, #chats)
+          local chat, kind = chats[i], source:int(1, 10)
+          if kind <= 4 then
+            append(chat, source:pick({ 1, 2, 60, 280 }))
+          elseif kind <= 7 then
+            local seq = source:int(1, chat.last_seq)
+            assert(chat:redact(seq))
+            texts[chat.id][seq] = nil
+          elseif kind == 8 then
+            assert(chat:purge())
+            texts[chat.id] = nil
+            chats[i] = assert(alice:create())
+            texts[chats[i].id] = {}
+            append(chats[i], 20)
+          else
+            local at = source:int(1, chat.last_seq)
+            local fork = assert(chat:fork({ at = at }))
+            texts[fork.id] = {}
+            for seq, text in pairs(texts[chat.id]) do
+              if seq <= at then texts[fork.id][seq] = text end
+            end
+            chats[#chats + 1] = fork
+          end
+          local query = model.random_query(source)
+          local expected, got = {}, {}
+          for id, list in pairs(texts) do
+            for seq, text in pairs(list) do
+              if model.finds(query, text) then expected[#expected + 1] = id .. "/" .. seq end
+            end
+          end
+          local cursor
+          repeat
+            local hits
+            hits, cursor = alice:search(query, { limit = 1000, cursor = cursor })
+            for _, hit in ipairs(assert(hits, cursor)) do
+              got[#got + 1] = hit.conversation_id .. "/" .. hit.message.seq
+            end
+          until not cursor
+          table.sort(expected)
+          table.sort(got)
+          assert.same(expected, got, ("round %d, step %d: %s"):format(round, step, query))
+        end
+        if backend.shared then database:assert_sound() end
+      end
+    end)
+
+    it("finds two-character words of real Chinese conversations, and nothing else", function()
+      if not real_data.is_there() then
+        pending("there is no " .. real_data.folder())
+        return
+      end
+      local alice = fresh()
+      local contents = {}
+      real_data.each(real_data.folder(), function(name, key, _, messages)
+        if not name:find("zh", 1, true) then return end
+        local chat = assert(alice:conversation(key))
+        assert(chat:append_many(messages))
+        for seq, message in ipairs(messages) do
+          if message.content then contents[#contents + 1] = { key = chat.id .. "/" .. seq, text = message.content } end
+        end
+      end)
+      local source = random.new(1)
+      local words = {}
+      while #words < 200 do
+        local text = source:pick(contents).text
+        local n = utf8.len(text)
+        if n >= 2 then
+          local at = utf8.offset(text, source:int(1, n - 1))
+          local word = text:sub(at, utf8.offset(text, 3, at) - 1)
+          local han = true
+          for _, code in utf8.codes(word) do han = han and code >= 0x4E00 and code <= 0x9FFF end
+          if han then words[#words + 1] = word end
+        end
+      end
+      for _, word in ipairs(words) do
+        local expected, got = {}, {}
+        for _, content in ipairs(contents) do
+          if content.text:find(word, 1, true) then expected[#expected + 1] = content.key end
+        end
+        local cursor
+        repeat
+          local hits
+          hits, cursor = alice:search(word, { limit = 1000, cursor = cursor })
+          for _, hit in ipairs(assert(hits, cursor)) do
+            got[#got + 1] = hit.conversation_id .. "/" .. hit.message.seq
+          end
+        until not cursor
+        table.sort(expected)
+        table.sort(got)
+        assert.same(expected, got, word)
+      end
+    end)
+
+    it("comes in pages that together are the whole, whatever is added meanwhile", function()
+      local alice, chat = fresh()
+      local batch = {}
+      for i = 1, 137 do
+        batch[i] = { role = "user", content = ("kiwi "):rep(i % 7 + 1) .. i, created_at = 1000 + i % 5 }
+      end
+      assert(chat:append_many(batch))
+      local other = assert(alice:create())
+      assert(other:append("user", "kiwi gone"))
+      assert(other:delete())
+      local whole = found(alice, "kiwi", { limit = 1000 })
+      assert.equal(137, #whole)
+      for _, size in ipairs({ 1, 2, 20, 136, 137, 1000 }) do
+        local list, cursor = {}, nil
+        repeat
+          local hits
+          hits, cursor = alice:search("kiwi", { limit = size, cursor = cursor })
+          assert.is_true(#assert(hits, cursor) <= size)
+          for _, hit in ipairs(hits) do
+            if hit.message.seq <= 137 then list[#list + 1] = hit.message.content end
+          end
+          if size == 20 then assert(chat:append("user", "kiwi later")) end
+        until not cursor
+        assert.same(whole, list)
+      end
+    end)
+
+    it("refuses cursors that are not its own, and values out of range", function()
+      local alice, chat, store = fresh()
+      assert(chat:append_many({ { role = "user", content = "fig 1" }, { role = "user", content = "fig 2" } }))
+      local _, cursor = assert(alice:search("fig", { limit = 1 }))
+      assert.equal("string", type(cursor))
+      assert.equal(1, #assert(alice:search("fig", { limit = 5, cursor = cursor })))
+      local bob = store:user("bob")
+      check.fails("invalid", "cursor", bob:search("fig", { cursor = cursor }))
+      check.fails("invalid", "cursor", alice:search("figs", { cursor = cursor }))
+      check.fails("invalid", "cursor", alice:search("fig", { cursor = cursor, role = "user" }))
+      check.fails("invalid", "cursor", alice:search("fig", { cursor = cursor, since = 5 }))
+      check.fails("invalid", "cursor", alice:list({ cursor = cursor }))
+      check.fails("invalid", "cursor", alice:messages({ cursor = cursor }))
+      for _, forged in ipairs({ "", "x", cursor .. "A", cursor:sub(1, -2), ("A"):rep(500), cursor:reverse() }) do
+        check.fails("invalid", "cursor", alice:search("fig", { cursor = forged }))
+      end
+      for name, values in pairs({ limit = { 0, -1, 1001, math.mininteger }, since = { -1, 1 << 60 }, before = { -1 },
+        role = { "", "User" }, conversation_id = { "", "x" } }) do
+        for _, value in ipairs(values) do
+          check.fails("invalid", name, alice:search("fig", { [name] = value }))
+        end
+      end
+      for name, values in pairs({ limit = { "5", 1.5 }, since = { "1" }, before = { {} }, role = { 1 }, cursor = { 1 },
+        conversation_id = { 1 }, nonsense = { 1 } }) do
+        for _, value in ipairs(values) do
+          check.argument(name, alice, "search", "fig", { [name] = value })
+        end
+      end
+      check.argument("#1", alice, "search", 5)
+      check.argument("#1", alice, "search")
+      check.argument("#2", alice, "search", "fig", "x")
+    end)
+
+    both_ways("takes any text for a query", function(alice, chat, _, _, index)
+      assert(chat:append("user", "say OR near x9 don't stop e.g. foo_bar user@example.com"))
+      index()
+      for query, n in pairs({
+        [""] = 0, [" "] = 0, ["\n\t"] = 0, ["."] = 0, ["-"] = 0, ["--"] = 0, ['"'] = 0, ['""'] = 0, ["*"] = 0, ["()"] = 0,
+        ['" OR NEAR( * ; --'] = 1, ["'; DROP TABLE messages; --"] = 0, ["NEAR"] = 1, ["say:"] = 1, ["sa*"] = 0, ["x9"] = 1,
+        ["x"] = 0, ["don't"] = 1, ["foo_bar"] = 1, ["bar_foo"] = 0, ["user@example.com"] = 1, ["example.user"] = 0,
+        ['"say or near"'] = 1, ['"near or'] = 0, ["\u{1F600}"] = 0, ["^say"] = 1, ["content:say"] = 0, ["{say}"] = 1,
+        ["say AND stop"] = 0, ["--say"] = 1, ["%"] = 0, ["\\"] = 0,
+      }) do
+        assert.equal(n, #assert(alice:search(query)), query)
+      end
+      for _, query in ipairs({ ("x9 "):rep(34000), ("( * \" "):rep(20000), ("a"):rep(100000), ("é-"):rep(33000),
+        ("say "):rep(25000) .. "nosuch", (function()
+          local words = {}
+          for i = 1, 15000 do words[i] = "w" .. i end
+          return table.concat(words, " ")
+        end)() }) do
+        local hits = assert(alice:search(query))
+        assert.equal(query:find("^x9") and 1 or 0, #hits)
+      end
+      check.fails("invalid", "text", alice:search("bad \xff byte"))
+      check.fails("invalid", "text", alice:search("nul \0 byte"))
+    end)
+
+    it("replaces bad bytes of a query where the store does so", function()
+      local store = backend.fresh({ text = "replace" })
+      local alice = store:user("alice")
+      assert(assert(alice:create()):append("user", "good \xff byte"))
+      assert.equal(1, #assert(alice:search("good \xff byte")))
+    end)
+
+    it("marks matches in a snippet around them, at whole characters", function()
+      local alice, chat = fresh()
+      assert(chat:append("user", ("before "):rep(100) .. "the needle is here " .. ("after "):rep(100)))
+      assert(chat:append("user", ("前"):rep(300) .. "针眼" .. ("后"):rep(300)))
+      local snippet = assert(alice:search("needle"))[1].snippet
+      assert.truthy(snippet:find("the <b>needle</b> is here", 1, true))
+      assert.is_true(#snippet < 300)
+      snippet = assert(alice:search("针眼"))[1].snippet
+      assert.truthy(snippet:find("前<b>针眼</b>后", 1, true))
+      assert.truthy(utf8.len(snippet))
+      assert.is_true(utf8.len(snippet) < 300)
+    end)
+
+    if backend.shared then
+      it("keeps its index sound when processes append, redact and search at once", function()
+        local _, _, _, database = fresh()
+        local workers = {}
+        for i = 1, 4 do
+          workers[i] = database:start("search_and_append", { tostring(i), "12" })
+        end
+        for _, worker in ipairs(workers) do
+          local output, ok, errors = worker:finish()
+          assert.is_true(ok, errors)
+          assert.equal("done\n", output)
+        end
+        local store = database:open()
+        local alice = store:user("alice")
+        assert.equal("0", (database:sql(([[
+          SELECT count(*) FROM %s AS a JOIN %s AS b ON b.user_id = a.user_id AND b.conversation_id = a.conversation_id
+             AND b.first_seq > a.first_seq AND b.first_seq <= a.last_seq;]]):format(database:table("search_runs"),
+          database:table("search_runs"))):gsub("%s", "")))
+        assert.is_true(database:count("search_segments") > 0)
+        -- Each worker has appended 12 × 40 messages with the word, and redacted one of each 40.
+        local n, seen, cursor = 0, {}, nil
+        repeat
+          local hits
+          hits, cursor = alice:search("shared", { limit = 1000, cursor = cursor })
+          for _, hit in ipairs(assert(hits, cursor)) do
+            local key = hit.conversation_id .. "/" .. hit.message.seq
+            assert.is_nil(seen[key])
+            seen[key] = true
+            n = n + 1
+          end
+        until not cursor
+        assert.equal(4 * 12 * 39, n)
+        database:assert_sound()
+      end)
+
+      it("finds everything when an indexing process was killed", function()
+        local alice, chat, _, database = fresh()
+        local batch = {}
+        for i = 1, 6000 do
+          batch[i] = { role = "user", content = "grape number " .. i .. (" and some more words"):rep(5) }
+        end
+        assert(chat:append_many(batch))
+        for round = 1, 4 do
+          local worker = database:start("search", { "grape" })
+          assert.equal("ready", worker:line())
+          worker:tell("go")
+          require("system").sleep(0.02 * round)
+          worker:kill()
+          worker:finish()
+        end
+        local n, cursor = 0, nil
+        repeat
+          local hits
+          hits, cursor = alice:search("grape", { limit = 1000, cursor = cursor })
+          n = n + #assert(hits, cursor)
+        until not cursor
+        assert.equal(6000, n)
+        assert.equal(1, #assert(alice:search('"number 4711"')))
+      end)
+
+      it("makes a damaged index anew", function()
+        local alice, chat, _, database = fresh()
+        assert(chat:append_many(filler(ENOUGH)))
+        assert(chat:append("user", "plum"))
+        assert(chat:append_many(filler(ENOUGH)))
+        for _, damage in ipairs({ "UPDATE %s SET messages = %s;", "UPDATE %s SET messages = %s || messages;" }) do
+          assert.same({ "plum" }, found(alice, "plum"))
+          local bytes = backend.bytes == "bytea" and "'\\xff01'::bytea" or "CAST(x'ff01' AS BLOB)"
+          if damage:find("||", 1, true) and backend.bytes ~= "bytea" then
+            bytes, damage = "x'ff01'", "UPDATE %s SET messages = CAST(%s || messages AS BLOB);"
+          end
+          database:sql(damage:format(database:table("search_segments"), bytes))
+          assert.same({ "plum" }, found(alice, "plum"))
+          assert.same({ "plum" }, found(alice, "plum"))
+        end
+        local bytes = backend.bytes == "bytea" and "'\\x01ffff'::bytea" or "x'01ffff'"
+        database:sql(("UPDATE %s SET postings = %s;"):format(database:table("search_postings"), bytes))
+        assert.same({ "plum" }, found(alice, "plum"))
+      end)
+
+      it("reads a store that may not be written as it is", function()
+        local alice, chat, _, database = fresh()
+        assert(chat:append("user", "plum"))
+        assert(chat:append_many(filler(2 * ENOUGH)))
+        local reader = database:open({ readonly = true }):user("alice")
+        assert.same({ "plum" }, found(reader, "plum"))
+        assert.equal(0, database:count("search_segments"))
+        assert.same({ "plum" }, found(alice, "plum"))
+        assert(chat:append("user", "plum too"))
+        assert(chat:append_many(filler(2 * ENOUGH)))
+        assert.same({ "plum", "plum too" }, found_set(reader, "plum"))
+      end)
+    end
+  end)
+end
+
+describe("search on different databases #sqlite #postgres", function()
+  after_each(backends.clean)
+
+  it("gives the same hits in the same order with the same scores", function()
+    if not real_data.is_there() then
+      pending("there is no " .. real_data.folder())
+      return
+    end
+    local users = {}
+    for _, backend in ipairs(backends) do
+      users[#users + 1] = (backend.fresh()):user("alice")
+    end
+    local n = 0
+    real_data.each(real_data.folder(), function(_, key, _, messages)
+      n = n + 1
+      if n % 4 > 0 then return end
+      local id = ("00000000-0000-7000-8000-%012d"):format(n)
+      for i, message in ipairs(messages) do
+        message.created_at = 1700000000000 + n * 100000 + i
+      end
+      for _, alice in ipairs(users) do
+        assert(assert(alice:create({ id = id, key = key .. n })):append_many(messages))
+      end
+    end)
+    for _, query in ipairs({ "the", "please help", "weather", '"thank you"', "电影", "你能", "calculate -tip", "python" }) do
+      local first
+      for _, alice in ipairs(users) do
+        local list = {}
+        for i, hit in ipairs(assert(alice:search(query, { limit = 200 }))) do
+          list[i] = ("%s/%d %.3f %s"):format(hit.conversation_id, hit.message.seq, hit.score, hit.snippet)
+        end
+        assert.is_true(#list > 0, query)
+        first = first or list
+        assert.same(first, list, query)
+      end
+    end
+  end)
+end)
