@@ -1,5 +1,6 @@
 -- conv:context and conv:context_json against a model in plain Lua, and what they refuse.
 local convstore = require "convstore"
+local system = require "system"
 local backends = require "spec.support.backends"
 local cases = require "spec.support.context_cases"
 local check = require "spec.support.check"
@@ -394,6 +395,26 @@ for _, backend in ipairs(backends) do
       assert.equal(4500, #messages)
       for i = 1, 4500 do assert(messages[i].content == tostring(i)) end
       assert.equal(4501 + 1000, #assert(chat:context({ max_tokens = 1001 })))
+    end)
+
+    it("costs what its window costs, however long the history is", function()
+      local _, _, store = fresh()
+      local function fastest(n)
+        local chat = assert(store:user("alice"):conversation("of " .. n))
+        local batch = { { role = "system", content = "S" } }
+        for i = 2, n do batch[i] = { role = "user", content = "some text of a message " .. i } end
+        assert(chat:append_many(batch))
+        local best = math.huge
+        for _ = 1, 20 do
+          local started = system.monotime()
+          local messages = assert(chat:context({ max_tokens = 100 }))
+          best = math.min(best, system.monotime() - started)
+          assert.equal(15, #messages)
+        end
+        return best
+      end
+      local short, long = fastest(100), fastest(30000)
+      assert.is_true(long < 4 * short + 0.001, ("%.0f and %.0f us"):format(short * 1e6, long * 1e6))
     end)
 
     it("writes the JSON that the library's own encoder writes", function()
