@@ -195,16 +195,16 @@ for _, backend in ipairs(backends) do
     end)
 
     it("is what the API takes, of random histories", function()
-      local _, database, store = fresh()
+      local _, _, store = fresh()
       for round = 1, 50 do
         local source = random.new(1000 + round)
         local chat = assert(store:user("alice"):conversation("r" .. round))
         assert(chat:append_many(cases.messages(source, source:int(1, 30), round % 3 == 0)))
         if source:chance(30) then assert(chat:redact(source:int(1, chat.last_seq))) end
         local summary
-        if backend.shared and source:chance(25) then
+        if source:chance(25) then
           summary = { through = source:int(1, chat.last_seq), content = "sum", token_count = 2 }
-          cases.summarize(database, chat, 1, summary)
+          cases.summarize(chat, summary)
         end
         local history = assert(chat:history())
         for _ = 1, 12 do

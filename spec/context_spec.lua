@@ -453,11 +453,11 @@ for _, backend in ipairs(backends) do
         end
         if source:chance(30) then assert(chat:annotate(source:int(1, chat.last_seq), { x = 1 })) end
         local summary
-        if backend.shared and source:chance(40) then
+        if source:chance(40) then
           for ordinal = 1, source:int(1, 2) do
             summary = { through = source:int(1, chat.last_seq), content = "so far " .. ordinal,
               token_count = source:int(0, 9) }
-            cases.summarize(database, chat, ordinal, summary)
+            cases.summarize(chat, summary)
           end
         end
         all[round] = { chat = chat, summary = summary, history = assert(chat:history()), source = source }
@@ -476,35 +476,35 @@ for _, backend in ipairs(backends) do
       end
     end)
 
+    it("puts the latest summary in the place of what it stands for", function()
+      local chat = fresh()
+      fill(chat, "s:S u:1 a:2 u:3 s:T u:4")
+      cases.summarize(chat, { through = 2, content = "older", token_count = 1 })
+      cases.summarize(chat, { through = 3, content = "sum", token_count = 2 })
+      assert.equal("S T sum 3 4", line(chat))
+      local _, account = assert(chat:context({ max_tokens = 5 }))
+      check.same_json({ tokens = 5, messages = 4, dropped = 1, first_seq = 6, truncated = true }, account)
+      assert.equal("3 4", line(chat, { system = false }))
+      assert.equal("4", line(chat, { system = false, max_tokens = 1 }))
+      check.fails("too_large", "summary", chat:context({ max_tokens = 3 }))
+      cases.summarize(chat, { through = 6, content = "all", token_count = 0 })
+      assert.equal("S T all", line(chat, { max_tokens = 2 }))
+      _, account = assert(chat:context())
+      check.same_json({ tokens = 2, messages = 3, dropped = 0, truncated = false }, account)
+      assert.equal('[{"content":"S","role":"system"},{"content":"T","role":"system"},'
+        .. '{"content":"all","role":"system"}]', (chat:context_json()))
+    end)
+
+    it("leaves out results whose call a summary stands for", function()
+      local chat = fresh()
+      fill(chat, "u:1 (c1)(c2) c1=A c2=B u:5")
+      cases.summarize(chat, { through = 3, content = "sum", token_count = 1 })
+      assert.equal("sum 5", line(chat))
+      local _, account = assert(chat:context())
+      check.same_json({ tokens = 2, messages = 2, dropped = 1, first_seq = 5, truncated = true }, account)
+    end)
+
     if backend.shared then
-      it("puts the latest summary in the place of what it stands for", function()
-        local chat, database = fresh()
-        fill(chat, "s:S u:1 a:2 u:3 s:T u:4")
-        cases.summarize(database, chat, 1, { through = 2, content = "older", token_count = 1 })
-        cases.summarize(database, chat, 2, { through = 3, content = "sum", token_count = 2 })
-        assert.equal("S T sum 3 4", line(chat))
-        local _, account = assert(chat:context({ max_tokens = 5 }))
-        check.same_json({ tokens = 5, messages = 4, dropped = 1, first_seq = 6, truncated = true }, account)
-        assert.equal("3 4", line(chat, { system = false }))
-        assert.equal("4", line(chat, { system = false, max_tokens = 1 }))
-        check.fails("too_large", "summary", chat:context({ max_tokens = 3 }))
-        cases.summarize(database, chat, 3, { through = 6, content = "all", token_count = 0 })
-        assert.equal("S T all", line(chat, { max_tokens = 2 }))
-        _, account = assert(chat:context())
-        check.same_json({ tokens = 2, messages = 3, dropped = 0, truncated = false }, account)
-        assert.equal('[{"content":"S","role":"system"},{"content":"T","role":"system"},'
-          .. '{"content":"all","role":"system"}]', (chat:context_json()))
-      end)
-
-      it("leaves out results whose call a summary stands for", function()
-        local chat, database = fresh()
-        fill(chat, "u:1 (c1)(c2) c1=A c2=B u:5")
-        cases.summarize(database, chat, 1, { through = 3, content = "sum", token_count = 1 })
-        assert.equal("sum 5", line(chat))
-        local _, account = assert(chat:context())
-        check.same_json({ tokens = 2, messages = 2, dropped = 1, first_seq = 5, truncated = true }, account)
-      end)
-
       it("is the same of an archived conversation", function()
         local chat, database = fresh()
         fill(chat, "s:S u:1 (c1) c1=A a:4")

@@ -136,13 +136,9 @@ function cases.describe(options)
   return "{ " .. table.concat(list, ", ") .. " }"
 end
 
--- Puts a summary where conv:summarize would, by plain SQL.
-function cases.summarize(database, chat, ordinal, summary)
-  local now = database:table("x"):find(".", 1, true) and "now()" or "5"
-  database:sql(([[INSERT INTO %s
-    (user_id, conversation_id, ordinal, through, content, token_count, created_at) VALUES
-    ('%s', '%s', %d, %d, '%s', %d, %s);]]):format(database:table("summaries"), chat.user_id, chat.id,
-    ordinal, summary.through, summary.content, summary.token_count, now))
+-- Stores a summary ({ through=, content=, token_count= }), the latest one then.
+function cases.summarize(chat, summary)
+  assert(chat:summarize(summary.content, { through = summary.through, token_count = summary.token_count }))
 end
 
 -- Moves all messages to the archive.
