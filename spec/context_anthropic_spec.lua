@@ -196,7 +196,7 @@ for _, backend in ipairs(backends) do
 
     it("is what the API takes, of random histories", function()
       local _, _, store = fresh()
-      for round = 1, 50 do
+      for round = 1, 40 do
         local source = random.new(1000 + round)
         local chat = assert(store:user("alice"):conversation("r" .. round))
         assert(chat:append_many(cases.messages(source, source:int(1, 30), round % 3 == 0)))
