@@ -110,7 +110,7 @@ describe("row-level security #postgres", function()
       for _, user in ipairs({ "bob", "mallory", false }) do
         local touch = "WITH t AS (%s convstore.%s %s WHERE user_id = 'alice' RETURNING 1)"
           .. " SELECT count(*) FROM t"
-        assert.equal("0\n", as(user, touch:format("UPDATE", name, "SET created_at = now()")))
+        assert.equal("0\n", as(user, touch:format("UPDATE", name, "SET user_id = user_id")))
         assert.equal("0\n", as(user, touch:format("DELETE FROM", name, "")))
       end
     end
