@@ -240,7 +240,7 @@ static void weigh(struct convstore_search *search) {
   for (size_t i = 0; i < search->n_weighed; i++) {
     double frequency = (double)search->frequency[i];
     double others = (double)search->n_messages - frequency;
-    double weight = round(16.0 * log(1.0 + (others + 0.5) / (frequency + 0.5)));
+    double weight = round(16.0 * log1p((others + 0.5) / (frequency + 0.5)));
     search->weights[i] = (unsigned char)(weight < 1 ? 1 : weight > 255 ? 255 : weight);
     if (position->set && i < position->n_weights) search->weights[i] = position->weights[i];
   }

@@ -73,25 +73,11 @@ static size_t tokenize(struct token *out, size_t max, convstore_text text) {
 /* ---- random texts and queries ---- */
 
 static const char *const words[] = {
-    "red",
-    "Red",
-    "gre\xC3\xA9n",
-    "green",
-    "blue",
-    "don't",
-    "x86",
-    "a",
-    "\xE6\x95\xB0",
-    "\xE6\x8D\xAE",
-    "\xE5\xBA\x93",
-    "\xE6\x95\xB0\xE6\x8D\xAE",
-    "\xED\x95\x98",
-    "\xE3\x81\x8B",
-    "\xE3\x81\x8C",
-    "\xEF\xBC\xA1",
-    "stra\xC3\x9F"
-    "e",
-    "STRASSE",
+    "red",          "Red",          "gre\xC3\xA9n", "green",
+    "blue",         "don't",        "x86",          "a",
+    "\xE6\x95\xB0", "\xE6\x8D\xAE", "\xE5\xBA\x93", "\xE6\x95\xB0\xE6\x8D\xAE",
+    "\xED\x95\x98", "\xE3\x81\x8B", "\xE3\x81\x8C", "\xEF\xBC\xA1",
+    "stra\xC3\x9F", "STRASS",
 };
 static const char *const gaps[] = {
     " ", " ", " ", "", "", ", ", "\n", "\xEF\xBC\x8C", "\xF0\x9F\x98\x80", "-", "\xE2\x80\x8B"};
@@ -124,6 +110,14 @@ struct wanted {
   struct token tokens[16];
 };
 
+static bool is_same(const struct wanted *a, const struct wanted *b) {
+  if (a->negative != b->negative || a->n != b->n) return false;
+  for (size_t i = 0; i < a->n; i++)
+    if (strcmp(a->tokens[i].term, b->tokens[i].term) != 0 || a->tokens[i].glued != b->tokens[i].glued)
+      return false;
+  return true;
+}
+
 /* A query and what it means. Doubles and empty units are left out, as the query does. */
 static size_t make_query(char *text, size_t size, struct wanted *wanted) {
   size_t n = 0;
@@ -144,7 +138,7 @@ static size_t make_query(char *text, size_t size, struct wanted *wanted) {
     append(text, size, unit);
     append(text, size, quoted ? "\" " : "  ");
     bool is_double = false;
-    for (size_t j = 0; j < n; j++) is_double = is_double || memcmp(&wanted[j], one, sizeof *one) == 0;
+    for (size_t j = 0; j < n; j++) is_double = is_double || is_same(&wanted[j], one);
     n += !is_double;
   }
   return n;

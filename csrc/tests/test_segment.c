@@ -172,6 +172,7 @@ static int search(const void *messages, size_t messages_size, const struct convs
 static void damage(struct convstore_segment *segment, size_t *size, const void **data, bool is_messages) {
   const unsigned char *good = *data;
   const size_t good_size = *size;
+  REQUIRE(good_size > 0);
   for (size_t n = 0; n < good_size; n++) {
     unsigned char *copy = malloc(n ? n : 1);
     REQUIRE(copy != NULL);
@@ -181,6 +182,7 @@ static void damage(struct convstore_segment *segment, size_t *size, const void *
     check_doing("cut to %zu of %zu", n, good_size);
     int status = search(segment->messages, segment->messages_size, segment->postings, segment->n_postings);
     if (n == 0 || is_messages) CHECK_INT(status, CONVSTORE_E_CORRUPT);
+    *data = good;
     free(copy);
   }
   unsigned char *copy = malloc(good_size);
@@ -205,9 +207,8 @@ static void damage(struct convstore_segment *segment, size_t *size, const void *
     check_doing("round %d", round);
     search(segment->messages, segment->messages_size, segment->postings, segment->n_postings);
   }
-  free(copy);
   *data = good;
-  *size = good_size;
+  free(copy);
 }
 
 static void test_segment__damage_is_refused_or_harmless(void) {
