@@ -163,14 +163,15 @@ static struct term *find_term(struct convstore_segment_builder *builder) {
 
 static bool note_place(struct places *places, struct term *term, uint32_t place) {
   if (places->n == places->room) {
-    uint32_t room = places->room ? places->room * 2 : FIRST_PLACES;
+    uint32_t room = places->room * 2; /* 0 beyond what indexes count */
     struct place *data = room > 0 ? realloc(places->data, room * sizeof *data) : NULL;
     if (!data) return false;
     places->data = data;
     places->room = room;
   }
   uint32_t i = places->n++;
-  places->data[i] = (struct place){place, NONE};
+  places->data[i].place = place;
+  places->data[i].next = NONE;
   if (term->n++ == 0) {
     term->first = i;
     term->touched = places->touched;
@@ -206,8 +207,8 @@ static bool put_postings(struct convstore_segment_builder *builder, const struct
 /* Indexes a text; how many tokens it has, or -1: out of memory. */
 static int64_t add_text(struct convstore_segment_builder *builder, convstore_text text) {
   struct convstore_tokens *tokens = &builder->tokens;
-  struct places places = {0};
-  bool good = true;
+  struct places places = {.data = calloc(FIRST_PLACES, sizeof *places.data), .room = FIRST_PLACES};
+  bool good = places.data != NULL;
   convstore__tokens_start(tokens, text);
   while (good && convstore__tokens_next(tokens)) {
     struct term *term = find_term(builder);
