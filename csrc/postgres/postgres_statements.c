@@ -116,23 +116,25 @@
 #define LIST_ROWS(time, where) LIST_FROM(CONVERSATIONS, time, where)
 #define LIST_LIVE " AND c.deleted_at IS NULL"
 #define LIST_DELETED " AND c.deleted_at IS NOT NULL"
-/* There are few deleted ones, and no index has them by created_at: all of them are read and sorted. */
+/* There are few deleted ones, and no index has them by created_at: all of them are read and sorted. The order in which
+ * they are read is that of the user's index, so that it is not the operators' one over all users. */
 #define DELETED_ONES                                                                                         \
   "WITH gone AS MATERIALIZED (SELECT c.* FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER LIST_DELETED   \
-  ") "
+  " ORDER BY c.updated_at DESC, c.id DESC) "
 /* Indexes have live and deleted ones apart by updated_at, and together by created_at. */
 #define LIST_UPDATED_ANY                                                                                     \
   "(SELECT * FROM (" LIST_ROWS("updated_at", LIST_LIVE) " UNION ALL " LIST_ROWS(                             \
       "updated_at", LIST_DELETED) ") AS e ORDER BY e.updated_at DESC, e.id DESC LIMIT CAST($5 AS bigint))"
-/* The first characters of the content, or of the texts of its parts; convstore__cut_preview() cuts the bytes. */
+/* The first characters of the content, or of the texts of its parts; convstore__cut_preview() cuts the bytes. The last
+ * message is asked for by its order, which only the primary key's index has, whatever is known of a young table. */
 #define PREVIEW                                                                                              \
   "CASE WHEN t.parts IS NULL THEN substr(t.content, 1, 200) ELSE"                                            \
   " (SELECT substr(string_agg(p.part ->> 'text', E'\\n' ORDER BY p.place), 1, 200)"                          \
   " FROM jsonb_array_elements(t.parts) WITH ORDINALITY AS p(part, place)"                                    \
   " WHERE jsonb_typeof(p.part -> 'text') = 'string') END AS preview"
 #define LAST_MESSAGE(table, where)                                                                           \
-  "SELECT t.role, " PREVIEW ", t.created_at FROM " table " AS t WHERE " where " AND t.user_id = " USER       \
-  " AND t.conversation_id = c.id AND t.seq = c.last_seq"
+  "(SELECT t.role, " PREVIEW ", t.created_at FROM " table " AS t WHERE " where " AND t.user_id = " USER      \
+  " AND t.conversation_id = c.id AND t.seq >= c.last_seq ORDER BY t.seq DESC LIMIT 1)"
 #define LIST(time, rows)                                                                                     \
   "SELECT " CONVERSATION_COLUMNS ", m.role, m.preview, m.created_at FROM " rows                              \
   " AS c LEFT JOIN LATERAL (" LAST_MESSAGE(LIVE, LIES_LIVE) " UNION ALL " LAST_MESSAGE(                      \
@@ -150,17 +152,18 @@
   " ORDER BY t.created_at DESC, t.id DESC, t.conversation_id DESC LIMIT CAST($6 AS bigint))"
 
 /* Groups of messages with $2 <= created_at < $3: first by conversation, so that each is looked up once. The indexes
- * cover it. */
+ * cover it. The groups are made for themselves: joined, a young table's plan made them anew for each conversation. */
 #define USAGE_OF(table)                                                                                      \
   "SELECT t.conversation_id, t.role, t.created_at, t.token_count FROM " table                                \
   " AS t WHERE t.user_id = " USER                                                                            \
   " AND t.created_at >= CAST($2 AS timestamptz) AND t.created_at < CAST($3 AS timestamptz)"
-#define USAGE(group, order)                                                                                    \
-  "WITH per AS MATERIALIZED (SELECT p.* FROM (SELECT t.conversation_id, " group                                \
-  " AS name, count(*) AS messages, sum(t.token_count) AS tokens FROM (" USAGE_OF(LIVE) " UNION ALL " USAGE_OF( \
-      ARCHIVE) ") AS t GROUP BY 1, 2) AS p JOIN " CONVERSATIONS " AS c ON c.user_id = " USER                   \
-               " AND c.id = p.conversation_id AND c.deleted_at IS NULL)"                                       \
-               " SELECT name, CAST(sum(messages) AS bigint), CAST(sum(tokens) AS bigint),"                     \
+#define USAGE(group, order)                                                                                     \
+  "WITH p AS MATERIALIZED (SELECT t.conversation_id, " group " AS name, count(*) AS messages,"                  \
+  " sum(t.token_count) AS tokens FROM (" USAGE_OF(LIVE) " UNION ALL " USAGE_OF(                                 \
+      ARCHIVE) ") AS t GROUP BY 1, 2),"                                                                         \
+               " per AS MATERIALIZED (SELECT p.* FROM p WHERE (SELECT c.deleted_at IS NULL FROM " CONVERSATIONS \
+               " AS c WHERE c.user_id = " USER " AND c.id = p.conversation_id))"                                \
+               " SELECT name, CAST(sum(messages) AS bigint), CAST(sum(tokens) AS bigint),"                      \
                " (SELECT count(DISTINCT conversation_id) FROM per) FROM per GROUP BY name ORDER BY " order
 
 /* Messages 1 ... at of the conversation, from one table. */
@@ -184,12 +187,16 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
 
     /* What a transaction runs under, until its end only: behind a pooler the session is somebody else's next. Each
      * statement has an index to go by, and is planned so even where a table is young and small: a prepared plan may be
-     * used long after it has grown. Compiling plans (jit) takes longer than running them. */
+     * used long after it has grown. For the same reason rows are not sorted that an index has in order: while there are
+     * few users, a list would walk the operators' index over all of them. Compiling plans (jit) takes longer than running
+     * them. */
     [POSTGRES_STMT_SETTINGS] =
-        {"settings", "SELECT set_config('lock_timeout', $2, true), set_config('statement_timeout', $3, true),"
-                     " set_config('synchronous_commit', $4, true), set_config('enable_seqscan', 'off', true),"
-                     " set_config('jit', 'off', true), set_config('convstore.user_id', $1, true)"
-                     "{{claim}}{{role}}"},
+        {"settings",
+         "SELECT set_config('lock_timeout', $2, true), set_config('statement_timeout', $3, true),"
+         " set_config('synchronous_commit', $4, true), set_config('enable_seqscan', 'off', true),"
+         " set_config('enable_sort', 'off', true), set_config('enable_incremental_sort', 'off', true),"
+         " set_config('jit', 'off', true), set_config('convstore.user_id', $1, true)"
+         "{{claim}}{{role}}"},
     [POSTGRES_STMT_SCHEMA_SETTINGS] =
         {"schema_settings",
          "SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),"
