@@ -119,8 +119,8 @@ for _, backend in ipairs(backends) do
         assert(chat:summarize("one", { through = 3 }))
         check.fails("invalid", "through", chat:summarize("bad", { through = 4 }))
         assert(chat:summarize("two", { through = 1 }))
-        assert(chat:summarize("two", { through = 1 }))
-        assert.equal("1|3|one\n2|1|two\n3|1|two\n", stored(database))
+        assert(chat:summarize("three", { through = 1 }))
+        assert.equal("1|3|one\n2|1|two\n3|1|three\n", stored(database))
         local updated_at = chat.updated_at
         rows.set_updated_at(database, chat.id, 5)
         check.fails("invalid", "through", chat:summarize("bad", { through = 4 }))

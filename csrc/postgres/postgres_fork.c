@@ -57,7 +57,6 @@ static int send_summary(struct postgres_connection *connection, struct convstore
   convstore__postgres_add_text(&params, request->metadata);
   convstore__postgres_add_integer(&params, request->token_count);
   convstore__postgres_add_time(&params, call->now_ms);
-  convstore__postgres_add_integer(&params, connection->may_be_done);
   convstore__postgres_queue(connection, POSTGRES_STMT_LOCK_CONVERSATION, &lock);
   convstore__postgres_queue(connection, POSTGRES_STMT_SUMMARIZE, &params);
   return CONVSTORE_OK;

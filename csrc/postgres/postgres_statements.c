@@ -373,15 +373,15 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
                                          "SELECT c.last_seq FROM " CONVERSATIONS
                                          " AS c WHERE " THIS_CONVERSATION " FOR NO KEY UPDATE"},
     /* Behind the lock, so that it sees the latest summary. $3 through (NULL: all), $4 content, $5 metadata,
-     * $6 token_count, $7 now, $8 not 0: an earlier try may have stored it. No row: `through` is out of range. */
+     * $6 token_count, $7 now. One of this time and text is this very call: an earlier try has stored it, or one that was
+     * given up is still on its way and comes second. No row: `through` is out of range. */
     [POSTGRES_STMT_SUMMARIZE] =
         {"summarize",
          "WITH c AS (UPDATE " CONVERSATIONS
          " AS c SET updated_at = CAST($7 AS timestamptz) WHERE " THIS_CONVERSATION
          " AND coalesce(CAST($3 AS bigint), c.last_seq) BETWEEN 1 AND c.last_seq"
          " RETURNING coalesce(CAST($3 AS bigint), c.last_seq) AS through),"
-         " stored AS (SELECT s.through FROM c JOIN " SUMMARIES
-         " AS s ON CAST($8 AS bigint) <> 0 AND s.user_id = " USER
+         " stored AS (SELECT s.through FROM c JOIN " SUMMARIES " AS s ON s.user_id = " USER
          " AND s.conversation_id = CAST($2 AS uuid) AND s.created_at = CAST($7 AS timestamptz) AND s.content = CAST($4 AS text)"
          " AND s.through = coalesce(CAST($3 AS bigint), s.through) LIMIT 1),"
          " made AS (INSERT INTO " SUMMARIES
