@@ -95,7 +95,10 @@ local KINDS = {
   limit = { raise = NO_INTEGER, invalid = { 0, -1, math.mininteger } },
   border = { raise = NO_INTEGER, invalid = { -1, math.mininteger } },
   page = { raise = NO_INTEGER, invalid = { 0, -1, 1001, math.maxinteger, math.mininteger } },
-  cursor = { raise = { 5, true, {}, print }, invalid = with(NO_TEXT, "", "x", ("A"):rep(46), ("x"):rep(100000)) },
+  cursor = {
+    raise = { 5, true, {}, print },
+    invalid = with(NO_TEXT, "", "x", ("A"):rep(46), ("x"):rep(100000)),
+  },
   deleted = { raise = { 0, 1, {}, print, convstore.null }, invalid = { "", "true", "Any", "\0" } },
   text = { raise = { 5, true, {}, print }, invalid = NO_TEXT, too_large = { ("x"):rep(1001) } },
   at = { raise = NO_INTEGER, invalid = { -1, 2, math.maxinteger, math.mininteger } },

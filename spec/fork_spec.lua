@@ -75,7 +75,8 @@ for _, backend in ipairs(backends) do
       local history = assert(chat:history())
       local tokens = { [0] = 0, 3, 13, 113, 1113, 11113 }
       for at = 0, 5 do
-        local fork = assert(chat:fork({ at = at + 0.0, title = "F", key = "f" .. at, metadata = { at = at } }))
+        local fork = assert(chat:fork({ at = at + 0.0, title = "F", key = "f" .. at,
+          metadata = { at = at } }))
         check.same_json(moved(history, fork, at), assert(fork:history()))
         assert.equal(at, fork.last_seq)
         assert.equal(tokens[at], fork.token_count)
@@ -117,7 +118,8 @@ for _, backend in ipairs(backends) do
       local fork = assert(chat:fork({ id = id, at = 3, title = "F" }))
       assert.equal(id, fork.id)
       assert(fork:append("user", "more"))
-      for _, fields in ipairs({ { id = id, at = 3 }, { id = id, at = 3, title = "other", key = "new" }, { id = id } }) do
+      local others = { { id = id, at = 3 }, { id = id, at = 3, title = "other", key = "new" }, { id = id } }
+      for _, fields in ipairs(others) do
         local again = assert(chat:fork(fields))
         assert.equal(id, again.id)
         assert.equal("F", again.title)
@@ -209,7 +211,8 @@ for _, backend in ipairs(backends) do
         SELECT f.id FROM %s AS f WHERE f.archived_at IS NULL AND (f.pinned_token_count <> (
           SELECT coalesce(sum(m.token_count), 0) FROM %s AS m WHERE m.conversation_id = f.id
              AND m.role IN ('system', 'developer')) OR f.token_count - f.pinned_token_count <> coalesce((
-          SELECT m.token_total FROM %s AS m WHERE m.conversation_id = f.id AND m.seq = f.last_seq), 0));]]):format(
+          SELECT m.token_total FROM %s AS m
+           WHERE m.conversation_id = f.id AND m.seq = f.last_seq), 0));]]):format(
         database:table("conversations"), database:table("messages"), database:table("messages")))))
     end)
 

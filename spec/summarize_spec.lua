@@ -27,7 +27,8 @@ for _, backend in ipairs(backends) do
     it("stands for all messages so far, and its tokens are estimated, where nothing else is said", function()
       local chat = fresh()
       local summary = assert(chat:summarize("12345"))
-      check.same_json({ through = 3, content = "12345", token_count = 2, created_at = summary.created_at }, summary)
+      check.same_json({ through = 3, content = "12345", token_count = 2,
+        created_at = summary.created_at }, summary)
       assert.equal(0, assert(chat:summarize("")).token_count)
       assert(chat:append("user", "4"))
       assert.equal(4, assert(chat:summarize("x", {})).through)
@@ -45,7 +46,9 @@ for _, backend in ipairs(backends) do
       local n = #seen
       assert.equal(5, assert(chat:summarize("sum", { token_count = 5 })).token_count)
       assert.equal(n, #seen)
-      local wrong = fresh({ count_tokens = function(message) return message.role == "system" and -1 or 1 end })
+      local wrong = fresh({ count_tokens = function(message)
+        return message.role == "system" and -1 or 1
+      end })
       check.raises("count_tokens", wrong.summarize, wrong, "x")
     end)
 
@@ -108,10 +111,10 @@ for _, backend in ipairs(backends) do
     end)
 
     if backend.shared then
-      -- What is stored of all conversations, oldest first.
+      -- What is stored, oldest first.
       local function stored(database)
-        return database:sql(("SELECT ordinal, through, content FROM %s ORDER BY conversation_id, ordinal;"):format(
-          database:table("summaries")))
+        return database:sql((
+          "SELECT ordinal, through, content FROM %s ORDER BY ordinal;"):format(database:table("summaries")))
       end
 
       it("is numbered on, and none that was refused is stored", function()
@@ -146,8 +149,8 @@ for _, backend in ipairs(backends) do
           local output, ok, errors = worker:finish()
           assert.is_true(ok, output .. errors)
         end
-        assert.equal("60|60|60\n", database:sql(("SELECT count(*), max(ordinal), count(DISTINCT content) FROM %s;"):format(
-          database:table("summaries"))))
+        assert.equal("60|60|60\n", database:sql(
+          "SELECT count(*), max(ordinal), count(DISTINCT content) FROM " .. database:table("summaries") .. ";"))
         database:assert_sound()
       end)
     end

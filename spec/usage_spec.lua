@@ -61,7 +61,8 @@ for _, backend in ipairs(backends) do
     local function expected(all, options)
       local list = {}
       for _, message in ipairs(all) do
-        if message.created_at >= (options.since or 0) and message.created_at < (options.before or math.huge) then
+        local time = message.created_at
+        if time >= (options.since or 0) and time < (options.before or math.huge) then
           list[#list + 1] = message
         end
       end
