@@ -64,6 +64,8 @@ local KINDS = {
     invalid = { "", "x", { "x" }, { "user", "User" }, "\0" },
   },
   order = { raise = { 5, true, {}, print }, invalid = { "", "x", "DESC", "\0" } },
+  format = { raise = { 5, true, {}, print }, invalid = { "", "x", "OpenAI", "\0" } },
+  reserve = { raise = NO_INTEGER, invalid = { -1, -2, math.mininteger } },
   metadata = {
     raise = { 5, "x", true, print, io.stdout },
     invalid = no_json(),
@@ -245,6 +247,21 @@ for method, options in pairs({
   end
 end
 
+for option, kind in pairs({
+  limit = "page", cursor = "cursor", role = "roles", since = "time", before = "time", conversation_id = "id",
+}) do
+  add("user:search", option, kind, function(t, v) return t.alice:search("x", { [option] = v }) end)
+end
+
+for _, method in ipairs({ "context", "context_json" }) do
+  add("conv:" .. method, "options", "options", function(t, v) return t.chat[method](t.chat, v) end)
+  for option, kind in pairs({
+    max_tokens = "limit", max_messages = "limit", reserve = "reserve", system = "boolean", format = "format",
+  }) do
+    add("conv:" .. method, option, kind, function(t, v) return t.chat[method](t.chat, { [option] = v }) end)
+  end
+end
+
 table.sort(PARAMETERS, function(a, b) return a[1] .. a[2] < b[1] .. b[2] end)
 
 for _, backend in ipairs(backends) do
@@ -291,9 +308,10 @@ for _, backend in ipairs(backends) do
         }
         local methods = {
           { case.store, "user", "transaction", "migrations", "schema_version" },
-          { case.alice, "conversation", "create", "get", "list", "messages", "usage", "conversations" },
+          { case.alice, "conversation", "create", "get", "list", "messages", "usage", "conversations",
+            "search" },
           { case.chat, "append", "append_many", "message", "history", "update", "annotate", "each", "fork",
-            "summarize" },
+            "summarize", "context", "context_json" },
         }
         local function try(handle, name, ...)
           local ok, value, failure, code = pcall(handle[name], handle, ...)

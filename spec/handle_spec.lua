@@ -13,6 +13,7 @@ local USER_METHODS = {
 }
 local CONVERSATION_METHODS = {
   append = { "user", "hello" }, append_many = { {} }, message = { 1 }, history = {}, each = {},
+  context = {}, context_json = {},
   update = { { title = "x" } },
   annotate = { 1, {} }, redact = { 1 }, delete = {}, restore = {}, purge = {}, refresh = {},
   fork = {}, summarize = { "x" },

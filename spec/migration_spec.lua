@@ -23,6 +23,8 @@ for _, backend in ipairs(backends) do
         check.fails("schema", "migrat", chat:append_many({ { role = "user", content = "x" } }))
         check.fails("schema", "migrat", chat:history())
         check.fails("schema", "migrat", chat:message(1))
+        check.fails("schema", "migrat", chat:context())
+        check.fails("schema", "migrat", chat:context_json())
         check.fails("schema", "migrat", chat:update({ title = "x" }))
         check.fails("schema", "migrat", chat:annotate(1, {}))
         check.fails("schema", "migrat", chat:redact(1))

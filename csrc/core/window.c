@@ -185,7 +185,9 @@ static int add_exchange(struct convstore_window *window, const convstore_message
     json_decref(calls);
     return no_memory(err);
   }
-  json_array_foreach(calls, i, call) claim_one(&claim, window, call, message->seq);
+  json_array_foreach(calls, i, call) {
+    claim_one(&claim, window, call, message->seq);
+  }
   json_decref(calls);
 
   bool is_open = claim.n_own == window->last_seq - message->seq; /* nothing else stands behind it */

@@ -46,7 +46,7 @@
   "updated_at, redacted_at"
 #define IS_PINNED "role IN ('system', 'developer')"
 #define PINNED(columns, table)                                                                               \
-  "SELECT " columns " FROM " table " INDEXED BY " table "_pinned_idx WHERE user_id = ?1"                     \
+  "SELECT " columns " FROM " table " WHERE user_id = ?1"                                                     \
   " AND conversation_id = ?2 AND " IS_PINNED
 /* ?3 the last message that a summary stands for. What is pinned need not come again. */
 #define WINDOW(table)                                                                                        \

@@ -201,6 +201,27 @@ static int bounds(uint64_t *hash, convstore *store, convstore_error *err) {
   return finish(hash, store, &request, err);
 }
 
+static int context_messages(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_CONTEXT, LIVE_ID);
+  request.max_tokens = 100000;
+  request.reserve = 10;
+  return finish(hash, store, &request, err);
+}
+
+static int context_json(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_CONTEXT, LIVE_ID);
+  request.max_messages = 2;
+  request.no_system = true;
+  request.as_json = true;
+  return finish(hash, store, &request, err);
+}
+
+static int context_anthropic(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_CONTEXT, ARCHIVED_ID);
+  request.format = CONVSTORE_FORMAT_ANTHROPIC;
+  return finish(hash, store, &request, err);
+}
+
 static int annotate(uint64_t *hash, convstore *store, convstore_error *err) {
   convstore_request request = request_of(CONVSTORE_ANNOTATE, LIVE_ID);
   request.seq = 3;
@@ -350,6 +371,9 @@ const struct scenario scenarios[] = {
     SCENARIO(history_of_roles),
     SCENARIO(history_of_bytes),
     SCENARIO(bounds),
+    SCENARIO(context_messages),
+    SCENARIO(context_json),
+    SCENARIO(context_anthropic),
     SCENARIO(annotate),
     SCENARIO(redact),
     SCENARIO(fork_one),
@@ -399,10 +423,13 @@ void scenario_make(const char *path) {
   uint64_t ignored;
   CHECK_INT(finish(&ignored, store, &request, NULL), CONVSTORE_OK);
   convstore_close(store);
-  support_sql(path, "INSERT INTO convstore_messages_archive SELECT * FROM convstore_messages"
-                    " WHERE conversation_id = '" ARCHIVED_ID "';"
-                    "DELETE FROM convstore_messages WHERE conversation_id = '" ARCHIVED_ID "';"
-                    "UPDATE convstore_conversations SET archived_at = 1, status = 'archived'"
-                    " WHERE id = '" ARCHIVED_ID "';");
+  support_sql(path,
+              "INSERT INTO convstore_messages_archive SELECT * FROM convstore_messages"
+              " WHERE conversation_id = '" ARCHIVED_ID "';"
+              "DELETE FROM convstore_messages WHERE conversation_id = '" ARCHIVED_ID "';"
+              "UPDATE convstore_conversations SET archived_at = 1, status = 'archived'"
+              " WHERE id = '" ARCHIVED_ID "';"
+              "INSERT INTO convstore_summaries (user_id, conversation_id, ordinal, through, content,"
+              " token_count, created_at) VALUES ('alice', '" ARCHIVED_ID "', 1, 4, '" LONG_TEXT "', 50, 1);");
   support_check_database(path);
 }

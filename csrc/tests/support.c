@@ -236,6 +236,12 @@ uint64_t support_hash_result(const convstore_result *result) {
   hash = hash_string(hash, conversation->forked_from_id);
   hash = hash_number(hash, (int64_t)result->n_messages);
   for (size_t i = 0; i < result->n_messages; i++) hash = hash_message(hash, &result->messages[i]);
+  hash = hash_number(hash, result->context.tokens);
+  hash = hash_number(hash, result->context.messages);
+  hash = hash_number(hash, result->context.dropped);
+  hash = hash_number(hash, result->context.first_seq);
+  hash = hash_text(hash, result->context.system);
+  hash = hash_text(hash, result->json);
   hash = hash_number(hash, result->more);
   hash = hash_number(hash, result->first_seq);
   hash = hash_number(hash, result->last_seq);
