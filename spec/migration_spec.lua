@@ -12,7 +12,13 @@ for _, backend in ipairs(backends) do
       check.fails("schema", "migrat", alice:create())
       check.fails("schema", "migrat", alice:conversation("k"))
       check.fails("schema", "migrat", alice:get("00000000-0000-7000-8000-000000000000"))
+      check.fails("schema", "migrat", alice:list())
+      check.fails("schema", "migrat", alice:messages())
+      check.fails("schema", "migrat", alice:usage())
+      check.raises("^schema: ", function() return alice:conversations()() end)
       if chat then
+        check.fails("schema", "migrat", chat:fork())
+        check.fails("schema", "migrat", chat:summarize("x"))
         check.fails("schema", "migrat", chat:append("user", "x"))
         check.fails("schema", "migrat", chat:append_many({ { role = "user", content = "x" } }))
         check.fails("schema", "migrat", chat:history())

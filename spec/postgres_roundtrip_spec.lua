@@ -79,6 +79,30 @@ describe("a round trip #postgres", function()
       end },
       { "annotate", function() assert(chat:annotate(1, { a = { b = 1 } })) end },
       { "redact", function() assert(chat:redact(2)) end },
+      { "fork", function()
+        assert(assert(chat:fork({ title = "fork", metadata = { a = 1 } })):purge())
+      end, 2 },
+      { "fork at a message", function() assert(assert(chat:fork({ at = 7 })):purge()) end, 2 },
+      { "fork beyond the end", function() assert(not chat:fork({ at = 100000 })) end },
+      { "summarize", function()
+        assert(chat:summarize("They met.", { through = 3, metadata = { a = 1 } }))
+      end },
+      { "summarize beyond the end", function() assert(not chat:summarize("x", { through = 100000 })) end },
+      { "list", function() assert(#assert(alice:list()) == 2) end },
+      { "list of everything by creation", function()
+        assert(#assert(alice:list({ deleted = "any", order = "created", limit = 1000 })) == 2)
+      end },
+      { "list, two pages", function()
+        local _, cursor = assert(alice:list({ limit = 1 }))
+        assert(alice:list({ limit = 1, cursor = cursor }))
+      end, 2 },
+      { "messages", function() assert(#assert(alice:messages()) == 50) end },
+      { "messages of a role", function()
+        assert(#assert(alice:messages({ role = { "assistant" } })) == 1)
+      end },
+      { "usage", function() assert(assert(alice:usage()).messages == 1007) end },
+      { "usage by day", function() assert(alice:usage({ by = "day" })) end },
+      { "usage by conversation", function() assert(#assert(alice:usage({ by = "conversation" })) == 1) end },
       { "delete", function() assert(other:delete()) end },
       { "restore", function() assert(other:restore()) end },
       { "purge", function() assert(other:purge()) end },

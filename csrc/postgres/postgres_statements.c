@@ -235,23 +235,25 @@
 #define LIST_ROWS(time, where) LIST_FROM(CONVERSATIONS, time, where)
 #define LIST_LIVE " AND c.deleted_at IS NULL"
 #define LIST_DELETED " AND c.deleted_at IS NOT NULL"
-/* There are few deleted ones, and no index has them by created_at: all of them are read and sorted. */
+/* There are few deleted ones, and no index has them by created_at: all of them are read and sorted. The order in which
+ * they are read is that of the user's index, so that it is not the operators' one over all users. */
 #define DELETED_ONES                                                                                         \
   "WITH gone AS MATERIALIZED (SELECT c.* FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER LIST_DELETED   \
-  ") "
+  " ORDER BY c.updated_at DESC, c.id DESC) "
 /* Indexes have live and deleted ones apart by updated_at, and together by created_at. */
 #define LIST_UPDATED_ANY                                                                                     \
   "(SELECT * FROM (" LIST_ROWS("updated_at", LIST_LIVE) " UNION ALL " LIST_ROWS(                             \
       "updated_at", LIST_DELETED) ") AS e ORDER BY e.updated_at DESC, e.id DESC LIMIT CAST($5 AS bigint))"
-/* The first characters of the content, or of the texts of its parts; convstore__cut_preview() cuts the bytes. */
+/* The first characters of the content, or of the texts of its parts; convstore__cut_preview() cuts the bytes. The last
+ * message is asked for by its order, which only the primary key's index has, whatever is known of a young table. */
 #define PREVIEW                                                                                              \
   "CASE WHEN t.parts IS NULL THEN substr(t.content, 1, 200) ELSE"                                            \
   " (SELECT substr(string_agg(p.part ->> 'text', E'\\n' ORDER BY p.place), 1, 200)"                          \
   " FROM jsonb_array_elements(t.parts) WITH ORDINALITY AS p(part, place)"                                    \
   " WHERE jsonb_typeof(p.part -> 'text') = 'string') END AS preview"
 #define LAST_MESSAGE(table, where)                                                                           \
-  "SELECT t.role, " PREVIEW ", t.created_at FROM " table " AS t WHERE " where " AND t.user_id = " USER       \
-  " AND t.conversation_id = c.id AND t.seq = c.last_seq"
+  "(SELECT t.role, " PREVIEW ", t.created_at FROM " table " AS t WHERE " where " AND t.user_id = " USER      \
+  " AND t.conversation_id = c.id AND t.seq >= c.last_seq ORDER BY t.seq DESC LIMIT 1)"
 #define LIST(time, rows)                                                                                     \
   "SELECT " CONVERSATION_COLUMNS ", m.role, m.preview, m.created_at FROM " rows                              \
   " AS c LEFT JOIN LATERAL (" LAST_MESSAGE(LIVE, LIES_LIVE) " UNION ALL " LAST_MESSAGE(                      \
@@ -259,28 +261,30 @@
 
 /* A page of messages: $2-$4 the last one's time, id and conversation, $5 since, $6 limit, $7 roles (NULL: any). The
  * conversation is looked up row by row: as a join it might be made by reading all of the user's. */
-#define PAGE_OF(table)                                                                                           \
-  "(SELECT " T_COLUMNS ", t.conversation_id FROM " table " AS t WHERE t.user_id = " USER                         \
-  " AND (t.created_at, t.id, t.conversation_id) < (CAST($2 AS timestamptz), CAST($3 AS uuid), CAST($4 AS uuid))" \
-  " AND t.created_at >= CAST($5 AS timestamptz)"                                                                 \
-  " AND (CAST($7 AS text[]) IS NULL OR t.role = ANY (CAST($7 AS text[])))"                                       \
-  " AND (SELECT c.deleted_at IS NULL FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER                        \
-  " AND c.id = t.conversation_id)"                                                                               \
-  " ORDER BY t.created_at DESC, t.id DESC, t.conversation_id DESC LIMIT CAST($6 AS bigint))"
+#define PAGE_OF(table)                                                                                       \
+  "(SELECT " T_COLUMNS ", t.conversation_id FROM " table " AS t WHERE t.user_id = " USER                     \
+  " AND (t.created_at, t.id, t.conversation_id)"                                                             \
+  " < (CAST($2 AS timestamptz), CAST($3 AS uuid), CAST($4 AS uuid))"                                         \
+  " AND t.created_at >= CAST($5 AS timestamptz)"                                                             \
+  " AND (CAST($7 AS text[]) IS NULL OR t.role = ANY (CAST($7 AS text[])))"                                   \
+  " AND (SELECT c.deleted_at IS NULL FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER                    \
+  " AND c.id = t.conversation_id)" NEWEST_FIRST("t") " LIMIT CAST($6 AS bigint))"
+#define NEWEST_FIRST(t) " ORDER BY " t ".created_at DESC, " t ".id DESC, " t ".conversation_id DESC"
 
 /* Groups of messages with $2 <= created_at < $3: first by conversation, so that each is looked up once. The indexes
- * cover it. */
+ * cover it. The groups are made for themselves: joined, a young table's plan made them anew for each conversation. */
 #define USAGE_OF(table)                                                                                      \
   "SELECT t.conversation_id, t.role, t.created_at, t.token_count FROM " table                                \
   " AS t WHERE t.user_id = " USER                                                                            \
   " AND t.created_at >= CAST($2 AS timestamptz) AND t.created_at < CAST($3 AS timestamptz)"
-#define USAGE(group, order)                                                                                    \
-  "WITH per AS MATERIALIZED (SELECT p.* FROM (SELECT t.conversation_id, " group                                \
-  " AS name, count(*) AS messages, sum(t.token_count) AS tokens FROM (" USAGE_OF(LIVE) " UNION ALL " USAGE_OF( \
-      ARCHIVE) ") AS t GROUP BY 1, 2) AS p JOIN " CONVERSATIONS " AS c ON c.user_id = " USER                   \
-               " AND c.id = p.conversation_id AND c.deleted_at IS NULL)"                                       \
-               " SELECT name, CAST(sum(messages) AS bigint), CAST(sum(tokens) AS bigint),"                     \
-               " (SELECT count(DISTINCT conversation_id) FROM per) FROM per GROUP BY name ORDER BY " order
+#define USAGE_OF_ALL USAGE_OF(LIVE) " UNION ALL " USAGE_OF(ARCHIVE)
+#define USAGE(group, order)                                                                                  \
+  "WITH p AS MATERIALIZED (SELECT t.conversation_id, " group " AS name, count(*) AS messages,"               \
+  " sum(t.token_count) AS tokens FROM (" USAGE_OF_ALL ") AS t GROUP BY 1, 2),"                               \
+  " per AS MATERIALIZED (SELECT p.* FROM p WHERE (SELECT c.deleted_at IS NULL"                               \
+  " FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER " AND c.id = p.conversation_id))"                   \
+  " SELECT name, CAST(sum(messages) AS bigint), CAST(sum(tokens) AS bigint),"                                \
+  " (SELECT count(DISTINCT conversation_id) FROM per) FROM per GROUP BY name ORDER BY " order
 
 /* Messages 1 ... at of the conversation, from one table. */
 #define FORKED_MESSAGES(table)                                                                               \
@@ -293,6 +297,12 @@
 #define FORKED_PINNED(table)                                                                                 \
   "coalesce((SELECT sum(t.token_count) FROM " table " AS t WHERE t.user_id = " USER                          \
   " AND t.conversation_id = CAST($2 AS uuid) AND t.seq <= c.at AND t.role IN ('system', 'developer')), 0)"
+#define FORKED_SUMS                                                                                          \
+  FORKED_TOTAL(LIVE)                                                                                         \
+  " + " FORKED_TOTAL(ARCHIVE) " AS total, " FORKED_PINNED(LIVE) " + " FORKED_PINNED(ARCHIVE) " AS pinned"
+
+#define SUMMARY_COLUMNS                                                                                      \
+  "user_id, conversation_id, ordinal, through, content, metadata, token_count, created_at"
 
 const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] = {
     /* Around a call of its own. Prepared like the rest: parsing them anew took 5 to 10 % of an append. The isolation is
@@ -303,12 +313,16 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
 
     /* What a transaction runs under, until its end only: behind a pooler the session is somebody else's next. Each
      * statement has an index to go by, and is planned so even where a table is young and small: a prepared plan may be
-     * used long after it has grown. Compiling plans (jit) takes longer than running them. */
+     * used long after it has grown. For the same reason nothing is sorted that an index has in order: while there are
+     * few users, a list would walk the operators' index over all of them. Compiling plans (jit) takes longer than
+     * running them. */
     [POSTGRES_STMT_SETTINGS] =
-        {"settings", "SELECT set_config('lock_timeout', $2, true), set_config('statement_timeout', $3, true),"
-                     " set_config('synchronous_commit', $4, true), set_config('enable_seqscan', 'off', true),"
-                     " set_config('jit', 'off', true), set_config('convstore.user_id', $1, true)"
-                     "{{claim}}{{role}}"},
+        {"settings",
+         "SELECT set_config('lock_timeout', $2, true), set_config('statement_timeout', $3, true),"
+         " set_config('synchronous_commit', $4, true), set_config('enable_seqscan', 'off', true),"
+         " set_config('enable_sort', 'off', true), set_config('enable_incremental_sort', 'off', true),"
+         " set_config('jit', 'off', true), set_config('convstore.user_id', $1, true)"
+         "{{claim}}{{role}}"},
     [POSTGRES_STMT_SCHEMA_SETTINGS] =
         {"schema_settings",
          "SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),"
@@ -509,10 +523,10 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
                                    DELETED_ONES LIST("created_at", LIST_FROM("gone", "created_at", ""))},
     [POSTGRES_STMT_LIST + POSTGRES_STMT_BY_CREATED +
         CONVSTORE_DELETED_ANY] = {"list_created_any", LIST("created_at", LIST_ROWS("created_at", ""))},
-    [POSTGRES_STMT_MESSAGES] =
-        {"messages",
-         "SELECT " M_COLUMNS ", m.conversation_id FROM (" PAGE_OF(LIVE) " UNION ALL " PAGE_OF(
-             ARCHIVE) ") AS m ORDER BY m.created_at DESC, m.id DESC, m.conversation_id DESC LIMIT CAST($6 AS bigint)"},
+    [POSTGRES_STMT_MESSAGES] = {"messages",
+                                "SELECT " M_COLUMNS
+                                ", m.conversation_id FROM (" PAGE_OF(LIVE) " UNION ALL " PAGE_OF(
+                                    ARCHIVE) ") AS m" NEWEST_FIRST("m") " LIMIT CAST($6 AS bigint)"},
     [POSTGRES_STMT_USAGE + CONVSTORE_BY_ROLE] = {"usage", USAGE("t.role", "1")},
     [POSTGRES_STMT_USAGE + CONVSTORE_BY_DAY] =
         {"usage_by_day",
@@ -520,56 +534,51 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
     [POSTGRES_STMT_USAGE +
         CONVSTORE_BY_CONVERSATION] = {"usage_by_conversation", USAGE("t.conversation_id", "3 DESC, 1")},
 
-    /* $3 the fork's id, $4 key, $5 title, $6 metadata, $7 at (NULL: all), $8 now. One statement sees one moment: nothing
-     * that is appended or moved to the archive meanwhile is copied by half. No row: no conversation. The first column
-     * is its last_seq, behind it the conversation that has the fork's id; NULL: `at` is beyond the end, the key is taken,
-     * or somebody was faster with the id. */
+    /* $3 the fork's id, $4 key, $5 title, $6 metadata, $7 at (NULL: all), $8 now. One statement sees one moment:
+     * nothing that is appended or moved to the archive meanwhile is copied by half. No row: no conversation. The first
+     * column is its last_seq, behind it the conversation that has the fork's id; NULL: `at` is beyond the end, the key
+     * is taken, or somebody was faster with the id. */
     [POSTGRES_STMT_FORK] =
         {"fork",
          "WITH c AS (SELECT c.last_seq, coalesce(CAST($7 AS bigint), c.last_seq) AS at FROM " CONVERSATIONS
-         " AS c WHERE " THIS_CONVERSATION "),"
-         " sums AS (SELECT c.at, " FORKED_TOTAL(LIVE) " + " FORKED_TOTAL(ARCHIVE) " AS total, " FORKED_PINNED(LIVE) " + " FORKED_PINNED(
-             ARCHIVE) " AS pinned FROM c WHERE c.at <= c.last_seq),"
-                      " made AS (INSERT INTO " CONVERSATIONS
-                      " AS c (user_id, id, key, title, metadata, last_seq, token_count, pinned_token_count,"
-                      " forked_from_id, forked_from_seq, created_at, updated_at) SELECT " USER
-                      ", CAST($3 AS uuid), CAST($4 AS text), CAST($5 AS text),"
-                      " CAST($6 AS jsonb), s.at, s.total + s.pinned, s.pinned, CAST($2 AS uuid), s.at, CAST($8 AS timestamptz), CAST($8 AS timestamptz)"
-                      " FROM sums AS s ON CONFLICT DO NOTHING RETURNING " CONVERSATION_COLUMNS "),"
-                      " messages AS (INSERT INTO " LIVE " (" STORED_COLUMNS ") SELECT " M_COLUMNS
-                      ", m.token_total, " USER
-                      ", made.id FROM made CROSS JOIN (" FORKED_MESSAGES(LIVE) " UNION ALL " FORKED_MESSAGES(
-                          ARCHIVE) ") AS m ORDER BY m.seq),"
-                                   " summaries AS (INSERT INTO " SUMMARIES
-                                   " (user_id, conversation_id, ordinal, through, content, metadata, token_count, created_at)"
-                                   " SELECT s.user_id, made.id, s.ordinal, s.through, s.content, s.metadata, s.token_count, s.created_at FROM made CROSS JOIN c JOIN " SUMMARIES
-                                   " AS s ON s.user_id = " USER
-                                   " AND s.conversation_id = CAST($2 AS uuid) AND s.through <= c.at),"
-                                   " fork AS (SELECT * FROM made UNION ALL SELECT " CONVERSATION_COLUMNS
-                                   " FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER
-                                   " AND c.id = CAST($3 AS uuid)) SELECT c.last_seq, fork.* FROM c LEFT JOIN fork ON true"},
+         " AS c WHERE " THIS_CONVERSATION "), sums AS (SELECT c.at, " FORKED_SUMS
+         " FROM c WHERE c.at <= c.last_seq),"
+         " made AS (INSERT INTO " CONVERSATIONS " AS c (user_id, id, key, title, metadata, last_seq,"
+         " token_count, pinned_token_count, forked_from_id, forked_from_seq, created_at, updated_at)"
+         " SELECT " USER ", CAST($3 AS uuid), CAST($4 AS text), CAST($5 AS text), CAST($6 AS jsonb), s.at,"
+         " s.total + s.pinned, s.pinned, CAST($2 AS uuid), s.at, CAST($8 AS timestamptz),"
+         " CAST($8 AS timestamptz) FROM sums AS s ON CONFLICT DO NOTHING RETURNING " CONVERSATION_COLUMNS
+         "), messages AS (INSERT INTO " LIVE " (" STORED_COLUMNS ") SELECT " M_COLUMNS
+         ", m.token_total, " USER
+         ", made.id FROM made CROSS JOIN (" FORKED_MESSAGES(LIVE) " UNION ALL " FORKED_MESSAGES(
+             ARCHIVE) ") AS m ORDER BY m.seq), summaries AS (INSERT INTO " SUMMARIES " (" SUMMARY_COLUMNS ")"
+                      " SELECT s.user_id, made.id, s.ordinal, s.through, s.content, s.metadata,"
+                      " s.token_count, s.created_at"
+                      " FROM made CROSS JOIN c JOIN " SUMMARIES " AS s ON s.user_id = " USER
+                      " AND s.conversation_id = CAST($2 AS uuid) AND s.through <= c.at),"
+                      " fork AS (SELECT * FROM made"
+                      " UNION ALL SELECT " CONVERSATION_COLUMNS " FROM " CONVERSATIONS
+                      " AS c WHERE c.user_id = " USER " AND c.id = CAST($3 AS uuid))"
+                      " SELECT c.last_seq, fork.* FROM c LEFT JOIN fork ON true"},
     [POSTGRES_STMT_LOCK_CONVERSATION] = {"lock_conversation",
                                          "SELECT c.last_seq FROM " CONVERSATIONS
                                          " AS c WHERE " THIS_CONVERSATION " FOR NO KEY UPDATE"},
     /* Behind the lock, so that it sees the latest summary. $3 through (NULL: all), $4 content, $5 metadata,
-     * $6 token_count, $7 now, $8 not 0: an earlier try may have stored it. No row: `through` is out of range. */
+     * $6 token_count, $7 now. One of this time and text is this very call: an earlier try has stored it, or one that
+     * was given up is still on its way and comes second. No row: `through` is out of range. */
     [POSTGRES_STMT_SUMMARIZE] =
         {"summarize",
-         "WITH c AS (UPDATE " CONVERSATIONS
-         " AS c SET updated_at = CAST($7 AS timestamptz) WHERE " THIS_CONVERSATION
-         " AND coalesce(CAST($3 AS bigint), c.last_seq) BETWEEN 1 AND c.last_seq"
+         "WITH c AS (UPDATE " CONVERSATIONS " AS c SET updated_at = CAST($7 AS timestamptz)"
+         " WHERE " THIS_CONVERSATION " AND coalesce(CAST($3 AS bigint), c.last_seq) BETWEEN 1 AND c.last_seq"
          " RETURNING coalesce(CAST($3 AS bigint), c.last_seq) AS through),"
-         " stored AS (SELECT s.through FROM c JOIN " SUMMARIES
-         " AS s ON CAST($8 AS bigint) <> 0 AND s.user_id = " USER
-         " AND s.conversation_id = CAST($2 AS uuid) AND s.created_at = CAST($7 AS timestamptz) AND s.content = CAST($4 AS text)"
-         " AND s.through = coalesce(CAST($3 AS bigint), s.through) LIMIT 1),"
-         " made AS (INSERT INTO " SUMMARIES
-         " (user_id, conversation_id, ordinal, through, content, metadata, token_count, created_at)"
-         " SELECT " USER ", CAST($2 AS uuid), coalesce((SELECT max(s.ordinal) FROM " SUMMARIES
-         " AS s WHERE s.user_id = " USER
-         " AND s.conversation_id = CAST($2 AS uuid)), 0) + 1, c.through, CAST($4 AS text), CAST($5 AS jsonb), CAST($6 AS bigint),"
-         " CAST($7 AS timestamptz) FROM c WHERE NOT EXISTS (SELECT FROM stored) RETURNING through)"
-         " SELECT through FROM stored UNION ALL SELECT through FROM made"},
+         " stored AS (SELECT s.through FROM c JOIN " SUMMARIES " AS s ON s.user_id = " USER
+         " AND s.conversation_id = CAST($2 AS uuid) AND s.created_at = CAST($7 AS timestamptz)"
+         " AND s.content = CAST($4 AS text) AND s.through = coalesce(CAST($3 AS bigint), s.through) LIMIT 1),"
+         " made AS (INSERT INTO " SUMMARIES " (" SUMMARY_COLUMNS ") SELECT " USER ", CAST($2 AS uuid),"
+         " coalesce((SELECT max(s.ordinal) FROM " SUMMARIES " AS s WHERE s.user_id = " USER
+         " AND s.conversation_id = CAST($2 AS uuid)), 0) + 1, c.through, CAST($4 AS text), CAST($5 AS jsonb),"
+         " CAST($6 AS bigint), CAST($7 AS timestamptz) FROM c WHERE NOT EXISTS (SELECT FROM stored)"
+         " RETURNING through) SELECT through FROM stored UNION ALL SELECT through FROM made"},
     [POSTGRES_STMT_CONTEXT] = {"context", CONTEXT},
 
     [POSTGRES_STMT_HISTORY + 0] = {"history", HISTORY("ASC")},

@@ -235,6 +235,54 @@ static int redact(uint64_t *hash, convstore *store, convstore_error *err) {
   return finish(hash, store, &request, err);
 }
 
+static int fork_of(uint64_t *hash, convstore *store, const char *id, int64_t at, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_FORK, id);
+  memcpy(request.conversation.id, NEW_ID, sizeof NEW_ID);
+  request.conversation.key = text_of("a key that is new");
+  request.conversation.title = text_of(LONG_TEXT);
+  request.at = at;
+  return finish(hash, store, &request, err);
+}
+
+static int fork_one(uint64_t *hash, convstore *store, convstore_error *err) {
+  return fork_of(hash, store, LIVE_ID, 3, err);
+}
+
+static int fork_archived(uint64_t *hash, convstore *store, convstore_error *err) {
+  return fork_of(hash, store, ARCHIVED_ID, CONVSTORE_ABSENT, err);
+}
+
+static int summarize(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_SUMMARIZE, LIVE_ID);
+  request.text = text_of(LONG_TEXT);
+  request.metadata = text_of("{\"model\":\"a value of some length\"}");
+  request.through = 2;
+  return finish(hash, store, &request, err);
+}
+
+static int list(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_LIST, "");
+  request.limit = 1;
+  return finish(hash, store, &request, err);
+}
+
+static int list_any(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_LIST, "");
+  request.deleted_filter = CONVSTORE_DELETED_ANY;
+  return finish(hash, store, &request, err);
+}
+
+static int messages_page(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_MESSAGES, "");
+  request.limit = 5;
+  return finish(hash, store, &request, err);
+}
+
+static int usage(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_USAGE, "");
+  return finish(hash, store, &request, err);
+}
+
 /* The first failure ends it, by ROLLBACK. */
 static int transaction(uint64_t *hash, convstore *store, convstore_error *err) {
   static int (*const parts[])(uint64_t *, convstore *, convstore_error *) = {append_one, update, annotate,
@@ -328,6 +376,13 @@ const struct scenario scenarios[] = {
     SCENARIO(context_anthropic),
     SCENARIO(annotate),
     SCENARIO(redact),
+    SCENARIO(fork_one),
+    SCENARIO(fork_archived),
+    SCENARIO(summarize),
+    SCENARIO(list),
+    SCENARIO(list_any),
+    SCENARIO(messages_page),
+    SCENARIO(usage),
     SCENARIO(transaction),
     SCENARIO(nested_transaction),
     SCENARIO(schema_version),

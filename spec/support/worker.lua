@@ -59,6 +59,15 @@ function jobs.append_same(dsn, key, n)
   end
 end
 
+-- Stores n summaries, against those of other processes.
+function jobs.summarize(dsn, key, n, name)
+  local chat = conversation(dsn, key, { timeout = 60 })
+  wait_for_start()
+  for i = 1, tonumber(n) do
+    assert(chat:summarize(name .. ":" .. i))
+  end
+end
+
 -- Merges n keys of its own, one by one, into the first message's metadata and the conversation's.
 function jobs.merge(dsn, key, n, name)
   local chat = conversation(dsn, key, { timeout = 60 })
