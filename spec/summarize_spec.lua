@@ -150,7 +150,7 @@ for _, backend in ipairs(backends) do
           assert.is_true(ok, output .. errors)
         end
         assert.equal("60|60|60\n", database:sql(
-          "SELECT count(*), max(ordinal), count(DISTINCT content) FROM " .. database:table("summaries") .. ";"))
+          "SELECT count(*), max(ordinal), count(DISTINCT content) FROM " .. database:table("summaries")))
         database:assert_sound()
       end)
     end
