@@ -248,6 +248,21 @@ for _, backend in ipairs(backends) do
         check.same_json(history, assert(chat:history()))
       end)
 
+      it("is one, where several processes ask for the same id at once", function()
+        local chat, alice, database = fresh()
+        for i = 1, 20 do assert(chat:append("user", tostring(i))) end
+        local workers = {}
+        for i = 1, 4 do workers[i] = database:start("fork_same", { "k", 20 }) end
+        for _, worker in ipairs(workers) do assert.equal("ready", worker:line()) end
+        for _, worker in ipairs(workers) do worker:tell("go") end
+        for _, worker in ipairs(workers) do
+          local output, ok, errors = worker:finish()
+          assert.is_true(ok, output .. errors)
+        end
+        assert.equal(21, #assert(alice:list({ limit = 100 })))
+        database:assert_sound()
+      end)
+
       it("is whole while others append, and the counters are exact in the end", function()
         local chat, alice, database = fresh()
         local workers = {}

@@ -109,7 +109,10 @@ int convstore__postgres_array_start(struct postgres_array *out, struct convstore
                           "these messages have more than one gigabyte; append them in several calls");
   *out = (struct postgres_array){.capacity = capacity};
   if (arena != NULL) out->bytes = convstore__arena_alloc(arena, capacity);
-  if (out->bytes == NULL) return convstore__postgres_no_memory(call->err);
+  if (out->bytes == NULL) {
+    (void)convstore__postgres_no_memory(call->err);
+    return CONVSTORE_E_MEMORY;
+  }
   put_be(out->bytes, n > 0 ? 1 : 0, 4); /* dimensions */
   put_be(out->bytes + 4, 1, 4);         /* there may be NULLs */
   put_be(out->bytes + 8, (uint64_t)element, 4);
