@@ -109,10 +109,7 @@ int convstore__postgres_array_start(struct postgres_array *out, struct convstore
                           "these messages have more than one gigabyte; append them in several calls");
   *out = (struct postgres_array){.capacity = capacity};
   if (arena != NULL) out->bytes = convstore__arena_alloc(arena, capacity);
-  if (out->bytes == NULL) {
-    (void)convstore__postgres_no_memory(call->err);
-    return CONVSTORE_E_MEMORY;
-  }
+  if (out->bytes == NULL) return convstore__postgres_no_memory(call->err);
   put_be(out->bytes, n > 0 ? 1 : 0, 4); /* dimensions */
   put_be(out->bytes + 4, 1, 4);         /* there may be NULLs */
   put_be(out->bytes + 8, (uint64_t)element, 4);
@@ -149,28 +146,6 @@ void convstore__postgres_array_time(struct postgres_array *array, int64_t time_m
 void convstore__postgres_add_array(struct postgres_params *params, enum postgres_type type,
                                    const struct postgres_array *array) {
   add(params, type, array->bytes, array->size, 1);
-}
-
-int convstore__postgres_add_roles(struct postgres_params *params, struct convstore_call *call) {
-  enum {
-    ROLE_BYTES = 16
-  };
-  struct postgres_array array;
-  size_t n = 0;
-  for (unsigned bits = call->request->roles; bits != 0; bits >>= 1) n += bits & 1;
-  if (n == 0) {
-    add(params, POSTGRES_TEXT_ARRAY, NULL, 0, 1);
-    return CONVSTORE_OK;
-  }
-  int status = convstore__postgres_array_start(&array, call, POSTGRES_TEXT, n, n * ROLE_BYTES);
-  if (status != CONVSTORE_OK) return status;
-  for (int role = 0; role < CONVSTORE_ROLES; role++) {
-    const char *name = convstore_role_name((convstore_role)role);
-    if (call->request->roles & 1U << role)
-      convstore__postgres_array_text(&array, (convstore_text){name, strlen(name)});
-  }
-  convstore__postgres_add_array(params, POSTGRES_TEXT_ARRAY, &array);
-  return CONVSTORE_OK;
 }
 
 /* ---- results --------------------------------------------------------------------------------------------------- */
