@@ -6,8 +6,10 @@ local postgres = require "spec.support.postgres"
 
 if not postgres.is_there() then return end
 
-local SECURED = { "conversations", "messages", "messages_archive", "search_postings", "search_runs", "search_segments",
-  "summaries" }
+local SECURED = {
+  "conversations", "messages", "messages_archive", "search_postings", "search_runs", "search_segments",
+  "summaries",
+}
 
 describe("row-level security #postgres", function()
   local database, hers, his
@@ -31,7 +33,8 @@ describe("row-level security #postgres", function()
         r AS (INSERT INTO convstore.search_runs (user_id, conversation_id, first_seq, last_seq, segment_id)
           SELECT user_id, conversation_id, 1, 1, id FROM s)
         INSERT INTO convstore.search_postings (user_id, segment_id, bucket, postings)
-          SELECT user_id, id, 1, '' FROM s;]]):format(chat.user_id, chat.user_id, chat.id, chat.user_id, chat.id))
+          SELECT user_id, id, 1, '' FROM s;]]):format(chat.user_id, chat.user_id, chat.id,
+        chat.user_id, chat.id))
     end
   end)
   after_each(backends.clean)

@@ -119,8 +119,8 @@ struct postgres_connection {
   int64_t rest_until_ms;
   char lost_reason[256];
 
-  struct postgres_search *search; /* of the call under way, in its result's arena */
-  convstore_result scratch;       /* memory of a search that it needs for a round only */
+  struct postgres_search *search;            /* of the call under way, in its result's arena */
+  convstore_result scratch;                  /* memory of a search that it needs for a round only */
   struct convstore_context_builder *context; /* of the call under way, in its result's arena */
 
   int64_t target;                             /* of a migration */

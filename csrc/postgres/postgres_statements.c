@@ -162,69 +162,6 @@
   " attachments, metadata, token_count, created_at, token_total) " rows                                      \
   ") SELECT c.last_seq, c.token_count, c.status FROM c"
 
-/* The segments that hold any of messages $3 to $4. */
-#define RUNS "{{schema}}.search_runs"
-#define SEGMENTS "{{schema}}.search_segments"
-#define POSTINGS "{{schema}}.search_postings"
-#define THESE_SEGMENTS                                                                                       \
-  "SELECT r.segment_id FROM " RUNS " AS r WHERE r.user_id = " USER                                           \
-  " AND r.conversation_id = CAST($2 AS uuid)"                                                                \
-  " AND r.first_seq <= CAST($4 AS bigint) AND r.last_seq >= CAST($3 AS bigint)"
-
-/* A part of a conversation's messages, g.first_seq to g.last_seq of g.id, where they lie. */
-#define PART_OF(columns, table, where)                                                                       \
-  "SELECT " columns " FROM " table " AS t WHERE " where "t.user_id = " USER                                  \
-  " AND t.conversation_id = g.id AND t.seq BETWEEN g.first_seq AND g.last_seq"
-
-/*
- * What a search reads, all in one snapshot, so that no message is in a segment and in the rest, or in neither.
- * $2 a conversation or NULL, $3 messages at most (NULL: all), $4 bytes of texts at most (NULL: all), $5 buckets, $6 the
- * number of messages from which on they will be indexed first, so that the segments are not needed (NULL: never).
- * kind 0: the conversation is there. 1: a conversations may hold b messages that are not indexed. 2: one of those (a seq,
- * b redacted). 3: segment a's messages (b NULL), and behind them its postings (b bucket).
- */
-#define SEARCH_ROW(kind, a, b, id, role, created_at, content, parts, bytes)                                  \
-  "SELECT " kind ", CAST(" a " AS bigint) AS a, CAST(" b " AS bigint) AS b, CAST(" id                        \
-  " AS uuid) AS id, CAST(" role " AS text), CAST(" created_at " AS timestamptz), CAST(" content              \
-  " AS text), CAST(" parts " AS jsonb), CAST(" bytes " AS bytea)"
-#define SEARCH_TEXTS "t.seq, t.role, t.created_at, t.content, t.parts, t.redacted_at"
-#define SEARCH_READ                                                                                          \
-  "WITH pending AS MATERIALIZED (SELECT c.id, c.last_seq, c.archived_at FROM " CONVERSATIONS                 \
-  " AS c WHERE c.user_id = " USER " AND c.search_pending AND c.deleted_at IS NULL),"                         \
-  " gaps AS MATERIALIZED (SELECT p.id, p.archived_at, b.first_seq, b.last_seq,"                              \
-  " CAST(sum(b.last_seq - b.first_seq + 1) OVER (ORDER BY p.id, b.first_seq) AS bigint) AS upto"             \
-  " FROM pending AS p CROSS JOIN LATERAL (SELECT r.last_seq + 1 AS first_seq,"                               \
-  " lead(r.first_seq, 1, p.last_seq + 1) OVER (ORDER BY r.first_seq) - 1 AS last_seq"                        \
-  " FROM (SELECT CAST(0 AS bigint) AS first_seq, CAST(0 AS bigint) AS last_seq UNION ALL"                    \
-  " SELECT r.first_seq, r.last_seq FROM " RUNS " AS r WHERE r.user_id = " USER                               \
-  " AND r.conversation_id = p.id) AS r) AS b WHERE b.first_seq <= b.last_seq),"                              \
-  " counts AS MATERIALIZED (SELECT (SELECT count(*) FROM pending) AS n_conversations,"                       \
-  " coalesce(max(upto), 0) AS n_messages FROM gaps),"                                                        \
-  " parts AS (SELECT id, archived_at, first_seq, least(last_seq,"                                            \
-  " last_seq - (upto - CAST($3 AS bigint))) AS last_seq FROM gaps"                                           \
-  " WHERE CAST($3 AS bigint) IS NULL OR upto - (last_seq - first_seq + 1) < CAST($3 AS bigint)),"            \
-  " tail AS (SELECT g.id, m.*, sum(coalesce(octet_length(m.content), 0)"                                     \
-  " + coalesce(pg_column_size(m.parts), 0)) OVER (ORDER BY g.id, m.seq"                                      \
-  " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before"                                       \
-  " FROM parts AS g CROSS JOIN LATERAL (" PART_OF(                                                           \
-      SEARCH_TEXTS, LIVE,                                                                                    \
-      "g.archived_at IS NULL AND ") " UNION ALL " PART_OF(SEARCH_TEXTS, ARCHIVE,                             \
-                                                          "g.archived_at IS NOT NULL AND ") ") AS m)"        \
-  " SELECT * FROM (" SEARCH_ROW("0", "NULL", "NULL", "c.id", "NULL", "NULL", "NULL", "NULL",                 \
-                                "NULL") " FROM " CONVERSATIONS " AS c WHERE " THIS_CONVERSATION              \
-  " UNION ALL " SEARCH_ROW("1", "n_conversations", "n_messages", "NULL", "NULL", "NULL", "NULL", "NULL",     \
-                           "NULL") " FROM counts"                                                            \
-  " UNION ALL " SEARCH_ROW("2", "seq", "CAST(redacted_at IS NOT NULL AS integer)", "id", "role",             \
-                           "created_at", "content", "parts", "NULL") " FROM tail"                            \
-  " WHERE CAST($4 AS bigint) IS NULL OR coalesce(bytes_before, 0) < CAST($4 AS bigint)"                      \
-  " UNION ALL " SEARCH_ROW("3", "s.id", "p.bucket", "NULL", "NULL", "NULL", "NULL", "NULL",                  \
-                           "p.bytes") " FROM " SEGMENTS " AS s CROSS JOIN LATERAL ("                         \
-  "SELECT CAST(NULL AS bigint) AS bucket, s.messages AS bytes UNION ALL SELECT o.bucket, o.postings FROM "   \
-  POSTINGS " AS o WHERE o.user_id = " USER " AND o.segment_id = s.id"                                        \
-  " AND o.bucket = ANY (CAST($5 AS bigint[])) OFFSET 0) AS p"                                                \
-  " WHERE s.user_id = " USER " AND (CAST($6 AS bigint) IS NULL"                                              \
-  " OR (SELECT n_messages FROM counts) < CAST($6 AS bigint))) AS found"                                      \
-  " ORDER BY 1, id, a, b NULLS FIRST"
 /* A page of conversations: $2, $3 the last one's time and id, $4 status (NULL: any), $5 limit. One scan of an index
  * gives it; the last messages are then looked up by key, wherever they lie. */
 #define LIST_FROM(table, time, where)                                                                        \
@@ -303,6 +240,8 @@
 
 #define SUMMARY_COLUMNS                                                                                      \
   "user_id, conversation_id, ordinal, through, content, metadata, token_count, created_at"
+
+#include "postgres_search_sql.h"
 
 const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] = {
     /* Around a call of its own. Prepared like the rest: parsing them anew took 5 to 10 % of an append. The isolation is
@@ -445,9 +384,9 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
                         " metadata = NULL, redacted_at = coalesce(t.redacted_at, CAST($4 AS timestamptz))")},
 
     /* Nobody indexes or changes it until the end of the transaction. */
-    [POSTGRES_STMT_LOCK_FOR_PURGE] = {"lock_for_purge", "SELECT c.id FROM " CONVERSATIONS
-                                                        " AS c WHERE c.user_id = " USER
-                                                        " AND c.id = CAST($2 AS uuid) FOR UPDATE"},
+    [POSTGRES_STMT_LOCK_FOR_PURGE] = {"lock_for_purge",
+                                      "SELECT c.id FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER
+                                      " AND c.id = CAST($2 AS uuid) FOR UPDATE"},
     /* What shares a segment with messages $3 to $4 has to be indexed anew when that is dropped. Each is a statement of
      * its own behind the one that locks the conversation: it sees what was indexed until then. */
     [POSTGRES_STMT_REOPEN_NEIGHBOURS] =
@@ -475,33 +414,9 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
          " AND t.conversation_id = i.id AND t.seq = i.seq) AS m WHERE m.redacted_at IS NULL"
          " ORDER BY i.ord LIMIT CAST($4 AS bigint)"},
     [POSTGRES_STMT_LOCK_CONVERSATIONS] =
-        {"lock_conversations",
-         "SELECT c.id FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER
-         " AND c.id = ANY (CAST($2 AS uuid[])) ORDER BY c.id FOR NO KEY UPDATE"},
-    /* A segment of the runs $3 ... $4 of conversations $2, with $5 messages $6 and the postings $8 of buckets $7. No row:
-     * meanwhile one of them was indexed, or purged, or more than $9 are redacted. */
-    [POSTGRES_STMT_INSERT_SEGMENT] =
-        {"insert_segment",
-         "WITH given AS (SELECT g.id, g.first_seq, g.last_seq FROM unnest(CAST($2 AS uuid[]),"
-         " CAST($3 AS bigint[]), CAST($4 AS bigint[])) AS g(id, first_seq, last_seq)),"
-         " fresh AS (SELECT 1 WHERE NOT EXISTS (SELECT FROM given AS g JOIN " RUNS " AS r ON r.user_id = " USER
-         " AND r.conversation_id = g.id AND r.first_seq <= g.last_seq AND r.last_seq >= g.first_seq)"
-         " AND (SELECT count(*) FROM given AS g CROSS JOIN LATERAL (" PART_OF(
-             "t.seq", LIVE, "t.redacted_at IS NOT NULL AND ") " UNION ALL " PART_OF("t.seq", ARCHIVE,
-                                                                                    "t.redacted_at IS NOT "
-                                                                                    "NULL AND ") ") AS m)"
-         " = CAST($9 AS bigint) AND (SELECT count(DISTINCT g.id) FROM given AS g)"
-         " = (SELECT count(*) FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER
-         " AND c.id = ANY (CAST($2 AS uuid[])))),"
-         " segment AS (INSERT INTO " SEGMENTS
-         " AS s (user_id, conversation_id, n_messages, messages) SELECT " USER
-         ", (CAST($2 AS uuid[]))[1], CAST($5 AS bigint), CAST($6 AS bytea) FROM fresh RETURNING s.id),"
-         " runs AS (INSERT INTO " RUNS
-         " (user_id, conversation_id, first_seq, last_seq, segment_id) SELECT " USER
-         ", g.id, g.first_seq, g.last_seq, s.id FROM segment AS s CROSS JOIN given AS g),"
-         " written AS (INSERT INTO " POSTINGS " (user_id, segment_id, bucket, postings) SELECT " USER
-         ", s.id, p.bucket, p.postings FROM segment AS s CROSS JOIN unnest(CAST($7 AS bigint[]),"
-         " CAST($8 AS bytea[])) AS p(bucket, postings)) SELECT s.id FROM segment AS s"},
+        {"lock_conversations", "SELECT c.id FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER
+                               " AND c.id = ANY (CAST($2 AS uuid[])) ORDER BY c.id FOR NO KEY UPDATE"},
+    [POSTGRES_STMT_INSERT_SEGMENT] = {"insert_segment", INSERT_SEGMENT},
     /* Conversations without gaps between their runs need no look until the next append. Nobody is waited for: the next
      * search does it. */
     [POSTGRES_STMT_SEARCH_INDEXED] =
