@@ -99,10 +99,11 @@ static int fail_constraint(struct sqlite_connection *connection, int extended, c
 
 /* Whether SQLite speaks of tables of ours that are not as our migrations made them. */
 static bool is_lost_table(const struct sqlite_connection *connection, const char *why) {
-  if (connection->refers_to_users && strstr(why, "no such table") != NULL && strstr(why, "convstore_") == NULL)
+  if (connection->refers_to_users && strstr(why, "no such table") != NULL &&
+      strstr(why, "convstore_") == NULL)
     return false; /* it is the table of the option `users` */
   if (!connection->refers_to_users && strstr(why, "foreign key mismatch") != NULL) return true;
-  static const char *const phrases[] = {"no such table",       "no such column", "no such index",
+  static const char *const phrases[] = {"no such table",       "no such column",       "no such index",
                                         "has no column named", "because it is a view", "use DROP VIEW"};
   for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++)
     if (strstr(why, phrases[i]) != NULL) return true;
