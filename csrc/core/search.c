@@ -8,6 +8,7 @@
 #include "match.h"
 #include "plain.h"
 #include "snippet.h"
+#include "uuid.h"
 
 enum {
   WEIGHED = 32,  /* units; as many as a position has weights */
@@ -131,7 +132,7 @@ static void filter_messages(struct convstore_search *search) {
   if (request->conversation_id[0] == '\0') return;
 
   unsigned char id[16];
-  convstore__uuid_pack(id, request->conversation_id);
+  convstore__id_pack(id, request->conversation_id);
   for (size_t i = 0; i < messages->n_runs; i++) {
     const struct convstore_segment_run *run = &messages->runs[i];
     size_t end = i + 1 < messages->n_runs ? run[1].first : messages->n;
@@ -286,7 +287,7 @@ int convstore__search_rank(struct convstore_search *search, convstore_error *err
       candidate->seq = hit->seq;
       candidate->score = score_of(search, hit);
       candidate->created_at_ms = hit->created_at_ms;
-      convstore__uuid_unpack(candidate->conversation_id, hit->conversation_id);
+      convstore__id_unpack(candidate->conversation_id, hit->conversation_id);
       search->n_candidates += !position->set || compare_candidates(candidate, &behind) > 0;
     }
   }

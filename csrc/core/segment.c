@@ -11,6 +11,7 @@
 
 #include "fold.h"
 #include "plain.h"
+#include "uuid.h"
 #include "varint.h"
 
 enum {
@@ -248,7 +249,7 @@ int convstore__segment_start(struct convstore_segment_builder **out, struct conv
   unsigned char key[16];
   int status = convstore_uuid(id, err);
   if (status != CONVSTORE_OK) return status;
-  convstore__uuid_pack(key, id);
+  convstore__id_pack(key, id);
 
   struct convstore_segment_builder *builder = convstore__arena_alloc(arena, sizeof *builder);
   struct term **table = convstore__arena_alloc(arena, FIRST_TABLE * sizeof(struct term *));
@@ -324,7 +325,7 @@ static bool make_messages(struct convstore_segment *out, const struct convstore_
   to += convstore__put_varint(to, builder->n_runs);
   for (size_t i = 0; i < builder->n_runs; i++) {
     const struct convstore_run *run = &builder->runs[i];
-    convstore__uuid_pack(to, run->conversation_id);
+    convstore__id_pack(to, run->conversation_id);
     to += 16;
     to += convstore__put_varint(to, (uint64_t)run->first_seq);
     to += convstore__put_varint(to, (uint64_t)(run->last_seq - run->first_seq));
@@ -356,27 +357,4 @@ int convstore__segment_finish(struct convstore_segment *out, struct convstore_se
   }
   *out = segment;
   return CONVSTORE_OK;
-}
-
-/* ---- ids ---- */
-
-static unsigned char hex_value(char digit) {
-  return (unsigned char)(digit <= '9' ? digit - '0' : digit - 'a' + 10);
-}
-
-void convstore__uuid_pack(unsigned char out[16], const char *id) {
-  for (int i = 0; i < 16; i++, id += 2) {
-    if (*id == '-') id++;
-    out[i] = (unsigned char)((hex_value(id[0]) << 4 | hex_value(id[1])) & 0xFF);
-  }
-}
-
-void convstore__uuid_unpack(char out[CONVSTORE_ID_SIZE], const unsigned char bytes[16]) {
-  static const char digits[] = "0123456789abcdef";
-  for (int i = 0; i < 16; i++) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) *out++ = '-';
-    *out++ = digits[bytes[i] >> 4];
-    *out++ = digits[bytes[i] & 15];
-  }
-  *out = '\0';
 }

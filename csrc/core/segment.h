@@ -74,8 +74,4 @@ unsigned convstore__term_bucket(const char *term, size_t size);
 int convstore__term_order(unsigned bucket_a, const char *a, size_t size_a, unsigned bucket_b, const char *b,
                           size_t size_b);
 
-/* The 16 bytes of a UUID's text, and back. */
-void convstore__uuid_pack(unsigned char out[16], const char *id);
-void convstore__uuid_unpack(char out[CONVSTORE_ID_SIZE], const unsigned char bytes[16]);
-
 #endif

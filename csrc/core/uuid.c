@@ -57,7 +57,7 @@ static unsigned hex_value(char digit) {
 
 void convstore__id_pack(unsigned char out[CONVSTORE_ID_BYTES], const char id[CONVSTORE_ID_SIZE]) {
   for (int i = 0; i < CONVSTORE_ID_BYTES; i++) {
-    if (*id == '-') id++;
+    if (i == 4 || i == 6 || i == 8 || i == 10) id++; /* the dash */
     out[i] = (unsigned char)(hex_value(id[0]) << 4 | hex_value(id[1]));
     id += 2;
   }

@@ -8,7 +8,7 @@ enum {
   CONVSTORE_ID_BYTES = 16
 };
 
-/* The bytes of an id that was checked: lower-case hex digits with dashes. */
+/* The bytes of an id that was checked: lower-case hex digits with dashes. Of other 36 characters some bytes. */
 void convstore__id_pack(unsigned char out[CONVSTORE_ID_BYTES], const char id[CONVSTORE_ID_SIZE]);
 
 /* And back. */

@@ -8,6 +8,7 @@
 
 #include "../core/search.h"
 #include "../core/segment_reader.h"
+#include "../core/uuid.h"
 #include "check.h"
 
 static const char id_a[] = "00000000-0000-7000-8000-00000000000a";
@@ -68,7 +69,7 @@ static void test_segment__is_read_as_it_was_built(void) {
   }
   CHECK_INT((int64_t)messages.n_with_tokens, 3);
   char id[CONVSTORE_ID_SIZE];
-  convstore__uuid_unpack(id, messages.runs[2].id);
+  convstore__id_unpack(id, messages.runs[2].id);
   CHECK_STRING(id, id_b);
   CHECK_INT(messages.runs[2].first_seq, 10);
   CHECK_INT((int64_t)messages.runs[2].first, 4);
