@@ -38,6 +38,7 @@ static convstore_message api_message(const convstore_message *message) {
 
 void convstore__context_start(struct convstore_context_builder *out, struct convstore_call *call,
                               int64_t last_seq, int64_t through) {
+  if (through < 0) through = 0; /* damage, which must not reach the sums */
   *out = (struct convstore_context_builder){.call = call, .last_seq = last_seq, .through = through};
 }
 

@@ -282,6 +282,9 @@ int convstore__cursor_write(convstore_text *out, const convstore_request *reques
                             convstore_error *err) {
   unsigned char bytes[MOST_BYTES];
   char text[MOST_BYTES * 4 / 3 + 2];
+  if (!is_number(position->time_ms) || !is_number(position->seq))
+    return convstore_fail(err, CONVSTORE_E_CORRUPT,
+                          "a stored time is outside what convstore stores; restore a backup");
   bytes[0] = VERSION;
   bytes[1] = (unsigned char)request->operation;
   size_t size = HEAD + put_position(bytes + HEAD, request->operation, position);

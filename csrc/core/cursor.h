@@ -18,7 +18,8 @@
  */
 int convstore__cursor_read(convstore_request *request, convstore_error *err);
 
-/* Encodes a position as the cursor of the next page, in the result's arena. E_MEMORY. */
+/* Encodes a position as the cursor of the next page, in the result's arena. E_CORRUPT: its time or seq is
+ * none that a database of ours can hold; E_MEMORY. */
 int convstore__cursor_write(convstore_text *out, const convstore_request *request,
                             const convstore_position *position, convstore_result *result,
                             convstore_error *err);

@@ -167,6 +167,11 @@ int convstore__sqlite_fail(struct sqlite_connection *connection, convstore_error
                          path, sqlite3_errmsg(db));
       break;
     }
+    if (strstr(sqlite3_errmsg(db), "integer overflow") != NULL) { /* of a sum */
+      status = convstore_fail(err, CONVSTORE_E_CORRUPT,
+                              "\"%s\" holds token counts that make no sense; restore a backup", path);
+      break;
+    }
     if (strstr(sqlite3_errmsg(db), "malformed JSON") != NULL) {
       status = convstore_fail(err, CONVSTORE_E_CORRUPT, "\"%s\" holds broken JSON; restore a backup", path);
       break;
