@@ -25,7 +25,7 @@ struct sqlite_connection {
   sqlite3_stmt *statements[SQLITE_STMTS]; /* prepared on first use */
   convstore_result scratch;               /* memory of a search that it needs for a while only */
   bool tail_is_long;                      /* index_part() in sqlite_search_index.c: there is more to do */
-  bool index_is_damaged;                  /* a search met a segment that none wrote */
+  bool index_is_damaged;                  /* a search met what none wrote */
 };
 
 /* Opens the file and sets what holds for a connection, without changing the file. */

@@ -205,25 +205,33 @@ static int look_once(bool *worth, bool may_index, struct sqlite_connection *conn
   return status;
 }
 
+/* An index that is damaged is dropped: it is made of the messages, so it can be made again. Once in a call, so that
+ * messages that are damaged themselves do not make it go round. */
+static bool may_rebuild(int status, bool *rebuilt, const struct sqlite_connection *connection) {
+  if (status != CONVSTORE_E_CORRUPT || !connection->index_is_damaged || *rebuilt) return false;
+  *rebuilt = true;
+  return true;
+}
+
 int convstore__sqlite_search(struct sqlite_connection *connection, struct convstore_call *call) {
   /* In a caller's transaction a search writes nothing: it would be undone with it, or hold it up. */
   bool may_write = !connection->options.readonly && call->depth == 0;
   bool may_index = may_write;
+  bool rebuilt = !may_write;
   bool worth = false;
   connection->index_is_damaged = false;
   int status = look_once(&worth, may_index, connection, call);
-  if (status == CONVSTORE_E_CORRUPT && may_write && connection->index_is_damaged) {
-    /* It is made of the messages, so it can be made again. */
-    status = convstore__sqlite_drop_index(connection, call);
-    worth = status == CONVSTORE_OK;
-  }
-  while (status == CONVSTORE_OK && worth) {
+  for (;;) {
+    if (may_rebuild(status, &rebuilt, connection)) {
+      status = convstore__sqlite_drop_index(connection, call);
+      worth = true;
+    }
+    if (status != CONVSTORE_OK || !worth) return status;
     status = convstore__sqlite_index_tail(connection, call);
-    if (status == CONVSTORE_E_BUSY || status == CONVSTORE_E_FULL || status == CONVSTORE_E_READONLY)
+    if (status == CONVSTORE_E_BUSY || status == CONVSTORE_E_FULL || status == CONVSTORE_E_READONLY) {
       may_index = false; /* then as it is */
-    else if (status != CONVSTORE_OK)
-      break;
-    status = look_once(&worth, may_index, connection, call);
+      status = CONVSTORE_OK;
+    }
+    if (status == CONVSTORE_OK) status = look_once(&worth, may_index, connection, call);
   }
-  return status;
 }

@@ -109,9 +109,18 @@ static int read_conversation(struct reading *reading, struct sqlite_connection *
   if (runs == NULL) return call->err->status;
   int status = bind_user_and(connection, runs, call, tail->conversation_id);
   int code = SQLITE_ROW;
-  while (status == CONVSTORE_OK && !is_full(reading) && (code = sqlite3_step(runs)) == SQLITE_ROW) {
+  int64_t before = 0; /* up to here the runs were looked at */
+  while (status == CONVSTORE_OK && !is_full(reading) && tail->seq < tail->last_seq &&
+         (code = sqlite3_step(runs)) == SQLITE_ROW) {
     int64_t first = sqlite3_column_int64(runs, 0);
     int64_t last = sqlite3_column_int64(runs, 1);
+    if (first <= before || last < first || last > tail->last_seq) {
+      connection->index_is_damaged = true;
+      status = convstore_fail(call->err, CONVSTORE_E_CORRUPT,
+                              "the search index is damaged: it has messages that are not there");
+      break;
+    }
+    before = last;
     if (first > tail->seq + 1) status = read_gap(reading, tail->seq + 1, first - 1, connection, call);
     if (status == CONVSTORE_OK && tail->seq >= first - 1 && tail->seq < last) tail->seq = last;
   }
@@ -230,6 +239,8 @@ static int index_part(struct sqlite_connection *connection, struct convstore_cal
     status = insert_segment(&id, connection, call, &part.segment);
     if (status == CONVSTORE_OK) status = insert_runs(id, connection, call, &part.segment);
     if (status == CONVSTORE_OK) status = insert_postings(id, connection, call, &part.segment);
+    connection->index_is_damaged =
+        status == CONVSTORE_E_CORRUPT && (call->err->native & 0xff) == SQLITE_CONSTRAINT;
   }
   for (size_t i = 0; status == CONVSTORE_OK && i < part.n_finished; i++)
     status = run_for(connection, call, SQLITE_STMT_SEARCH_INDEXED, part.finished[i]);
@@ -274,7 +285,8 @@ int convstore__sqlite_drop_segments(struct sqlite_connection *connection, const 
 }
 
 static int drop_index(struct sqlite_connection *connection, struct convstore_call *call) {
-  static const enum sqlite_stmt ids[] = {SQLITE_STMT_REOPEN_ALL, SQLITE_STMT_DROP_ALL_SEGMENTS};
+  static const enum sqlite_stmt ids[] = {SQLITE_STMT_REOPEN_ALL, SQLITE_STMT_DROP_ALL_RUNS,
+                                         SQLITE_STMT_DROP_ALL_POSTINGS, SQLITE_STMT_DROP_ALL_SEGMENTS};
   int status = CONVSTORE_OK;
   for (size_t i = 0; status == CONVSTORE_OK && i < sizeof ids / sizeof *ids; i++) {
     sqlite3_stmt *statement = convstore__sqlite_statement(connection, (int)ids[i], call->err);

@@ -253,6 +253,10 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
          "DELETE FROM convstore_search_segments WHERE user_id = ?1 AND id IN (" THESE_SEGMENTS ")"},
     [SQLITE_STMT_REOPEN_ALL] = {"reopen_all", "UPDATE convstore_conversations SET search_pending = 1"
                                               " WHERE user_id = ?1 AND search_pending = 0"},
+    /* Those of segments go with them; where foreign keys were off there may be others. */
+    [SQLITE_STMT_DROP_ALL_RUNS] = {"drop_all_runs", "DELETE FROM convstore_search_runs WHERE user_id = ?1"},
+    [SQLITE_STMT_DROP_ALL_POSTINGS] = {"drop_all_postings",
+                                       "DELETE FROM convstore_search_postings WHERE user_id = ?1"},
     [SQLITE_STMT_DROP_ALL_SEGMENTS] = {"drop_all_segments",
                                        "DELETE FROM convstore_search_segments WHERE user_id = ?1"},
     [SQLITE_STMT_LIST +
