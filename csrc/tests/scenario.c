@@ -49,10 +49,13 @@ static convstore_message full_message(int number, convstore_role role) {
   message.role = role;
   message.content = scenario_text(LONG_TEXT);
   message.name = scenario_text("Zo\xC3\xAB");
-  message.tool_calls = scenario_text("[{\"id\":\"call_that_is_longer_than_fifteen\",\"n\":1234567890123456789}]");
+  message.tool_calls =
+      scenario_text("[{\"id\":\"call_that_is_longer_than_fifteen\",\"n\":1234567890123456789}]");
   message.tool_call_id = scenario_text("call_that_is_longer_than_fifteen");
-  message.attachments = scenario_text("[{\"url\":\"https://example.org/a/rather/long/path.png\",\"size\":12345}]");
-  message.metadata = scenario_text("{\"a\":{\"b\":[1.5,null,true]},\"text\":\"\\u00e9 and a rather long string\"}");
+  message.attachments =
+      scenario_text("[{\"url\":\"https://example.org/a/rather/long/path.png\",\"size\":12345}]");
+  message.metadata =
+      scenario_text("{\"a\":{\"b\":[1.5,null,true]},\"text\":\"\\u00e9 and a rather long string\"}");
   return message;
 }
 
@@ -324,6 +327,7 @@ const struct scenario scenarios[] = {
     PART(list_behind),
     PART(list_created),
     PART(list_deleted),
+    PART(list_created_deleted),
     PART(messages),
     PART(messages_behind),
     PART(usage_by_role),

@@ -34,7 +34,8 @@ scenario_run scenario_fork, scenario_fork_again, scenario_fork_archived, scenari
 scenario_run scenario_context, scenario_context_of_tokens, scenario_context_without_system,
     scenario_context_archived, scenario_context_openai_json, scenario_context_anthropic,
     scenario_context_anthropic_live;
-scenario_run scenario_list, scenario_list_behind, scenario_list_created, scenario_list_deleted;
+scenario_run scenario_list, scenario_list_behind, scenario_list_created, scenario_list_deleted,
+    scenario_list_created_deleted;
 scenario_run scenario_messages, scenario_messages_behind;
 scenario_run scenario_usage_by_role, scenario_usage_by_day, scenario_usage_by_conversation;
 /* The conversation that contexts are made of. */
@@ -43,8 +44,8 @@ void scenario_make_chat(convstore *store);
 /* scenario_search.c */
 scenario_run scenario_search_unindexed, scenario_search_that_indexes, scenario_search_indexed,
     scenario_search_behind, scenario_search_conversation;
-scenario_run scenario_redact_indexed, scenario_append_to_indexed, scenario_delete_indexed, scenario_purge_indexed,
-    scenario_purge_first_indexed;
+scenario_run scenario_redact_indexed, scenario_append_to_indexed, scenario_delete_indexed,
+    scenario_purge_indexed, scenario_purge_first_indexed;
 /* What is searched of bob and of carol. */
 void scenario_make_long(convstore *store);
 void scenario_make_indexed(convstore *store);

@@ -138,6 +138,13 @@ int scenario_list_deleted(uint64_t *hash, convstore *store, convstore_error *err
   return scenario_finish(hash, store, &request, err);
 }
 
+int scenario_list_created_deleted(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_LIST, "");
+  request.by_created = true;
+  request.deleted_filter = CONVSTORE_DELETED_ONLY;
+  return scenario_finish(hash, store, &request, err);
+}
+
 int scenario_messages(uint64_t *hash, convstore *store, convstore_error *err) {
   convstore_request request = request_of(CONVSTORE_MESSAGES, "");
   return scenario_finish(hash, store, &request, err);

@@ -17,7 +17,8 @@ static convstore_request search_of(const char *user_id, const char *text) {
 
 /* Parts and the archive, too; of all kinds of units. */
 int scenario_search_unindexed(uint64_t *hash, convstore *store, convstore_error *err) {
-  convstore_request request = search_of("alice", "\"quick brown\" LAZY gr\xC3\xBC\xC3\x9F \xE4\xBD\xA0\xE5\xA5\xBD -absent");
+  convstore_request request =
+      search_of("alice", "\"quick brown\" LAZY gr\xC3\xBC\xC3\x9F \xE4\xBD\xA0\xE5\xA5\xBD -absent");
   return scenario_finish(hash, store, &request, err);
 }
 

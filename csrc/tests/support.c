@@ -194,10 +194,9 @@ void support_check_database(const char *path) {
        "SELECT count(*) FROM convstore_search_runs AS r LEFT JOIN convstore_conversations AS c"
        " ON c.user_id = r.user_id AND c.id = r.conversation_id"
        " WHERE (r.first_seq >= 1 AND r.last_seq BETWEEN r.first_seq AND c.last_seq) IS NOT TRUE"},
-      {"runs do not overlap",
-       "SELECT count(*) FROM (SELECT first_seq, lag(last_seq)"
-       " OVER (PARTITION BY user_id, conversation_id ORDER BY first_seq) AS before"
-       " FROM convstore_search_runs) WHERE first_seq <= before"},
+      {"runs do not overlap", "SELECT count(*) FROM (SELECT first_seq, lag(last_seq)"
+                              " OVER (PARTITION BY user_id, conversation_id ORDER BY first_seq) AS before"
+                              " FROM convstore_search_runs) WHERE first_seq <= before"},
       {"a segment holds the messages of its runs",
        "SELECT count(*) FROM convstore_search_segments AS s WHERE n_messages IS NOT"
        " (SELECT sum(last_seq - first_seq + 1) FROM convstore_search_runs AS r"

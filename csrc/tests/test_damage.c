@@ -111,13 +111,16 @@ static const struct damage read_damages[] = {
      "context_anthropic", CONVSTORE_OK},
     {"UPDATE convstore_messages SET parts = '[{\"type\"' WHERE parts IS NOT NULL", "context_anthropic",
      CONVSTORE_E_CORRUPT},
-    {"UPDATE convstore_messages SET parts = '[{\"type\"' WHERE parts IS NOT NULL", "list", CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_messages SET parts = '[{\"type\"' WHERE parts IS NOT NULL", "list",
+     CONVSTORE_E_CORRUPT},
     {"UPDATE convstore_messages SET parts = '[{\"type\"' WHERE parts IS NOT NULL", "search_unindexed",
      CONVSTORE_OK},
-    {"UPDATE convstore_messages SET parts = '{\"type\":\"text\"}' WHERE parts IS NOT NULL", "list", CONVSTORE_OK},
-    {"UPDATE convstore_messages SET parts = '{\"type\":\"text\"}' WHERE parts IS NOT NULL", "context_anthropic",
+    {"UPDATE convstore_messages SET parts = '{\"type\":\"text\"}' WHERE parts IS NOT NULL", "list",
+     CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_messages SET parts = '{\"type\":\"text\"}' WHERE parts IS NOT NULL",
+     "context_anthropic", CONVSTORE_OK},
+    {"UPDATE convstore_messages SET parts = 'null' WHERE parts IS NOT NULL", "context_anthropic",
      CONVSTORE_OK},
-    {"UPDATE convstore_messages SET parts = 'null' WHERE parts IS NOT NULL", "context_anthropic", CONVSTORE_OK},
     {"UPDATE convstore_messages SET parts = '[1,\"x\",null,{\"type\":7,\"text\":[]},{\"type\":\"text\"},"
      "{\"type\":\"image_url\"},{\"type\":\"image_url\",\"image_url\":{\"url\":5}},[[]]]' WHERE parts IS NOT NULL",
      "context_anthropic", CONVSTORE_OK},
@@ -127,8 +130,8 @@ static const struct damage read_damages[] = {
     {UNSTRICT("convstore_messages") "UPDATE convstore_messages SET parts = x'FF', tool_calls = 7,"
                                     " tool_call_id = NULL WHERE " CHAT,
      "context_anthropic", CONVSTORE_E_CORRUPT},
-    {UNSTRICT("convstore_messages") "UPDATE convstore_messages SET tool_call_id = NULL WHERE " CHAT, "context",
-     CONVSTORE_OK},
+    {UNSTRICT("convstore_messages") "UPDATE convstore_messages SET tool_call_id = NULL WHERE " CHAT,
+     "context", CONVSTORE_OK},
     {"UPDATE convstore_messages SET role = 'robot' WHERE seq = 7 AND " LIVE, "list", CONVSTORE_E_CORRUPT},
     {"UPDATE convstore_messages SET role = 'robot' WHERE seq = 7 AND " LIVE, "messages", CONVSTORE_E_CORRUPT},
     {"UPDATE convstore_messages SET role = 'robot' WHERE seq = 7 AND " LIVE, "usage_by_role",
@@ -141,7 +144,8 @@ static const struct damage read_damages[] = {
     {"DELETE FROM convstore_messages WHERE " LIVE, "context_of_tokens", CONVSTORE_OK},
     {"UPDATE convstore_messages SET conversation_id = 'short' WHERE " LIVE, "messages", CONVSTORE_OK},
     {"UPDATE convstore_conversations SET id = 'short' WHERE " LIVE_ROW, "list", CONVSTORE_E_CORRUPT},
-    {"UPDATE convstore_conversations SET id = 'short' WHERE " LIVE_ROW, "search_unindexed", CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_conversations SET id = 'short' WHERE " LIVE_ROW, "search_unindexed",
+     CONVSTORE_E_CORRUPT},
     {"UPDATE convstore_conversations SET id = 'short' WHERE " LIVE_ROW
      "; UPDATE convstore_messages SET conversation_id = 'short' WHERE " LIVE,
      "messages", CONVSTORE_E_CORRUPT},
@@ -149,14 +153,17 @@ static const struct damage read_damages[] = {
      "; UPDATE convstore_messages SET conversation_id = 'short' WHERE " LIVE,
      "usage_by_conversation", CONVSTORE_E_CORRUPT},
     {"UPDATE convstore_conversations SET last_seq = -3 WHERE " LIVE_ROW, "list", CONVSTORE_E_CORRUPT},
+    {"UPDATE convstore_conversations SET id = replace(hex(zeroblob(18)), '0', '-') WHERE " LIVE_ROW
+     "; UPDATE convstore_messages SET conversation_id = replace(hex(zeroblob(18)), '0', '-') WHERE " LIVE,
+     "search_unindexed", CONVSTORE_OK},
     {"UPDATE convstore_conversations SET created_at = " LARGEST ", updated_at = " SMALLEST, "list_behind",
-     CONVSTORE_OK},
+     CONVSTORE_E_CORRUPT},
     {"UPDATE convstore_messages SET created_at = iif(seq % 2, " LARGEST ", " SMALLEST ")", "messages_behind",
      CONVSTORE_OK},
     {"UPDATE convstore_messages SET created_at = iif(seq % 2, " LARGEST ", " SMALLEST ")", "usage_by_day",
      CONVSTORE_OK},
-    {"UPDATE convstore_messages SET created_at = iif(seq % 2, " LARGEST ", " SMALLEST ")", "search_that_indexes",
-     CONVSTORE_OK},
+    {"UPDATE convstore_messages SET created_at = iif(seq % 2, " LARGEST ", " SMALLEST ")",
+     "search_that_indexes", CONVSTORE_OK},
     {"UPDATE convstore_messages SET token_count = " LARGEST, "usage_by_role", CONVSTORE_E_CORRUPT},
     {"UPDATE convstore_messages SET token_count = " LARGEST, "usage_by_conversation", CONVSTORE_E_CORRUPT},
     {"UPDATE convstore_messages SET token_count = " LARGEST, "context", CONVSTORE_OK},
@@ -166,7 +173,7 @@ static const struct damage read_damages[] = {
     {"UPDATE convstore_messages SET token_total = " SMALLEST, "fork", CONVSTORE_E_CORRUPT},
     {"UPDATE convstore_messages SET token_count = -5", "context_of_tokens", CONVSTORE_OK},
     {"UPDATE convstore_messages_archive SET metadata = '{', parts = '{', tool_calls = '{'", "fork_archived",
-     CONVSTORE_E_MEMORY},
+     CONVSTORE_E_CORRUPT},
     {"UPDATE convstore_summaries SET through = 99", "context", CONVSTORE_OK},
     {"UPDATE convstore_summaries SET through = " LARGEST ", token_count = " LARGEST, "context", CONVSTORE_OK},
     {"UPDATE convstore_summaries SET through = " SMALLEST ", token_count = " SMALLEST, "context_anthropic",
@@ -175,8 +182,8 @@ static const struct damage read_damages[] = {
     {"INSERT INTO convstore_summaries SELECT user_id, id, " LARGEST ", 1, 'x', NULL, 1, 1"
      " FROM convstore_conversations WHERE " LIVE_ROW,
      "summarize", CONVSTORE_E_CORRUPT},
-    {UNSTRICT("convstore_summaries") "UPDATE convstore_summaries SET content = NULL, through = 'x'", "context",
-     CONVSTORE_OK},
+    {UNSTRICT("convstore_summaries") "UPDATE convstore_summaries SET content = NULL, through = 'x'",
+     "context", CONVSTORE_OK},
     {UNSTRICT("convstore_summaries") "UPDATE convstore_summaries SET content = x'80', token_count = 'many',"
                                      " through = NULL",
      "context_anthropic", CONVSTORE_OK},
@@ -184,7 +191,8 @@ static const struct damage read_damages[] = {
     {"DROP TABLE convstore_summaries", "summarize", CONVSTORE_E_SCHEMA},
     {"DROP TABLE convstore_summaries; CREATE VIEW convstore_summaries AS SELECT 1 AS x", "fork",
      CONVSTORE_E_SCHEMA},
-    {"DROP INDEX convstore_messages_pinned_idx", "context", CONVSTORE_E_SCHEMA},
+    {"DROP INDEX convstore_messages_pinned_idx", "context", CONVSTORE_OK},
+    {"DROP INDEX convstore_conversations_user_id_deleted_idx", "list_created_deleted", CONVSTORE_E_SCHEMA},
     {"DROP TABLE convstore_messages_archive", "usage_by_day", CONVSTORE_E_SCHEMA},
     {"DROP TABLE convstore_messages_archive", "list", CONVSTORE_E_SCHEMA},
 };
@@ -199,7 +207,8 @@ static const struct damage index_damages[] = {
     {"UPDATE convstore_search_segments SET messages = CAST(substr(messages, 1, length(messages) - 1) AS BLOB)",
      "search_indexed", CONVSTORE_OK},
     {"UPDATE convstore_search_segments SET n_messages = 5", "search_indexed", CONVSTORE_OK},
-    {"UPDATE convstore_search_segments SET id = " LARGEST "; UPDATE convstore_search_runs SET segment_id = " LARGEST,
+    {"UPDATE convstore_search_segments SET id = " LARGEST
+     "; UPDATE convstore_search_runs SET segment_id = " LARGEST,
      "search_indexed", CONVSTORE_OK},
     {"INSERT INTO convstore_search_segments SELECT 'bob', " LARGEST
      ", '0190f5a8-0000-7000-8000-000000000006', 1, messages FROM convstore_search_segments",
@@ -216,13 +225,14 @@ static const struct damage index_damages[] = {
     {"UPDATE convstore_search_postings SET bucket = bucket + 1000", "search_indexed", CONVSTORE_OK},
     {UNSTRICT("convstore_search_postings") "UPDATE convstore_search_postings SET postings = 'a text'",
      "search_indexed", CONVSTORE_OK},
-    {UNSTRICT("convstore_search_postings") "UPDATE convstore_search_postings SET postings = NULL, bucket = 'x'",
+    {UNSTRICT(
+         "convstore_search_postings") "UPDATE convstore_search_postings SET postings = NULL, bucket = -bucket",
      "search_indexed", CONVSTORE_OK},
     {"DELETE FROM convstore_search_postings", "search_indexed", CONVSTORE_OK},
     {"DELETE FROM convstore_search_segments", "search_indexed", CONVSTORE_OK},
     {"DELETE FROM convstore_search_runs", "redact_indexed", CONVSTORE_OK},
-    {"DELETE FROM convstore_search_runs; UPDATE convstore_conversations SET search_pending = 1", "search_indexed",
-     CONVSTORE_OK},
+    {"DELETE FROM convstore_search_runs; UPDATE convstore_conversations SET search_pending = 1",
+     "search_indexed", CONVSTORE_OK},
     {"UPDATE convstore_search_runs SET first_seq = first_seq + 300, last_seq = " LARGEST, "search_indexed",
      CONVSTORE_OK},
     {"INSERT INTO convstore_search_runs SELECT user_id, conversation_id, 600, " LARGEST ", segment_id"
@@ -247,14 +257,17 @@ static const struct damage index_damages[] = {
      "append_to_indexed", CONVSTORE_OK},
     {"UPDATE convstore_conversations SET last_seq = " LARGEST " WHERE id = " INDEXED_ID, "search_indexed",
      CONVSTORE_OK},
-    {"UPDATE convstore_conversations SET last_seq = 2 WHERE id = " INDEXED_ID, "search_indexed", CONVSTORE_OK},
-    {"UPDATE convstore_conversations SET archived_at = 1 WHERE id = " INDEXED_ID, "search_indexed", CONVSTORE_OK},
+    {"UPDATE convstore_conversations SET last_seq = 2 WHERE id = " INDEXED_ID, "search_indexed",
+     CONVSTORE_OK},
+    {"UPDATE convstore_conversations SET archived_at = 1 WHERE id = " INDEXED_ID, "search_indexed",
+     CONVSTORE_OK},
     {"DELETE FROM convstore_conversations WHERE id = " INDEXED_ID, "search_indexed", CONVSTORE_OK},
     {"DELETE FROM convstore_messages WHERE seq > 9 AND conversation_id = " INDEXED_ID, "search_indexed",
      CONVSTORE_OK},
     {"UPDATE convstore_messages SET role = 'robot' WHERE seq = 9 AND user_id = 'bob'", "search_that_indexes",
      CONVSTORE_E_CORRUPT},
-    {UNSTRICT("convstore_messages") "UPDATE convstore_messages SET content = x'FF00FE', parts = 7, created_at = 'x'",
+    {UNSTRICT(
+         "convstore_messages") "UPDATE convstore_messages SET content = x'FF00FE', parts = 7, created_at = 'x'",
      "search_that_indexes", CONVSTORE_OK},
     {"DROP TABLE convstore_search_segments", "search_indexed", CONVSTORE_E_SCHEMA},
     {"DROP TABLE convstore_search_segments", "redact_indexed", CONVSTORE_E_SCHEMA},
@@ -262,18 +275,20 @@ static const struct damage index_damages[] = {
     {"DROP TABLE convstore_search_runs", "redact_indexed", CONVSTORE_E_SCHEMA},
     {"DROP TABLE convstore_search_postings", "search_indexed", CONVSTORE_E_SCHEMA},
     {"DROP TABLE convstore_search_postings", "search_that_indexes", CONVSTORE_E_SCHEMA},
-    {"DROP TABLE convstore_search_postings; CREATE TABLE convstore_search_postings (x)", "search_that_indexes",
-     CONVSTORE_E_SCHEMA},
+    {"DROP TABLE convstore_search_postings; CREATE TABLE convstore_search_postings (x)",
+     "search_that_indexes", CONVSTORE_E_SCHEMA},
     {"DROP TABLE convstore_search_segments; CREATE VIEW convstore_search_segments AS SELECT 1 AS x",
      "search_that_indexes", CONVSTORE_E_SCHEMA},
-    {"ALTER TABLE convstore_conversations RENAME COLUMN search_pending TO x", "append_one", CONVSTORE_E_SCHEMA},
+    {"ALTER TABLE convstore_conversations RENAME COLUMN search_pending TO x", "append_one",
+     CONVSTORE_E_SCHEMA},
     {"ALTER TABLE convstore_conversations RENAME COLUMN search_pending TO x", "search_indexed",
      CONVSTORE_E_SCHEMA},
 };
 
 /* What an operation may say of data that is not as it should be. That memory is short it says only where
  * SQLite's json_valid() refuses what comes back from the archive: to SQLite 3.40 that and broken JSON are the
- * same. That the caller is wrong it says only of a message beyond a last_seq that is too small. */
+ * same. That the caller is wrong it says only of a message beyond a last_seq that is too small, or of a
+ * message with more tokens than there is room for. */
 static bool is_sensible(int status, const convstore_error *err) {
   static const int sensible[] = {CONVSTORE_OK, CONVSTORE_E_CORRUPT, CONVSTORE_E_SCHEMA, CONVSTORE_E_NOT_FOUND,
                                  CONVSTORE_E_CONFLICT};
@@ -282,6 +297,7 @@ static bool is_sensible(int status, const convstore_error *err) {
   }
   if (status == CONVSTORE_E_INVALID)
     return strstr(err->message, "the conversation's last message is") || strstr(err->message, "has none");
+  if (status == CONVSTORE_E_TOO_LARGE) return strstr(err->message, "tokens") != NULL;
   return status == CONVSTORE_E_MEMORY && err->native == 275; /* SQLITE_CONSTRAINT_CHECK */
 }
 
@@ -400,10 +416,8 @@ static void test_pages__that_are_damaged(void) {
 }
 
 static const struct check_test tests[] = {
-    TEST(test_rows__that_no_call_of_ours_writes),
-    TEST(test_reads__of_rows_that_no_call_of_ours_writes),
-    TEST(test_index__that_no_search_wrote),
-    TEST(test_open__refuses_a_damaged_schema),
+    TEST(test_rows__that_no_call_of_ours_writes), TEST(test_reads__of_rows_that_no_call_of_ours_writes),
+    TEST(test_index__that_no_search_wrote),       TEST(test_open__refuses_a_damaged_schema),
     TEST(test_pages__that_are_damaged),
 };
 CHECK_MAIN(tests)

@@ -228,7 +228,8 @@ static void sweep_cold(const struct scenario *scenario, const struct expected *e
     int64_t version = data_version();
     hit = run_with_failure(scenario, expected, store, failing, all_after);
     bool real = scenario_is_migration(scenario) || failing % (10 * stride) == 0;
-    if (data_version() == version || scenario_is_migration(scenario)) run_again(scenario, expected, store, real);
+    if (data_version() == version || scenario_is_migration(scenario))
+      run_again(scenario, expected, store, real);
     convstore_close(store);
     if (data_version() != version) copy_original();
   }
