@@ -175,6 +175,7 @@ static void test_open__survives_a_disk_that_stays_bad(void) {
 /* ---- by name ---- */
 
 #define CONVERSATION_ID "0190f5a8-0000-7000-8000-000000000001"
+#define INDEXED_ID "0190f5a8-0000-7000-8000-000000000007" /* of carol; see scenario_search.c */
 
 static convstore_text text_of(const char *string) {
   return (convstore_text){.data = string, .size = strlen(string)};
@@ -248,6 +249,38 @@ static void test_transaction__is_undone_when_its_commit_fails(void) {
   support_check_database(path);
 }
 
+/* The words of a message that was redacted are nowhere in the index, whether it is made anew or not. */
+static void test_redact__takes_words_out_of_the_index(void) {
+  static const char postings[] =
+      "SELECT count(*) FROM convstore_search_postings WHERE user_id = 'carol' AND instr(postings, 'tick')";
+  static const char runs[] =
+      "SELECT count(*) FROM convstore_search_runs WHERE user_id = 'carol' AND 5 BETWEEN first_seq AND last_seq";
+  const char *path = support_path("copy.db");
+  scenario_make(support_path("original.db"));
+  support_copy(path, support_path("original.db"));
+  convstore *store = support_open(path, NULL);
+  REQUIRE(store != NULL);
+  CHECK(support_number(path, postings) > 0);
+  CHECK(support_number(path, runs) > 0);
+  convstore_request request = CONVSTORE_REQUEST_INIT;
+  convstore_result result = {0};
+  request.operation = CONVSTORE_REDACT;
+  request.user_id = text_of("carol");
+  memcpy(request.conversation_id, INDEXED_ID, sizeof INDEXED_ID);
+  request.seq = 5;
+  faulty_arm(FAULTY_WRITE, 3, false, SQLITE_FULL, ENOSPC);
+  CHECK_INT(convstore_run(&result, store, &request, NULL), CONVSTORE_E_FULL);
+  CHECK(faulty_disarm());
+  convstore_result_free(&result);
+  CHECK(support_number(path, runs) > 0); /* nothing has happened */
+  CHECK_INT(convstore_run(&result, store, &request, NULL), CONVSTORE_OK);
+  convstore_result_free(&result);
+  CHECK_INT(support_number(path, postings), 0);
+  CHECK_INT(support_number(path, runs), 0);
+  convstore_close(store);
+  support_check_database(path);
+}
+
 static const struct check_test tests[] = {
     TEST(test_operations__survive_one_fault),
     TEST(test_operations__survive_a_disk_that_stays_bad),
@@ -255,6 +288,7 @@ static const struct check_test tests[] = {
     TEST(test_open__survives_a_disk_that_stays_bad),
     TEST(test_append__rolls_back_when_commit_fails),
     TEST(test_transaction__is_undone_when_its_commit_fails),
+    TEST(test_redact__takes_words_out_of_the_index),
 };
 
 int main(int argc, char **argv) {
