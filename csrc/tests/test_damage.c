@@ -104,7 +104,8 @@ static const struct damage read_damages[] = {
     {"UPDATE convstore_messages SET tool_calls = '' WHERE seq = 5 AND " CHAT, "context", CONVSTORE_E_CORRUPT},
     {"UPDATE convstore_messages SET tool_calls = '{\"id\":1}' WHERE seq = 5 AND " CHAT, "context_anthropic",
      CONVSTORE_OK},
-    {"UPDATE convstore_messages SET tool_calls = '[1,null,[],{\"id\":{}},{\"id\":\"call_of_oslo\",\"function\":7}]'"
+    {"UPDATE convstore_messages SET tool_calls ="
+     " '[1,null,[],{\"id\":{}},{\"id\":\"call_of_oslo\",\"function\":7}]'"
      " WHERE seq = 5 AND " CHAT,
      "context_anthropic", CONVSTORE_OK},
     {"UPDATE convstore_messages SET tool_calls = 'null', content = 'said' WHERE seq = 5 AND " CHAT,
@@ -122,9 +123,11 @@ static const struct damage read_damages[] = {
     {"UPDATE convstore_messages SET parts = 'null' WHERE parts IS NOT NULL", "context_anthropic",
      CONVSTORE_OK},
     {"UPDATE convstore_messages SET parts = '[1,\"x\",null,{\"type\":7,\"text\":[]},{\"type\":\"text\"},"
-     "{\"type\":\"image_url\"},{\"type\":\"image_url\",\"image_url\":{\"url\":5}},[[]]]' WHERE parts IS NOT NULL",
+     "{\"type\":\"image_url\"},{\"type\":\"image_url\",\"image_url\":{\"url\":5}},[[]]]' WHERE"
+     " parts IS NOT NULL",
      "context_anthropic", CONVSTORE_OK},
-    {"UPDATE convstore_messages SET parts = replace(hex(zeroblob(1000)), '00', '[') || replace(hex(zeroblob(1000)),"
+    {"UPDATE convstore_messages SET parts = replace(hex(zeroblob(1000)), '00', '[') ||"
+     " replace(hex(zeroblob(1000)),"
      " '00', ']') WHERE parts IS NOT NULL",
      "context_anthropic", CONVSTORE_E_CORRUPT},
     {UNSTRICT("convstore_messages") "UPDATE convstore_messages SET parts = x'FF', tool_calls = 7,"
@@ -204,7 +207,8 @@ static const struct damage index_damages[] = {
     {"UPDATE convstore_search_segments SET messages = x'01FFFFFFFFFFFFFFFFFF01'", "search_indexed",
      CONVSTORE_OK},
     {"UPDATE convstore_search_segments SET messages = zeroblob(100000)", "search_indexed", CONVSTORE_OK},
-    {"UPDATE convstore_search_segments SET messages = CAST(substr(messages, 1, length(messages) - 1) AS BLOB)",
+    {"UPDATE convstore_search_segments SET messages = CAST(substr(messages, 1, length(messages) -"
+     " 1) AS BLOB)",
      "search_indexed", CONVSTORE_OK},
     {"UPDATE convstore_search_segments SET n_messages = 5", "search_indexed", CONVSTORE_OK},
     {"UPDATE convstore_search_segments SET id = " LARGEST
@@ -220,13 +224,14 @@ static const struct damage index_damages[] = {
     {"UPDATE convstore_search_postings SET postings = x''", "search_indexed", CONVSTORE_OK},
     {"UPDATE convstore_search_postings SET postings = x'01FF'", "search_indexed", CONVSTORE_OK},
     {"UPDATE convstore_search_postings SET postings = zeroblob(100000)", "search_indexed", CONVSTORE_OK},
-    {"UPDATE convstore_search_postings SET postings = CAST(substr(postings, 1, length(postings) - 1) AS BLOB)",
+    {"UPDATE convstore_search_postings SET postings = CAST(substr(postings, 1, length(postings) -"
+     " 1) AS BLOB)",
      "search_indexed", CONVSTORE_OK},
     {"UPDATE convstore_search_postings SET bucket = bucket + 1000", "search_indexed", CONVSTORE_OK},
     {UNSTRICT("convstore_search_postings") "UPDATE convstore_search_postings SET postings = 'a text'",
      "search_indexed", CONVSTORE_OK},
-    {UNSTRICT(
-         "convstore_search_postings") "UPDATE convstore_search_postings SET postings = NULL, bucket = -bucket",
+    {UNSTRICT("convstore_search_postings") "UPDATE convstore_search_postings SET postings = NULL,"
+                                           " bucket = -bucket",
      "search_indexed", CONVSTORE_OK},
     {"DELETE FROM convstore_search_postings", "search_indexed", CONVSTORE_OK},
     {"DELETE FROM convstore_search_segments", "search_indexed", CONVSTORE_OK},
@@ -236,14 +241,17 @@ static const struct damage index_damages[] = {
     {"UPDATE convstore_search_runs SET first_seq = first_seq + 300, last_seq = " LARGEST, "search_indexed",
      CONVSTORE_OK},
     {"INSERT INTO convstore_search_runs SELECT user_id, conversation_id, 600, " LARGEST ", segment_id"
-     " FROM convstore_search_runs; INSERT INTO convstore_search_runs SELECT user_id, conversation_id, 700, 701,"
+     " FROM convstore_search_runs; INSERT INTO convstore_search_runs SELECT user_id,"
+     " conversation_id, 700, 701,"
      " segment_id FROM convstore_search_runs WHERE first_seq = 1",
      "search_indexed", CONVSTORE_OK},
-    {"INSERT INTO convstore_search_runs SELECT user_id, conversation_id, 5, 8, segment_id FROM convstore_search_runs",
+    {"INSERT INTO convstore_search_runs SELECT user_id, conversation_id, 5, 8, segment_id FROM"
+     " convstore_search_runs",
      "search_indexed", CONVSTORE_OK},
     {"UPDATE convstore_search_runs SET first_seq = " SMALLEST ", last_seq = " SMALLEST, "search_indexed",
      CONVSTORE_OK},
-    {"INSERT INTO convstore_search_segments SELECT 'bob', 5, '0190f5a8-0000-7000-8000-000000000006', 1, messages"
+    {"INSERT INTO convstore_search_segments SELECT 'bob', 5,"
+     " '0190f5a8-0000-7000-8000-000000000006', 1, messages"
      " FROM convstore_search_segments; INSERT INTO convstore_search_runs"
      " VALUES ('bob', '0190f5a8-0000-7000-8000-000000000006', 1, 0, 5)",
      "search_that_indexes", CONVSTORE_OK},
@@ -266,8 +274,8 @@ static const struct damage index_damages[] = {
      CONVSTORE_OK},
     {"UPDATE convstore_messages SET role = 'robot' WHERE seq = 9 AND user_id = 'bob'", "search_that_indexes",
      CONVSTORE_E_CORRUPT},
-    {UNSTRICT(
-         "convstore_messages") "UPDATE convstore_messages SET content = x'FF00FE', parts = 7, created_at = 'x'",
+    {UNSTRICT("convstore_messages") "UPDATE convstore_messages SET content = x'FF00FE', parts = 7,"
+                                    " created_at = 'x'",
      "search_that_indexes", CONVSTORE_OK},
     {"DROP TABLE convstore_search_segments", "search_indexed", CONVSTORE_E_SCHEMA},
     {"DROP TABLE convstore_search_segments", "redact_indexed", CONVSTORE_E_SCHEMA},
