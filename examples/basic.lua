@@ -8,6 +8,6 @@ end
 local store <close> = assert(convstore.open "bot.db")             -- made on first use
 local chat = assert(store:user(42):conversation "telegram:1001")  -- the same one after a restart
 assert(chat:append("user", "Hello there"))
-local messages = assert(chat:history{ limit = 20 })               -- { {role=, content=, seq=, …}, … }, oldest first
+local messages = assert(chat:context{ max_tokens = 4000 })        -- { {role=, content=}, … }, oldest first
 assert(chat:append("assistant", ask_the_model(messages)))
 print(chat:message(chat.last_seq).content)

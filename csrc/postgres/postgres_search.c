@@ -374,9 +374,10 @@ static int receive_found(struct postgres_connection *connection, struct convstor
 /* ---- the operation --------------------------------------------------------------------------------------------- */
 
 static int send_search(struct postgres_connection *connection, struct convstore_call *call) {
-  int status = CONVSTORE_OK;
-  if (connection->search == NULL) status = make_state(connection, call);
-  if (status != CONVSTORE_OK) return status;
+  if (connection->search == NULL) {
+    int status = make_state(connection, call);
+    if (status != CONVSTORE_OK || connection->search == NULL) return status;
+  }
   switch (connection->step) {
   case STEP_INDEX:
     return send_index(connection, call);
