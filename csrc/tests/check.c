@@ -66,6 +66,10 @@ int check_stride(void) {
   return preload && strstr(preload, "vgpreload") ? 37 : 1;
 }
 
+int check_fault_stride(void) {
+  return check_stride() > 1 ? check_stride() : getenv("CONVSTORE_TEST_EVERY_FAULT") ? 1 : 5;
+}
+
 int check_main(int argc, char **argv, const struct check_test *tests, size_t n_tests) {
   int n_passed = 0, n_failed = 0;
   for (size_t i = 0; i < n_tests; i++) {

@@ -49,6 +49,9 @@ bool check_failed(void);
 /* 1, or more under valgrind, where everything takes thirty times the time: what a long loop multiplies its
  * step by. */
 int check_stride(void);
+/* The same for loops that let each allocation or system call fail in turn. Some tens of thousands of runs: so every
+ * fifth, unless the environment has CONVSTORE_TEST_EVERY_FAULT, as it has in CI. */
+int check_fault_stride(void);
 
 /* Runs those tests whose name contains argv[1], or all. Returns the program's exit status. */
 int check_main(int argc, char **argv, const struct check_test *tests, size_t n_tests);

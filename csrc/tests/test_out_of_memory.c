@@ -196,7 +196,7 @@ static void sweep_warm(const struct scenario *scenario, const struct expected *e
   convstore *store = NULL;
   bool hit = true;
   if (scenario_is_migration(scenario)) return; /* no part of a transaction */
-  for (int64_t failing = 0; hit && failing < 100000; failing += check_stride()) {
+  for (int64_t failing = 0; hit && failing < 100000; failing += check_fault_stride()) {
     if (!store) {
       store = support_open(support_path("copy.db"), &fast);
       if (!store) return;
@@ -222,7 +222,7 @@ static void sweep_cold(const struct scenario *scenario, const struct expected *e
                        int64_t stride) {
   bool hit = true;
   if (scenario_is_migration(scenario)) stride *= 5;
-  for (int64_t failing = 0; hit && failing < 100000; failing += stride * check_stride()) {
+  for (int64_t failing = 0; hit && failing < 100000; failing += stride * check_fault_stride()) {
     convstore *store = support_open(support_path("copy.db"), &fast);
     if (!store) return;
     int64_t version = data_version();
@@ -301,11 +301,12 @@ static void open_sweep(bool all_after) {
   uint64_t before = support_fingerprint(support_path("original.db"));
   int64_t failing = 0;
   while (!check_failed() && open_with_failure(support_path("original.db"), NULL, failing, all_after))
-    failing += check_stride();
+    failing += check_fault_stride();
   CHECK(failing > 10);
   CHECK(support_fingerprint(support_path("original.db")) == before);
 
-  for (failing = 0; !check_failed(); failing += 11 * check_stride()) { /* a file that is not there yet */
+  for (failing = 0; !check_failed();
+       failing += 11 * check_fault_stride()) { /* a file that is not there yet */
     const char *path = support_path("new.db");
     remove(path);
     if (!open_with_failure(path, NULL, failing, all_after)) break;
@@ -317,7 +318,7 @@ static void open_sweep(bool all_after) {
   const char *host = support_path("host.db"); /* a bot's own file */
   remove(host);
   support_sql(host, "CREATE TABLE people (id INTEGER PRIMARY KEY); INSERT INTO people VALUES (7)");
-  for (failing = 0; !check_failed(); failing += 23 * check_stride()) {
+  for (failing = 0; !check_failed(); failing += 23 * check_fault_stride()) {
     support_copy(support_path("new.db"), host);
     if (!open_with_failure(support_path("new.db"), &with_users, failing, all_after)) break;
     CHECK_INT(support_number(support_path("new.db"), "SELECT id FROM people"), 7);

@@ -95,7 +95,7 @@ static bool run_with_fault(const struct scenario *scenario, const struct fault *
 static void sweep_fault(const struct scenario *scenario, const struct fault *fault,
                         const struct expected *expected, bool all_after) {
   int64_t failing = 0;
-  int stride = check_stride() * (scenario_is_migration(scenario) ? 7 : 1);
+  int stride = check_fault_stride() * (scenario_is_migration(scenario) ? 7 : 1);
   while (failing < 10000 && run_with_fault(scenario, fault, expected, failing, all_after)) failing += stride;
   CHECK(failing < 10000);
 }
@@ -135,7 +135,7 @@ static void open_sweep(const char *name, bool all_after) {
   for (size_t k = 0; k <= sizeof faults / sizeof *faults; k++) {
     const struct fault *fault = k < sizeof faults / sizeof *faults ? &faults[k] : &cantopen;
     bool hit = true;
-    for (int64_t failing = 0; hit && failing < 10000; failing += check_stride()) {
+    for (int64_t failing = 0; hit && failing < 10000; failing += check_fault_stride()) {
       convstore *store = NULL;
       convstore_error err = {0};
       const char *path = support_path(name);
