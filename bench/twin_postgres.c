@@ -59,8 +59,19 @@ static void keep(lua_State *L, struct twin *twin, PGresult *result, ExecStatusTy
   if (PQresultStatus(result) != wanted) (void)fail(L, twin);
 }
 
-static void prepare(lua_State *L, struct twin *twin, const char *name, const char *sql) {
-  keep(L, twin, PQprepare(twin->db, name, sql, 0, NULL), PGRES_COMMAND_OK);
+/* Integers are sent as such also where the statement casts them to something else: then the server must know. */
+static void prepare(lua_State *L, struct twin *twin, const char *name, const char *sql, bool all_integers) {
+  static const Oid integers[] = {0,
+                                 0,
+                                 POSTGRES_INT8,
+                                 POSTGRES_INT8,
+                                 POSTGRES_INT8,
+                                 POSTGRES_INT8,
+                                 POSTGRES_INT8,
+                                 POSTGRES_INT8,
+                                 POSTGRES_INT8};
+  int n = all_integers ? (int)(sizeof integers / sizeof *integers) : 0;
+  keep(L, twin, PQprepare(twin->db, name, sql, n, integers), PGRES_COMMAND_OK);
 }
 
 /* twin_postgres.open(dsn, schema, user_id, conversation_id, "pipeline", "trips" or "copy" [, without_search]): the
@@ -92,10 +103,10 @@ static int twin_open(lua_State *L) {
     const struct postgres_stmt_text *statement = &convstore__postgres_stmt_texts[used[i]];
     const char *sql = render(L, twin, statement->sql, schema);
     if (without_search) sql = luaL_gsub(L, sql, ", search_pending = true", "");
-    prepare(L, twin, statement->name, sql);
+    prepare(L, twin, statement->name, sql, used[i] == POSTGRES_STMT_CONTEXT);
     if (without_search) lua_pop(L, 1);
   }
-  prepare(L, twin, advance_name, render(L, twin, advance_sql, schema));
+  prepare(L, twin, advance_name, render(L, twin, advance_sql, schema), false);
   twin->copy = render(L, twin, copy_sql, schema);
   twin->pipelined = strcmp(form, "pipeline") == 0;
   if (twin->pipelined && PQenterPipelineMode(twin->db) != 1) return fail(L, twin);
