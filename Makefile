@@ -129,8 +129,8 @@ $(BUILD)/tests/%: $(BUILD)/obj/csrc/tests/%.o $(TEST_HELPER_OBJECTS) $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call quietly,LD)$(CC) $(CFLAGS) $(LDFLAGS) $(TEST_LDFLAGS) -o $@ $< $(TEST_HELPER_OBJECTS) $(LIBRARY) $(DEPS_LIBS) -lpthread
 
-# It makes the library's allocations fail one by one.
-$(BUILD)/tests/test_out_of_memory: private TEST_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
+# They make the library's allocations fail one by one.
+$(BUILD)/tests/test_out_of_memory $(BUILD)/tests/test_search_memory: private TEST_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 
 $(PROXY): spec/support/proxy.c Makefile $(BUILD)/flags
 	@mkdir -p $(@D)

@@ -145,8 +145,9 @@ typedef struct convstore_conversation {
 /** One conversation of a list, with the beginning of its last message. */
 typedef struct convstore_listed {
   convstore_conversation conversation;
-  convstore_role role;    /**< of the last message; this and the next two mean nothing where last_seq is 0 */
-  convstore_text preview; /**< of its text, CONVSTORE_PREVIEW bytes at most, cut at a character; absent: it has none */
+  convstore_role role; /**< of the last message; this and the next two mean nothing where last_seq is 0 */
+  convstore_text
+      preview; /**< of its text, CONVSTORE_PREVIEW bytes at most, cut at a character; absent: it has none */
   int64_t message_created_at_ms;
 } convstore_listed;
 
@@ -179,8 +180,9 @@ typedef struct convstore_summary {
 typedef struct convstore_context {
   int64_t tokens;   /**< of all that is in it, system text included */
   int64_t messages; /**< elements of the array */
-  int64_t dropped;  /**< messages that are not in it, of those behind the latest summary; system ones do not count */
-  int64_t first_seq; /**< of the first message in it that is no system one; 0: there is none */
+  int64_t
+      dropped; /**< messages that are not in it, of those behind the latest summary; system ones do not count */
+  int64_t first_seq;     /**< of the first message in it that is no system one; 0: there is none */
   convstore_text system; /**< FORMAT_ANTHROPIC: the system text; absent: there is none */
 } convstore_context;
 
@@ -238,7 +240,8 @@ typedef enum convstore_operation {
    *  E_TOO_LARGE: not even the newest message fits. */
   CONVSTORE_CONTEXT,
   /** A page of the user's conversations, newest first: those with `mark_only`'s mark where that is set, deleted or not
-   *  as deleted_filter says, by updated_at or `by_created`; at most `limit` (20), behind `cursor`. -> listed, cursor. */
+   *  as deleted_filter says, by updated_at or `by_created`; at most `limit` (20), behind `cursor`. -> listed,
+   *  cursor. */
   CONVSTORE_LIST,
   /** A page of messages over all the user's conversations, newest first: with a role in `roles`, since_ms <= created_at
    *  < before_ms; at most `limit` (50), behind `cursor`. -> messages, conversation_ids, cursor. */
@@ -291,7 +294,7 @@ typedef enum convstore_by { /* the groups of a usage */
 typedef struct convstore_position {
   bool set;
   int64_t time_ms;
-  char id[CONVSTORE_ID_SIZE];              /**< LIST: the conversation's; MESSAGES: the message's; SEARCH: "" */
+  char id[CONVSTORE_ID_SIZE]; /**< LIST: the conversation's; MESSAGES: the message's; SEARCH: "" */
   char conversation_id[CONVSTORE_ID_SIZE]; /**< MESSAGES, SEARCH */
   int64_t seq;                             /**< SEARCH, as all that follow */
   int64_t score;

@@ -64,6 +64,8 @@ local KINDS = {
     invalid = { "", "x", { "x" }, { "user", "User" }, "\0" },
   },
   order = { raise = { 5, true, {}, print }, invalid = { "", "x", "DESC", "\0" } },
+  format = { raise = { 5, true, {}, print }, invalid = { "", "x", "OpenAI", "\0" } },
+  reserve = { raise = NO_INTEGER, invalid = { -1, -2, math.mininteger } },
   metadata = {
     raise = { 5, "x", true, print, io.stdout },
     invalid = no_json(),
@@ -94,6 +96,15 @@ local KINDS = {
   expect = { raise = NO_INTEGER, invalid = { -1, math.mininteger }, conflict = { 0, 2, math.maxinteger } },
   limit = { raise = NO_INTEGER, invalid = { 0, -1, math.mininteger } },
   border = { raise = NO_INTEGER, invalid = { -1, math.mininteger } },
+  page = { raise = NO_INTEGER, invalid = { 0, -1, 1001, math.maxinteger, math.mininteger } },
+  cursor = {
+    raise = { 5, true, {}, print },
+    invalid = with(NO_TEXT, "", "x", ("A"):rep(46), ("x"):rep(100000)),
+  },
+  deleted = { raise = { 0, 1, {}, print, convstore.null }, invalid = { "", "true", "Any", "\0" } },
+  text = { raise = { 5, true, {}, print }, invalid = NO_TEXT, too_large = { ("x"):rep(1001) } },
+  at = { raise = NO_INTEGER, invalid = { -1, 2, math.maxinteger, math.mininteger } },
+  through = { raise = NO_INTEGER, invalid = { 0, -1, 2, math.maxinteger, math.mininteger } },
   target = { raise = NO_INTEGER, invalid = { -1, 1000000, math.maxinteger, math.mininteger } },
   seq = {
     raise = NO_INTEGER,
@@ -155,6 +166,12 @@ local PARAMETERS = {
   { "conv:annotate", "seq", "seq", function(t, v) return t.chat:annotate(v, { a = 1 }) end },
   { "conv:annotate", "metadata", "metadata", function(t, v) return t.chat:annotate(1, v) end },
   { "conv:redact", "seq", "seq", function(t, v) return t.chat:redact(v) end },
+  { "conv:fork", "fields", "options", function(t, v) return t.chat:fork(v) end },
+  { "conv:summarize", "text", "text", function(t, v) return t.chat:summarize(v) end },
+  { "conv:summarize", "fields", "options", function(t, v) return t.chat:summarize("x", v) end },
+  { "user:list", "options", "options", function(t, v) return t.alice:list(v) end },
+  { "user:messages", "options", "options", function(t, v) return t.alice:messages(v) end },
+  { "user:usage", "options", "options", function(t, v) return t.alice:usage(v) end },
 }
 
 local function add(name, parameter, kind, call)
@@ -212,6 +229,39 @@ for option, kind in pairs({
   end)
 end
 
+for field, kind in pairs({ at = "at", id = "id", title = "title", key = "key", metadata = "metadata" }) do
+  add("conv:fork", field, kind, function(t, v) return t.chat:fork({ [field] = v }) end)
+end
+
+for field, kind in pairs({ through = "through", token_count = "token_count", metadata = "metadata" }) do
+  add("conv:summarize", field, kind, function(t, v) return t.chat:summarize("x", { [field] = v }) end)
+end
+
+for method, options in pairs({
+  list = { limit = "page", cursor = "cursor", order = "order", status = "status", deleted = "deleted" },
+  messages = { limit = "page", cursor = "cursor", role = "roles", since = "time", before = "time" },
+  usage = { since = "time", before = "time", by = "order" },
+}) do
+  for option, kind in pairs(options) do
+    add("user:" .. method, option, kind, function(t, v) return t.alice[method](t.alice, { [option] = v }) end)
+  end
+end
+
+for option, kind in pairs({
+  limit = "page", cursor = "cursor", role = "roles", since = "time", before = "time", conversation_id = "id",
+}) do
+  add("user:search", option, kind, function(t, v) return t.alice:search("x", { [option] = v }) end)
+end
+
+for _, method in ipairs({ "context", "context_json" }) do
+  add("conv:" .. method, "options", "options", function(t, v) return t.chat[method](t.chat, v) end)
+  for option, kind in pairs({
+    max_tokens = "limit", max_messages = "limit", reserve = "reserve", system = "boolean", format = "format",
+  }) do
+    add("conv:" .. method, option, kind, function(t, v) return t.chat[method](t.chat, { [option] = v }) end)
+  end
+end
+
 table.sort(PARAMETERS, function(a, b) return a[1] .. a[2] < b[1] .. b[2] end)
 
 for _, backend in ipairs(backends) do
@@ -258,8 +308,10 @@ for _, backend in ipairs(backends) do
         }
         local methods = {
           { case.store, "user", "transaction", "migrations", "schema_version" },
-          { case.alice, "conversation", "create", "get" },
-          { case.chat, "append", "append_many", "message", "history", "update", "annotate", "each" },
+          { case.alice, "conversation", "create", "get", "list", "messages", "usage", "conversations",
+            "search" },
+          { case.chat, "append", "append_many", "message", "history", "update", "annotate", "each", "fork",
+            "summarize", "context", "context_json" },
         }
         local function try(handle, name, ...)
           local ok, value, failure, code = pcall(handle[name], handle, ...)

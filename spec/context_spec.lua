@@ -1,5 +1,6 @@
 -- conv:context and conv:context_json against a model in plain Lua, and what they refuse.
 local convstore = require "convstore"
+local system = require "system"
 local backends = require "spec.support.backends"
 local cases = require "spec.support.context_cases"
 local check = require "spec.support.check"
@@ -8,22 +9,18 @@ local model = require "spec.support.context_model"
 local random = require "spec.support.random"
 local real_data = require "spec.support.real_data"
 
--- Compares one call of each kind with the model.
-local function compare(chat, history, summary, options, what)
+-- Compares a call, as tables or as JSON, with the model.
+local function compare(method, chat, history, summary, options, what)
   local expected, account = model.context(history, summary, options)
-  what = what .. ", " .. cases.describe(options)
-  local messages, actual = chat:context(options)
-  local json, actual_json = chat:context_json(options)
+  what = method .. ", " .. what .. ", " .. cases.describe(options)
+  local messages, actual, code = chat[method](chat, options)
   if not expected then
-    check.fails("too_large", nil, chat:context(options))
-    check.fails("too_large", nil, chat:context_json(options))
+    check.fails("too_large", nil, messages, actual, code)
     return
   end
-  check.assert(messages and json, what .. ": " .. tostring(actual))
-  check.same_json(expected, messages, what)
+  check.assert(messages, what .. ": " .. tostring(actual))
+  check.same_json(expected, method == "context" and messages or decode(messages), what)
   check.same_json(account, actual, what .. ", second result")
-  check.same_json(account, actual_json, what .. ", second result of context_json")
-  check.same_json(expected, decode(json), what .. ", as JSON")
 end
 
 for _, backend in ipairs(backends) do
@@ -168,13 +165,17 @@ for _, backend in ipairs(backends) do
     end)
 
     it("leaves an open exchange out behind which there is a system message, or a redacted one", function()
-      local chat = fresh()
+      local chat, _, store = fresh()
       fill(chat, "u:1 (c1) s:S")
       assert.equal("S 1", line(chat))
-      local _, _, store = fresh()
       local other = assert(store:user("alice"):conversation("b"))
       fill(other, "u:1 (c1) u:3")
       assert(other:redact(3))
+      assert.equal("1", line(other))
+      other = assert(store:user("alice"):conversation("c"))
+      fill(other, "u:1 (c1)(c2) c1=A c1=again")
+      assert.equal("1 (c1)(c2) =A", line(other))
+      assert(other:redact(4))
       assert.equal("1", line(other))
     end)
 
@@ -217,8 +218,8 @@ for _, backend in ipairs(backends) do
       local chat = fresh()
       assert(chat:append({ role = "user", content = "x", tool_calls = calls("c"), tool_call_id = "c" }))
       assert(chat:append({ role = "system", content = "y", tool_calls = calls("c"), tool_call_id = "c" }))
-      check.same_json(convstore.array { { role = "system", content = "y" }, { role = "user", content = "x" } },
-        (assert(chat:context())))
+      assert.equal('[{"content":"y","role":"system"},{"content":"x","role":"user"}]', (chat:context_json()))
+      check.same_json({ role = "user", content = "x" }, assert(chat:context())[2])
     end)
 
     it("carries a name only where every API takes it", function()
@@ -239,8 +240,20 @@ for _, backend in ipairs(backends) do
       assert(chat:append("user", ""))
       assert(chat:append("assistant", convstore.array {}))
       assert.equal('[{"content":"","role":"user"},{"content":[],"role":"assistant"}]', (chat:context_json()))
-      check.same_json({ { role = "user", content = "" }, { role = "assistant", content = convstore.array {} } },
+      local empty = convstore.array {}
+      check.same_json({ { role = "user", content = "" }, { role = "assistant", content = empty } },
         (assert(chat:context())))
+    end)
+
+    it("costs nothing for what was redacted of the system messages", function()
+      local chat = fresh()
+      assert(chat:append("system", "S", { token_count = 1000000 }))
+      fill(chat, ("u:1 "):rep(50) .. "u:2 u:3")
+      check.fails("too_large", "system", chat:context({ max_tokens = 2 }))
+      assert(chat:redact(1))
+      assert.equal("2 3", line(chat, { max_tokens = 2 }))
+      assert.equal("3", line(chat, { max_tokens = 1 }))
+      assert.equal(52, #assert(chat:context({ max_tokens = 100 })))
     end)
 
     it("gives too_large where not even the newest item fits", function()
@@ -380,6 +393,26 @@ for _, backend in ipairs(backends) do
       assert.equal(4501 + 1000, #assert(chat:context({ max_tokens = 1001 })))
     end)
 
+    it("costs what its window costs, however long the history is", function()
+      local _, _, store = fresh()
+      local function fastest(n)
+        local chat = assert(store:user("alice"):conversation("of " .. n))
+        local batch = { { role = "system", content = "S" } }
+        for i = 2, n do batch[i] = { role = "user", content = "some text of a message " .. i } end
+        assert(chat:append_many(batch))
+        local best = math.huge
+        for _ = 1, 20 do
+          local started = system.monotime()
+          local messages = assert(chat:context({ max_tokens = 100 }))
+          best = math.min(best, system.monotime() - started)
+          assert.equal(15, #messages)
+        end
+        return best
+      end
+      local short, long = fastest(100), fastest(10000)
+      assert.is_true(long < 4 * short + 0.001, ("%.0f and %.0f us"):format(short * 1e6, long * 1e6))
+    end)
+
     it("writes the JSON that the library's own encoder writes", function()
       local chat = fresh()
       local all = {}
@@ -416,20 +449,25 @@ for _, backend in ipairs(backends) do
         end
         if source:chance(30) then assert(chat:annotate(source:int(1, chat.last_seq), { x = 1 })) end
         local summary
-        if backend.shared and source:chance(40) then
+        if source:chance(40) then
           for ordinal = 1, source:int(1, 2) do
             summary = { through = source:int(1, chat.last_seq), content = "so far " .. ordinal,
               token_count = source:int(0, 9) }
-            cases.summarize(database, chat, ordinal, summary)
+            cases.summarize(chat, summary)
           end
         end
         all[round] = { chat = chat, summary = summary, history = assert(chat:history()), source = source }
       end
       local function try(round, n)
         local case = all[round]
-        for _ = 1, n do
-          compare(case.chat, case.history, case.summary, cases.options(case.source, case.history),
-            "round " .. round)
+        for i = 1, n do
+          local options = cases.options(case.source, case.history)
+          if i % 3 > 0 then
+            compare("context", case.chat, case.history, case.summary, options, "round " .. round)
+          end
+          if i % 3 < 2 then
+            compare("context_json", case.chat, case.history, case.summary, options, "round " .. round)
+          end
         end
       end
       for round = 1, #all do try(round, 40) end
@@ -439,35 +477,35 @@ for _, backend in ipairs(backends) do
       end
     end)
 
+    it("puts the latest summary in the place of what it stands for", function()
+      local chat = fresh()
+      fill(chat, "s:S u:1 a:2 u:3 s:T u:4")
+      cases.summarize(chat, { through = 2, content = "older", token_count = 1 })
+      cases.summarize(chat, { through = 3, content = "sum", token_count = 2 })
+      assert.equal("S T sum 3 4", line(chat))
+      local _, account = assert(chat:context({ max_tokens = 5 }))
+      check.same_json({ tokens = 5, messages = 4, dropped = 1, first_seq = 6, truncated = true }, account)
+      assert.equal("3 4", line(chat, { system = false }))
+      assert.equal("4", line(chat, { system = false, max_tokens = 1 }))
+      check.fails("too_large", "summary", chat:context({ max_tokens = 3 }))
+      cases.summarize(chat, { through = 6, content = "all", token_count = 0 })
+      assert.equal("S T all", line(chat, { max_tokens = 2 }))
+      _, account = assert(chat:context())
+      check.same_json({ tokens = 2, messages = 3, dropped = 0, truncated = false }, account)
+      assert.equal('[{"content":"S","role":"system"},{"content":"T","role":"system"},'
+        .. '{"content":"all","role":"system"}]', (chat:context_json()))
+    end)
+
+    it("leaves out results whose call a summary stands for", function()
+      local chat = fresh()
+      fill(chat, "u:1 (c1)(c2) c1=A c2=B u:5")
+      cases.summarize(chat, { through = 3, content = "sum", token_count = 1 })
+      assert.equal("sum 5", line(chat))
+      local _, account = assert(chat:context())
+      check.same_json({ tokens = 2, messages = 2, dropped = 1, first_seq = 5, truncated = true }, account)
+    end)
+
     if backend.shared then
-      it("puts the latest summary in the place of what it stands for", function()
-        local chat, database = fresh()
-        fill(chat, "s:S u:1 a:2 u:3 s:T u:4")
-        cases.summarize(database, chat, 1, { through = 2, content = "older", token_count = 1 })
-        cases.summarize(database, chat, 2, { through = 3, content = "sum", token_count = 2 })
-        assert.equal("S T sum 3 4", line(chat))
-        local _, account = assert(chat:context({ max_tokens = 5 }))
-        check.same_json({ tokens = 5, messages = 4, dropped = 1, first_seq = 6, truncated = true }, account)
-        assert.equal("3 4", line(chat, { system = false }))
-        assert.equal("4", line(chat, { system = false, max_tokens = 1 }))
-        check.fails("too_large", "summary", chat:context({ max_tokens = 3 }))
-        cases.summarize(database, chat, 3, { through = 6, content = "all", token_count = 0 })
-        assert.equal("S T all", line(chat, { max_tokens = 2 }))
-        _, account = assert(chat:context())
-        check.same_json({ tokens = 2, messages = 3, dropped = 0, truncated = false }, account)
-        assert.equal('[{"content":"S","role":"system"},{"content":"T","role":"system"},'
-          .. '{"content":"all","role":"system"}]', (chat:context_json()))
-      end)
-
-      it("leaves out results whose call a summary stands for", function()
-        local chat, database = fresh()
-        fill(chat, "u:1 (c1)(c2) c1=A c2=B u:5")
-        cases.summarize(database, chat, 1, { through = 3, content = "sum", token_count = 1 })
-        assert.equal("sum 5", line(chat))
-        local _, account = assert(chat:context())
-        check.same_json({ tokens = 2, messages = 2, dropped = 1, first_seq = 5, truncated = true }, account)
-      end)
-
       it("is the same of an archived conversation", function()
         local chat, database = fresh()
         fill(chat, "s:S u:1 (c1) c1=A a:4")
@@ -491,13 +529,13 @@ for _, backend in ipairs(backends) do
           real_data.each(folder, function(user_id, key)
             local chat = assert(store:user(user_id):conversation(key))
             local history = assert(chat:history())
-            for _, options in ipairs({ {}, { max_tokens = 200 }, { max_messages = 4, max_tokens = 1000,
-              reserve = 300 } }) do
-              compare(chat, history, nil, options, key)
+            for i, options in ipairs({ {}, { max_tokens = 200 }, { max_tokens = 200 }, { max_messages = 4,
+              max_tokens = 1000, reserve = 300 } }) do
+              compare(i % 2 == 0 and "context" or "context_json", chat, history, nil, options, key)
               tried = tried + 1
             end
           end)
-          assert.equal(2100, tried)
+          assert.equal(2800, tried)
         end)
       end
     end

@@ -7,11 +7,16 @@ local check = require "spec.support.check"
 local STORE_METHODS = {
   user = { "alice" }, transaction = { function() end }, schema_version = {}, migrate = {}, migrations = {},
 }
-local USER_METHODS = { conversation = { "a" }, create = {}, get = { "00000000-0000-7000-8000-000000000000" } }
+local USER_METHODS = {
+  conversation = { "a" }, create = {}, get = { "00000000-0000-7000-8000-000000000000" },
+  list = {}, conversations = {}, messages = {}, usage = {},
+}
 local CONVERSATION_METHODS = {
   append = { "user", "hello" }, append_many = { {} }, message = { 1 }, history = {}, each = {},
+  context = {}, context_json = {},
   update = { { title = "x" } },
   annotate = { 1, {} }, redact = { 1 }, delete = {}, restore = {}, purge = {}, refresh = {},
+  fork = {}, summarize = { "x" },
 }
 
 local function each_method(handle, methods, visit)

@@ -6,7 +6,10 @@ local postgres = require "spec.support.postgres"
 
 if not postgres.is_there() then return end
 
-local SECURED = { "conversations", "messages", "messages_archive", "summaries" }
+local SECURED = {
+  "conversations", "messages", "messages_archive", "search_postings", "search_runs", "search_segments",
+  "summaries",
+}
 
 describe("row-level security #postgres", function()
   local database, hers, his
@@ -24,7 +27,14 @@ describe("row-level security #postgres", function()
         INSERT INTO convstore.messages_archive SELECT * FROM convstore.messages WHERE user_id = '%s';
         INSERT INTO convstore.summaries
             (user_id, conversation_id, ordinal, through, content, token_count, created_at)
-          VALUES ('%s', '%s', 1, 1, 'summary', 1, now());]]):format(chat.user_id, chat.user_id, chat.id))
+          VALUES ('%s', '%s', 1, 1, 'summary', 1, now());
+        WITH s AS (INSERT INTO convstore.search_segments (user_id, conversation_id, n_messages, messages)
+          VALUES ('%s', '%s', 1, '') RETURNING user_id, conversation_id, id),
+        r AS (INSERT INTO convstore.search_runs (user_id, conversation_id, first_seq, last_seq, segment_id)
+          SELECT user_id, conversation_id, 1, 1, id FROM s)
+        INSERT INTO convstore.search_postings (user_id, segment_id, bucket, postings)
+          SELECT user_id, id, 1, '' FROM s;]]):format(chat.user_id, chat.user_id, chat.id,
+        chat.user_id, chat.id))
     end
   end)
   after_each(backends.clean)
@@ -103,7 +113,7 @@ describe("row-level security #postgres", function()
       for _, user in ipairs({ "bob", "mallory", false }) do
         local touch = "WITH t AS (%s convstore.%s %s WHERE user_id = 'alice' RETURNING 1)"
           .. " SELECT count(*) FROM t"
-        assert.equal("0\n", as(user, touch:format("UPDATE", name, "SET created_at = now()")))
+        assert.equal("0\n", as(user, touch:format("UPDATE", name, "SET user_id = user_id")))
         assert.equal("0\n", as(user, touch:format("DELETE FROM", name, "")))
       end
     end
@@ -182,6 +192,28 @@ describe("row-level security #postgres", function()
     assert.equal(2, assert(chat:append("user", "x")).seq)
     check.fails("not_found", nil, store:user("alice"):get(his.id))
     check.fails("not_found", nil, store:user("bob"):get(hers.id))
+    -- The rows that lie in both tables here are counted twice.
+    for user, own in pairs({ alice = hers, bob = his }) do
+      local handle = store:user(user)
+      for _, deleted in ipairs({ false, "any" }) do
+        for _, order in ipairs({ "updated", "created" }) do
+          local list = assert(handle:list({ deleted = deleted, order = order }))
+          assert.equal(1, #list)
+          assert.equal(own.id, list[1].id)
+        end
+      end
+      assert.same({}, assert(handle:list({ deleted = true, order = "created" })))
+      for _, message in ipairs(assert(handle:messages())) do
+        assert.equal(own.id, message.conversation_id)
+      end
+      local by = assert(handle:usage({ by = "conversation" }))
+      assert.equal(1, #by)
+      assert.equal(own.id, by[1].conversation_id)
+      assert.equal(1, assert(handle:usage()).conversations)
+    end
+    local fork = assert(chat:fork({ at = 0, id = his.id }))
+    assert.equal("alice", fork.user_id)
+    assert.equal("his", assert(store:user("bob"):get(his.id)).title)
   end)
 
   it("takes the user from a claim where the schema was made so", function()

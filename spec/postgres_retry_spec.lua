@@ -54,6 +54,8 @@ describe("a lost connection #postgres #faults", function()
     local other = assert(alice:create({ title = "other" }))
     assert(other:append("user", "x"))
     local doomed = assert(alice:create())
+    local forked = assert(alice:create())
+    assert(forked:append("user", "to be forked"))
     return {
       { "append", function() return chat:append("user", "one") end },
       { "append with an id", function() return chat:append("user", "one", { id = id }) end },
@@ -71,6 +73,8 @@ describe("a lost connection #postgres #faults", function()
       { "delete", function() return other:delete() end },
       { "restore", function() return other:restore() end },
       { "purge", function() return doomed:purge() end },
+      { "fork", function() return forked:fork({ title = "forked", key = "forked" }) end },
+      { "summarize", function() return forked:summarize("sum", { metadata = { a = 1 } }) end },
     }
   end
 
@@ -94,10 +98,13 @@ describe("a lost connection #postgres #faults", function()
       assert.equal("1 one\n2 one\n3 two\n4 three\n5 four\n", database:sql(([[
         SELECT seq || ' ' || content FROM convstore.messages
          WHERE conversation_id = '%s' ORDER BY seq]]):format(chat.id)))
-      assert.equal("1|1|1|0\n", database:sql([[
+      assert.equal("1|1|1|0|1\n", database:sql([[
         SELECT count(*) FILTER (WHERE title = 'new'), count(*) FILTER (WHERE key = 'created'),
-               count(*) FILTER (WHERE key = 'made'), count(*) FILTER (WHERE deleted_at IS NOT NULL)
+               count(*) FILTER (WHERE key = 'made'), count(*) FILTER (WHERE deleted_at IS NOT NULL),
+               count(*) FILTER (WHERE title = 'forked' AND last_seq = 1)
           FROM convstore.conversations]]))
+      assert.equal("1|1|1|sum\n", database:sql([[
+        SELECT count(*), max(ordinal), max(through), max(content) FROM convstore.summaries]]))
       database:assert_sound()
     end)
   end
@@ -111,6 +118,9 @@ describe("a lost connection #postgres #faults", function()
       by_id = function() return assert(chat:message(id)).seq == 1 end,
       get = function() return assert(alice:get(chat.id)).last_seq == 1 end,
       refresh = function() return assert(chat:refresh()).last_seq == 1 end,
+      list = function() return assert(alice:list())[1].id == chat.id end,
+      messages = function() return assert(alice:messages())[1].id == id end,
+      usage = function() return assert(alice:usage()).messages == 1 end,
       each = function()
         local next_message, state, first = chat:each()
         return next_message(state, first).id == id
@@ -119,7 +129,7 @@ describe("a lost connection #postgres #faults", function()
       network:cut("server", 20)
       assert.is_true(read(), name)
     end
-    assert.equal(6, network:cuts())
+    assert.equal(9, network:cuts())
   end)
 
   it("lets an append succeed once wherever it is cut", function()

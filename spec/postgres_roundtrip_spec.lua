@@ -66,6 +66,10 @@ describe("a round trip #postgres", function()
         assert(#assert(chat:history({ role = "assistant", limit = 5 })) == 1)
       end },
       { "history, whole", function() assert(#assert(chat:history()) == 1007) end },
+      { "context", function() assert(chat:context({ max_tokens = 4000, reserve = 500 })) end },
+      { "context of some messages", function() assert(chat:context_json({ max_messages = 50 })) end },
+      { "context, whole", function() assert(#assert(chat:context()) == 1006) end }, -- one has an open call
+      { "context that is too large", function() assert(not chat:context({ max_tokens = 1 })) end },
       { "message by seq", function() assert(chat:message(1)) end },
       { "message by id", function() assert(chat:message(assert(chat:message(7)).id)) end, 2 },
       { "update", function() assert(chat:update({ title = "U", status = "closed", key = "l" })) end },
@@ -75,6 +79,30 @@ describe("a round trip #postgres", function()
       end },
       { "annotate", function() assert(chat:annotate(1, { a = { b = 1 } })) end },
       { "redact", function() assert(chat:redact(2)) end },
+      { "fork", function()
+        assert(assert(chat:fork({ title = "fork", metadata = { a = 1 } })):purge())
+      end, 2 },
+      { "fork at a message", function() assert(assert(chat:fork({ at = 7 })):purge()) end, 2 },
+      { "fork beyond the end", function() assert(not chat:fork({ at = 100000 })) end },
+      { "summarize", function()
+        assert(chat:summarize("They met.", { through = 3, metadata = { a = 1 } }))
+      end },
+      { "summarize beyond the end", function() assert(not chat:summarize("x", { through = 100000 })) end },
+      { "list", function() assert(#assert(alice:list()) == 2) end },
+      { "list of everything by creation", function()
+        assert(#assert(alice:list({ deleted = "any", order = "created", limit = 1000 })) == 2)
+      end },
+      { "list, two pages", function()
+        local _, cursor = assert(alice:list({ limit = 1 }))
+        assert(alice:list({ limit = 1, cursor = cursor }))
+      end, 2 },
+      { "messages", function() assert(#assert(alice:messages()) == 50) end },
+      { "messages of a role", function()
+        assert(#assert(alice:messages({ role = { "assistant" } })) == 1)
+      end },
+      { "usage", function() assert(assert(alice:usage()).messages == 1007) end },
+      { "usage by day", function() assert(alice:usage({ by = "day" })) end },
+      { "usage by conversation", function() assert(#assert(alice:usage({ by = "conversation" })) == 1) end },
       { "delete", function() assert(other:delete()) end },
       { "restore", function() assert(other:restore()) end },
       { "purge", function() assert(other:purge()) end },
@@ -104,6 +132,7 @@ describe("a round trip #postgres", function()
     for _, call in ipairs({
       function() return chat:append("user", "x") end,
       function() return chat:history({ limit = 50 }) end,
+      function() return chat:context({ max_tokens = 1000 }) end,
       function() return chat:message(1) end,
       function() return chat:annotate(1, { a = 1 }) end,
       function() return chat:update({ metadata = { a = 1 }, merge = true }) end,
@@ -143,6 +172,21 @@ describe("a round trip #postgres", function()
     end)
     assert.equal(1000, seen)
     assert.is_true(n <= 20, n .. " round trips for 1,000 messages")
+  end)
+
+  it("and a few more are what a context costs that has to look far back", function()
+    local store, network = fresh()
+    local chat = assert(store:user("alice"):conversation("k"))
+    local batch = { { role = "user", content = "first", token_count = 1 } }
+    for i = 2, 4000 do
+      batch[i] = { role = "tool", tool_call_id = "orphan", content = "x", token_count = 1000 }
+    end
+    batch[4001] = { role = "user", content = "last", token_count = 1 }
+    assert(chat:append_many(batch))
+    for _, options in ipairs({ { max_tokens = 2 }, { max_messages = 2 }, {} }) do
+      local n = cost(network, function() assert(#assert(chat:context(options)) == 2) end)
+      assert.is_true(n <= 16, n .. " round trips")
+    end
   end)
 
   it("more tells a replay from a conflict", function()

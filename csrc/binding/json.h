@@ -23,8 +23,9 @@ int convstore__lua_json_encode(lua_State *L, enum json_shape shape, const char *
                                convstore_error *err);
 
 /*
- * Pushes the value of a stored JSON text, or of one that the core wrote: arrays are marked, null is convstore.null. `answer` owns the parsed
- * value meanwhile. E_CORRUPT: no JSON, nothing pushed. Raises when out of memory.
+ * Pushes the value of a stored JSON text, or of one that the core wrote: arrays are marked, null is
+ * convstore.null. `answer` owns the parsed value meanwhile. E_CORRUPT: no JSON, nothing pushed. Raises when
+ * out of memory.
  */
 int convstore__lua_json_push(lua_State *L, struct answer *answer, convstore_text text, const char *field,
                              convstore_error *err);

@@ -169,7 +169,7 @@ static int l_next(lua_State *L) {
   return 1;
 }
 
-/* user:conversations([options]) -> an iterator over what list would give, page by page. No I/O before the first step. */
+/* user:conversations([options]) -> an iterator over what list would give, in pages. No I/O before the first step. */
 static int l_conversations(lua_State *L) {
   const struct user *user = convstore__lua_user(L, 1);
   struct arguments args = {.L = L, .arg = 2, .noun = "option"};

@@ -24,7 +24,8 @@ static int l_search(lua_State *L) {
   lua_settop(L, 3);
   convstore__lua_read_optional(&args, search_options, &request);
   if (args.err.status != CONVSTORE_OK) return convstore__lua_fail(L, &args.err);
-  if (convstore__lua_run(L, user->store, &request, &args.err) == NULL) return convstore__lua_fail(L, &args.err);
+  if (convstore__lua_run(L, user->store, &request, &args.err) == NULL)
+    return convstore__lua_fail(L, &args.err);
   return convstore__lua_push_hits_page(L, lua_gettop(L));
 }
 

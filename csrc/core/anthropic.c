@@ -145,7 +145,9 @@ static void write_part(struct blocks *blocks, json_t *part) {
 static void write_parts(struct blocks *blocks, const json_t *parts) {
   size_t i;
   json_t *part;
-  json_array_foreach(parts, i, part) write_part(blocks, part);
+  json_array_foreach(parts, i, part) {
+    write_part(blocks, part);
+  }
 }
 
 static void write_content(struct blocks *blocks, const struct piece *piece) {

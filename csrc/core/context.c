@@ -118,13 +118,14 @@ int convstore__context_finish(struct convstore_context_builder *builder) {
   const struct convstore_window *window = &builder->window;
   convstore_context *context = &result->context;
   size_t n;
+  int status = convstore__window_end(window, builder->call->err);
+  if (status != CONVSTORE_OK) return status;
   convstore_message *messages = lay_out(&n, builder);
   if (messages == NULL) return no_memory(builder);
 
   *context = (convstore_context){.tokens = convstore__add_tokens(builder->pinned_tokens, window->tokens),
                                  .messages = (int64_t)n};
   int64_t n_included = window->n_messages;
-  int status = CONVSTORE_OK;
   if (request->format == CONVSTORE_FORMAT_ANTHROPIC) {
     status = convstore__anthropic_write(&result->json, context, &n_included, messages, builder->n_pinned, n,
                                         window->arena, builder->call->err);

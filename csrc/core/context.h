@@ -39,7 +39,8 @@ int convstore__context_open(struct convstore_context_builder *builder);
 /* The next older message, with seq > through; see window.h. */
 int convstore__context_add(struct convstore_context_builder *builder, const convstore_message *message);
 
-/* Fills the result, as the request's format says. E_CORRUPT: stored JSON that is none; E_MEMORY. */
+/* Fills the result, as the request's format says. E_TOO_LARGE, as of add; E_CORRUPT: stored JSON that is none;
+ * E_MEMORY. */
 int convstore__context_finish(struct convstore_context_builder *builder);
 
 #endif

@@ -122,7 +122,7 @@ static uint64_t sign(const convstore_request *request, const unsigned char *byte
   return sip_end(&sip);
 }
 
-/* ---- base64url, RFC 4648 section 5 ------------------------------------------------------------------------------- */
+/* ---- base64url, RFC 4648 section 5 ------------------------------------------------------------------------------ */
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -157,7 +157,7 @@ static bool decode(unsigned char out[MOST_BYTES], size_t *size, convstore_text t
   return n_bits < 6 && (bits & ((1U << n_bits) - 1)) == 0;
 }
 
-/* ---- fields ------------------------------------------------------------------------------------------------------ */
+/* ---- fields ----------------------------------------------------------------------------------------------------- */
 
 static unsigned char *put_integer(unsigned char *to, int64_t value) {
   put_be(to, (uint64_t)value);
@@ -240,7 +240,7 @@ static bool get_position(convstore_position *out, convstore_operation operation,
          is_number(out->now_ms);
 }
 
-/* ---- both ways --------------------------------------------------------------------------------------------------- */
+/* ---- both ways -------------------------------------------------------------------------------------------------- */
 
 /*
  * The place ahead of all rows. A page of messages has but one upper bound, this: nothing that was created before

@@ -131,22 +131,24 @@ static int next_common(size_t *message, const struct convstore_match *match, siz
 }
 
 static int match_phrase(size_t *n, uint16_t *counts, const struct convstore_match *match,
-                        const struct convstore_unit *unit, const uint8_t *alive, convstore_error *err) {
+                        const struct convstore_unit *unit, const uint8_t *alive, bool loosely,
+                        convstore_error *err) {
   for (size_t i = 0; i < unit->n_terms; i++) match->cursors[i] = match->found[unit->terms[i]];
   for (size_t message = 0;; message++) {
     int status = next_common(&message, match, unit->n_terms, err);
     if (status != CONVSTORE_OK || message == SIZE_MAX) return status;
     if (alive && !alive[message]) continue;
-    counts[message] = count_phrase(match, unit);
+    counts[message] = loosely ? 1 : count_phrase(match, unit);
     *n += counts[message] > 0;
   }
 }
 
 int convstore__match_unit(size_t *n, uint16_t *counts, const struct convstore_match *match,
-                          const struct convstore_unit *unit, const uint8_t *alive, convstore_error *err) {
+                          const struct convstore_unit *unit, const uint8_t *alive, bool loosely,
+                          convstore_error *err) {
   *n = 0;
   if (!convstore__match_may(match, unit)) return CONVSTORE_OK;
-  if (unit->n > 1) return match_phrase(n, counts, match, unit, alive, err);
+  if (unit->n > 1) return match_phrase(n, counts, match, unit, alive, loosely, err);
   struct convstore_message_cursor cursor = match->found[unit->terms[0]];
   for (;;) {
     int status = convstore__message_cursor_next(&cursor, match->messages.n, err);

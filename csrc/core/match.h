@@ -36,9 +36,13 @@ int convstore__match_segment(struct convstore_match *match, const void *messages
 /* Whether all of a unit's terms are in the segment: if not, the unit is nowhere in it. */
 bool convstore__match_may(const struct convstore_match *match, const struct convstore_unit *unit);
 
-/* counts[i]: how often the unit occurs in message i, up to UINT16_MAX; all of them zero at first. *n: how many
- * messages have it. Phrases are not looked for in messages where `alive` is 0, unless that is NULL. E_CORRUPT. */
+/*
+ * counts[i]: how often the unit occurs in message i, up to UINT16_MAX; all of them zero at first. *n: how many messages
+ * have it. Phrases are not looked for in messages where `alive` is 0, unless that is NULL; `loosely`, they are taken to
+ * occur once where all their terms do. E_CORRUPT.
+ */
 int convstore__match_unit(size_t *n, uint16_t *counts, const struct convstore_match *match,
-                          const struct convstore_unit *unit, const uint8_t *alive, convstore_error *err);
+                          const struct convstore_unit *unit, const uint8_t *alive, bool loosely,
+                          convstore_error *err);
 
 #endif

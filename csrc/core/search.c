@@ -10,7 +10,8 @@
 #include "snippet.h"
 
 enum {
-  WEIGHED = 32, /* units; as many as a position has weights */
+  WEIGHED = 32,  /* units; as many as a position has weights */
+  PHRASES = 256, /* that are matched exactly, beside those that weigh */
   FIRST_HITS = 16,
   MOST_HITS = 2048 /* in one block */
 };
@@ -159,20 +160,22 @@ static int match_units(size_t *n_alive, struct convstore_search *search, convsto
   for (size_t i = 0; i < search->n_weighed; i++) { /* in all messages, since weights depend on them */
     uint16_t *counts = search->counts + i * n;
     memset(counts, 0, n * sizeof *counts);
-    int status = convstore__match_unit(&n_with, counts, match, &query->units[i], NULL, err);
+    int status = convstore__match_unit(&n_with, counts, match, &query->units[i], NULL, false, err);
     if (status != CONVSTORE_OK) return status;
     search->frequency[i] += n_with;
     *n_alive = keep(search->alive, counts, n, false);
   }
   uint16_t *counts = search->counts + search->n_weighed * n;
+  size_t n_phrases = 0;
   for (size_t i = search->n_weighed; i<query->n_units && * n_alive> 0; i++) {
     const struct convstore_unit *unit = &query->units[i];
+    bool loosely = unit->n > 1 && n_phrases++ >= PHRASES;
     if (!convstore__match_may(match, unit)) {
       if (!unit->negative) *n_alive = 0;
       continue;
     }
     memset(counts, 0, n * sizeof *counts);
-    int status = convstore__match_unit(&n_with, counts, match, unit, search->alive, err);
+    int status = convstore__match_unit(&n_with, counts, match, unit, search->alive, loosely, err);
     if (status != CONVSTORE_OK) return status;
     *n_alive = keep(search->alive, counts, n, unit->negative);
   }
@@ -237,7 +240,7 @@ static void weigh(struct convstore_search *search) {
   for (size_t i = 0; i < search->n_weighed; i++) {
     double frequency = (double)search->frequency[i];
     double others = (double)search->n_messages - frequency;
-    double weight = round(16.0 * log(1.0 + (others + 0.5) / (frequency + 0.5)));
+    double weight = round(16.0 * log1p((others + 0.5) / (frequency + 0.5)));
     search->weights[i] = (unsigned char)(weight < 1 ? 1 : weight > 255 ? 255 : weight);
     if (position->set && i < position->n_weights) search->weights[i] = position->weights[i];
   }

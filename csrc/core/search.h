@@ -11,7 +11,8 @@
  * n: how often the unit occurs in it (65,535 at most), tokens: how many the message has; weight = round(16 * ln(1 +
  * (N - df + 0.5) / (df + 0.5))), at least 1 and at most 255; N: the messages with any token that were searched,
  * before filters; df: those of them with the unit; recency = 0.5 + 0.5 * 2^(-age / 30 days). Only the first 32
- * positive units weigh; later ones filter.
+ * positive units weigh; later ones filter. After 256 phrases among the later units, a phrase is taken
+ * to occur where all its terms do: a text of thousands of phrases must not keep a processor busy.
  *
  * Scores are integers, a million times this, so that a page begins exactly where the one before it ended; with the
  * same end the first page fixes the weights and the time that ages count from, and the cursor carries them.

@@ -19,9 +19,9 @@ int convstore__search_page(convstore_result *result, size_t n, convstore_error *
   return convstore_fail(err, CONVSTORE_E_MEMORY, "no memory for a page of hits");
 }
 
-int convstore__search_add_hit(const struct convstore_search *search, const struct convstore_candidate *candidate,
-                              convstore_text title, const convstore_message *message,
-                              struct convstore_call *call) {
+int convstore__search_add_hit(const struct convstore_search *search,
+                              const struct convstore_candidate *candidate, convstore_text title,
+                              const convstore_message *message, struct convstore_call *call) {
   convstore_result *result = call->result;
   size_t i = result->n_messages;
   result->messages[i] = *message;

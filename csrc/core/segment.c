@@ -46,7 +46,7 @@ struct place {
 
 struct places {
   struct place *data;
-  size_t n, room;
+  uint32_t n, room;
   struct term *touched;
 };
 
@@ -163,14 +163,15 @@ static struct term *find_term(struct convstore_segment_builder *builder) {
 
 static bool note_place(struct places *places, struct term *term, uint32_t place) {
   if (places->n == places->room) {
-    size_t room = places->room ? places->room * 2 : FIRST_PLACES;
-    struct place *data = realloc(places->data, room * sizeof *data);
+    uint32_t room = places->room * 2; /* 0 beyond what indexes count */
+    struct place *data = room > 0 ? realloc(places->data, room * sizeof *data) : NULL;
     if (!data) return false;
     places->data = data;
     places->room = room;
   }
-  uint32_t i = (uint32_t)places->n++;
-  places->data[i] = (struct place){place, NONE};
+  uint32_t i = places->n++;
+  places->data[i].place = place;
+  places->data[i].next = NONE;
   if (term->n++ == 0) {
     term->first = i;
     term->touched = places->touched;
@@ -186,15 +187,17 @@ static bool note_place(struct places *places, struct term *term, uint32_t place)
 static bool put_postings(struct convstore_segment_builder *builder, const struct places *places) {
   struct convstore_arena *arena = builder->arena;
   for (struct term *term = places->touched; term; term = term->touched) {
-    uint64_t gap = builder->n_messages - term->next_message;
-    if (!put(&term->postings, gap * 2 + (term->n > 1), arena) ||
-        (term->n > 1 && !put(&term->postings, term->n - 2, arena)))
-      return false;
+    const struct place *place = &places->data[term->first];
+    const uint64_t gap = builder->n_messages - term->next_message;
     uint32_t before = 0;
-    for (uint32_t i = term->first; i != NONE; i = places->data[i].next) {
-      if (!put(&term->postings, places->data[i].place - before, arena)) return false;
-      before = places->data[i].place;
+    bool good = put(&term->postings, gap * 2 + (term->n > 1), arena) &&
+                (term->n == 1 || put(&term->postings, term->n - 2, arena));
+    while (good && place) {
+      good = put(&term->postings, place->place - before, arena);
+      before = place->place;
+      place = place->next != NONE ? &places->data[place->next] : NULL;
     }
+    if (!good) return false;
     term->next_message = builder->n_messages + 1;
     term->n = 0;
   }
@@ -204,8 +207,8 @@ static bool put_postings(struct convstore_segment_builder *builder, const struct
 /* Indexes a text; how many tokens it has, or -1: out of memory. */
 static int64_t add_text(struct convstore_segment_builder *builder, convstore_text text) {
   struct convstore_tokens *tokens = &builder->tokens;
-  struct places places = {0};
-  bool good = true;
+  struct places places = {.data = calloc(FIRST_PLACES, sizeof *places.data), .room = FIRST_PLACES};
+  bool good = places.data != NULL;
   convstore__tokens_start(tokens, text);
   while (good && convstore__tokens_next(tokens)) {
     struct term *term = find_term(builder);
@@ -217,20 +220,23 @@ static int64_t add_text(struct convstore_segment_builder *builder, convstore_tex
 }
 
 static bool add_run(struct convstore_segment_builder *builder, const char *conversation_id, int64_t seq) {
-  struct convstore_run *last = builder->n_runs ? &builder->runs[builder->n_runs - 1] : NULL;
-  if (last && last->last_seq + 1 == seq && strcmp(last->conversation_id, conversation_id) == 0) {
-    last->last_seq = seq;
-    return true;
+  struct convstore_run *runs = builder->runs;
+  if (runs && builder->n_runs > 0) {
+    struct convstore_run *last = &runs[builder->n_runs - 1];
+    if (last->last_seq + 1 == seq && strcmp(last->conversation_id, conversation_id) == 0) {
+      last->last_seq = seq;
+      return true;
+    }
   }
-  if (builder->n_runs == builder->room_runs) {
-    size_t room = builder->room_runs ? builder->room_runs * 2 : FIRST_RUNS;
-    struct convstore_run *runs = convstore__arena_alloc(builder->arena, room * sizeof *runs);
+  if (!runs || builder->n_runs == builder->room_runs) {
+    size_t room = runs ? builder->room_runs * 2 : FIRST_RUNS;
+    runs = convstore__arena_alloc(builder->arena, room * sizeof *runs);
     if (!runs) return false;
-    if (builder->n_runs > 0) memcpy(runs, builder->runs, builder->n_runs * sizeof *runs);
+    if (builder->runs) memcpy(runs, builder->runs, builder->n_runs * sizeof *runs);
     builder->runs = runs;
     builder->room_runs = room;
   }
-  struct convstore_run *run = &builder->runs[builder->n_runs++];
+  struct convstore_run *run = &runs[builder->n_runs++];
   memcpy(run->conversation_id, conversation_id, CONVSTORE_ID_SIZE);
   run->first_seq = run->last_seq = seq;
   return true;

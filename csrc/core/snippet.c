@@ -187,38 +187,52 @@ static struct range find_cluster(struct finder *finder, struct cluster *cluster)
 
 /* ---- what to show ---- */
 
-/* Where `n` characters from `at` on end, white space counting as one. */
-static size_t forward(convstore_text text, size_t at, size_t n) {
+/* Moves *at over up to `n` characters, white space counting as one. How many were missing. */
+static size_t forward(size_t *at, size_t n, convstore_text text) {
   bool in_space = false;
-  while (at < text.size) {
-    size_t space = convstore__space(text.data + at, text.size - at);
-    if (space == 0 || !in_space) {
+  while (*at < text.size) {
+    bool is_space = convstore__space(text.data + *at, text.size - *at) > 0;
+    if (!is_space || !in_space) {
       if (n == 0) break;
       n--;
     }
-    in_space = space > 0;
-    at++;
-    while (at < text.size && is_tail(text.data[at])) at++;
+    in_space = is_space;
+    ++*at;
+    while (*at < text.size && is_tail(text.data[*at])) ++*at;
   }
-  return at;
+  return n;
 }
 
-/* Where `n` characters that end at `at` begin; *left: how many there are less. */
-static size_t backward(convstore_text text, size_t at, size_t n, size_t *left) {
+/* The same towards the beginning. */
+static size_t backward(size_t *at, size_t n, convstore_text text) {
   bool in_space = false;
-  while (at > 0) {
-    size_t before = at - 1;
+  while (*at > 0) {
+    size_t before = *at - 1;
     while (before > 0 && is_tail(text.data[before])) before--;
-    size_t space = convstore__space(text.data + before, text.size - before);
-    if (space == 0 || !in_space) {
+    bool is_space = convstore__space(text.data + before, text.size - before) > 0;
+    if (!is_space || !in_space) {
       if (n == 0) break;
       n--;
     }
-    in_space = space > 0;
-    at = before;
+    in_space = is_space;
+    *at = before;
   }
-  *left = n;
-  return at;
+  return n;
+}
+
+/* *cluster, cut where it is longer than a snippet, and what stands around it: a third before, where there is that
+ * much. */
+static struct range choose(struct range *cluster, convstore_text text) {
+  size_t end = cluster->start, n_free = CONVSTORE_SNIPPET;
+  forward(&end, n_free, text);
+  if (cluster->end > end) cluster->end = end;
+  for (size_t at = cluster->start; n_free > 0 && at < cluster->end; n_free--) forward(&at, 1, text);
+  struct range shown = *cluster;
+  size_t n_before = n_free / 3;
+  size_t missing = backward(&shown.start, n_before, text);
+  missing = forward(&shown.end, n_free - n_before + missing, text);
+  backward(&shown.start, missing, text);
+  return shown;
 }
 
 /* Appends a range that ends behind all before it, joining what overlaps or touches. */
@@ -366,15 +380,7 @@ int convstore__snippet(convstore_text *out, const struct convstore_query *query,
   if (status != CONVSTORE_OK) goto done;
 
   struct range best = find_cluster(finder, cluster);
-  /* A third of what is left stands before the matches. */
-  size_t long_end = forward(text, best.start, CONVSTORE_SNIPPET);
-  struct range shown = {best.start, best.end < long_end ? best.end : long_end};
-  size_t n_free = CONVSTORE_SNIPPET, left;
-  for (size_t at = shown.start; n_free > 0 && at < shown.end; n_free--) at = forward(text, at, 1);
-  shown.start = backward(text, shown.start, n_free / 3, &left);
-  shown.end = forward(text, shown.end, n_free - n_free / 3 + left);
-  best.end = best.end < long_end ? best.end : long_end;
-
+  struct range shown = choose(&best, text);
   size_t n = find_ranges(ranges, &shown, finder, best);
   struct range all = trim(text, (struct range){0, text.size});
   shown = trim(text, shown);

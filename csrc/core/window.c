@@ -92,8 +92,10 @@ static int add_result(struct convstore_window *window, const convstore_message *
 
 /* ---- items ----------------------------------------------------------------------------------------------------- */
 
-static int fail_too_large(const struct convstore_window *window, int64_t seq, int64_t tokens,
-                          int64_t n_messages, convstore_error *err) {
+static int fail_too_large(const struct convstore_window *window, convstore_error *err) {
+  int64_t seq = window->newest.call_seq;
+  int64_t tokens = window->newest.tokens;
+  int64_t n_messages = window->newest.n_messages;
   if (n_messages > window->max_messages)
     return convstore_fail(err, CONVSTORE_E_TOO_LARGE,
                           "the newest tool exchange, from message %lld on, has %lld messages and max_messages"
@@ -117,16 +119,44 @@ static bool grow_items(struct convstore_window *window) {
   return true;
 }
 
-/* Takes an item in, or finds that it does not fit and that the window is what it is. */
+/* Whether this item has a newer message than all before. */
+static void note_newest(struct convstore_window *window, int64_t seq, int64_t call_seq, int64_t tokens,
+                        int64_t n_messages) {
+  if (seq <= window->newest.seq) return;
+  window->newest.seq = seq;
+  window->newest.call_seq = call_seq;
+  window->newest.tokens = tokens;
+  window->newest.n_messages = n_messages;
+  window->newest.never_fits = tokens > window->max_tokens || n_messages > window->max_messages;
+}
+
+/* Whether a result waits for its call that is newer than all messages of items. */
+static bool newer_waits(const struct convstore_window *window) {
+  for (size_t i = 0; i < window->pending_size; i++) {
+    const struct convstore_pending *pending = &window->pending[i];
+    if (pending->id.data != NULL && pending->first != NULL && pending->first->seq > window->newest.seq &&
+        pending->first->redacted_at_ms == CONVSTORE_ABSENT && convstore__has_content(pending->first))
+      return true;
+  }
+  return false;
+}
+
+/* Takes an item in, or finds that it does not fit and that the window is full. */
 static int add_item(struct convstore_window *window, const convstore_message *message,
                     const convstore_message **results, size_t n_results, convstore_error *err) {
   int64_t n_messages = (int64_t)n_results + 1;
   int64_t tokens = convstore__add_tokens(0, message->token_count);
-  for (size_t i = 0; i < n_results; i++) tokens = convstore__add_tokens(tokens, results[i]->token_count);
+  int64_t newest_seq = message->seq;
+  for (size_t i = 0; i < n_results; i++) {
+    tokens = convstore__add_tokens(tokens, results[i]->token_count);
+    if (results[i]->seq > newest_seq) newest_seq = results[i]->seq;
+  }
+  note_newest(window, newest_seq, message->seq, tokens, n_messages);
+  if (window->is_full) return CONVSTORE_OK;
   if (tokens > window->max_tokens - window->tokens ||
       n_messages > window->max_messages - window->n_messages) {
-    window->enough = true;
-    return window->n_items > 0 ? CONVSTORE_OK : fail_too_large(window, message->seq, tokens, n_messages, err);
+    window->is_full = true;
+    return window->n_items > 0 ? CONVSTORE_OK : fail_too_large(window, err);
   }
   const convstore_message *copy = keep(window, message);
   if (copy == NULL || (window->n_items == window->capacity && !grow_items(window))) return no_memory(err);
@@ -134,7 +164,7 @@ static int add_item(struct convstore_window *window, const convstore_message *me
       (struct convstore_item){.message = copy, .results = results, .n_results = n_results};
   window->tokens += tokens;
   window->n_messages += n_messages;
-  window->enough = window->n_messages == window->max_messages;
+  window->is_full = window->n_messages == window->max_messages;
   return CONVSTORE_OK;
 }
 
@@ -185,7 +215,9 @@ static int add_exchange(struct convstore_window *window, const convstore_message
     json_decref(calls);
     return no_memory(err);
   }
-  json_array_foreach(calls, i, call) claim_one(&claim, window, call, message->seq);
+  json_array_foreach(calls, i, call) {
+    claim_one(&claim, window, call, message->seq);
+  }
   json_decref(calls);
 
   bool is_open = claim.n_own == window->last_seq - message->seq; /* nothing else stands behind it */
@@ -193,9 +225,7 @@ static int add_exchange(struct convstore_window *window, const convstore_message
   return add_item(window, message, claim.results, claim.n_results, err);
 }
 
-int convstore__window_add(struct convstore_window *window, const convstore_message *message,
-                          convstore_error *err) {
-  if (window->enough) return CONVSTORE_OK;
+static int add(struct convstore_window *window, const convstore_message *message, convstore_error *err) {
   switch (message->role) {
   case CONVSTORE_ROLE_TOOL:
     return add_result(window, message, err);
@@ -208,4 +238,17 @@ int convstore__window_add(struct convstore_window *window, const convstore_messa
   default:
     return CONVSTORE_OK; /* pinned elsewhere */
   }
+}
+
+int convstore__window_end(const struct convstore_window *window, convstore_error *err) {
+  return window->newest.never_fits ? fail_too_large(window, err) : CONVSTORE_OK;
+}
+
+int convstore__window_add(struct convstore_window *window, const convstore_message *message,
+                          convstore_error *err) {
+  if (window->enough) return CONVSTORE_OK;
+  int status = add(window, message, err);
+  if (status != CONVSTORE_OK || !window->is_full) return status;
+  window->enough = window->n_looked++ >= CONVSTORE_WINDOW_LOOKS || !newer_waits(window);
+  return window->enough ? convstore__window_end(window, err) : CONVSTORE_OK;
 }

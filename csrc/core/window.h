@@ -22,11 +22,20 @@ struct convstore_pending;
 
 struct convstore_window {
   struct convstore_arena *arena;
-  int64_t max_tokens;           /* INT64_MAX: no limit */
-  int64_t max_messages;         /* INT64_MAX: no limit */
-  int64_t tokens;               /* of all items */
-  int64_t n_messages;           /* in all items */
-  bool enough;                  /* no older message can be in it: nothing more need be fed */
+  int64_t max_tokens;   /* INT64_MAX: no limit */
+  int64_t max_messages; /* INT64_MAX: no limit */
+  int64_t tokens;       /* of all items */
+  int64_t n_messages;   /* in all items */
+  bool enough;          /* nothing more need be fed */
+  bool is_full;         /* no older message can be in it */
+  int n_looked;         /* messages fed since then: see convstore__window_add() */
+  struct {              /* the item with the newest of all messages that belong to one */
+    int64_t seq;        /* that message's; 0: there is none */
+    int64_t call_seq;
+    int64_t tokens;
+    int64_t n_messages;
+    bool never_fits; /* not even alone */
+  } newest;
   struct convstore_item *items; /* newest first */
   size_t n_items;
   size_t capacity;
@@ -44,10 +53,18 @@ void convstore__window_start(struct convstore_window *out, struct convstore_aren
 /*
  * Feeds the message before those fed so far. The struct is copied where it is kept; its texts must live as long as the
  * arena. System and developer messages may be left out: that something stands behind a call, seqs tell.
+ *
+ * A result that came late is newer than what stands between it and its call. Where it is the newest message, a full
+ * window looks on for that call, through CONVSTORE_WINDOW_LOOKS messages at most: where its exchange fits in no window,
+ * there is none.
  * E_TOO_LARGE: the newest item does not fit; E_CORRUPT: tool_calls that are no JSON; E_MEMORY.
  */
+#define CONVSTORE_WINDOW_LOOKS 1000
 int convstore__window_add(struct convstore_window *window, const convstore_message *message,
                           convstore_error *err);
+
+/* There is no older message. E_TOO_LARGE. */
+int convstore__window_end(const struct convstore_window *window, convstore_error *err);
 
 /* Whether there is something to say: "" is a content, attachments alone are none. */
 bool convstore__has_content(const convstore_message *message);

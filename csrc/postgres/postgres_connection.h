@@ -79,6 +79,7 @@ struct convstore_context_builder;
 struct postgres_candidate;
 struct postgres_lookup;
 struct postgres_operation;
+struct postgres_params;
 struct postgres_schema_state;
 struct postgres_search;
 
@@ -118,8 +119,8 @@ struct postgres_connection {
   int64_t rest_until_ms;
   char lost_reason[256];
 
-  struct postgres_search *search; /* of the call under way, in its result's arena */
-  convstore_result scratch;       /* memory of a search that it needs for a round only */
+  struct postgres_search *search;            /* of the call under way, in its result's arena */
+  convstore_result scratch;                  /* memory of a search that it needs for a round only */
   struct convstore_context_builder *context; /* of the call under way, in its result's arena */
 
   int64_t target;                             /* of a migration */
@@ -214,6 +215,8 @@ extern const struct postgres_operation convstore__postgres_redact;
 /* Reads a row of MESSAGE_COLUMNS. The result's arena must be there. */
 int convstore__postgres_read_message(convstore_message *out, const PGresult *result, int row,
                                      struct convstore_call *call);
+/* Adds the request's roles as an array of their names; NULL: any. E_MEMORY. */
+int convstore__postgres_add_roles(struct postgres_params *params, struct convstore_call *call);
 /* Checks that the columns of a result are those of a message; E_SCHEMA. */
 int convstore__postgres_check_message_columns(const PGresult *result, struct convstore_call *call);
 

@@ -1,6 +1,6 @@
 /*
- * Contexts in PostgreSQL: one statement that brings what is pinned, the latest summary and as many of the newest messages
- * as the window should take. What belongs in a context is decided by core/context.h.
+ * Contexts in PostgreSQL: one statement that brings what is pinned, the latest summary and as many of the newest
+ * messages as the window should take. What belongs in a context is decided by core/context.h.
  *
  * How many it takes is a guess, by tokens. Where messages that cost nothing stand in between, redacted ones or torn
  * exchanges, the guess was short, and further rounds ask for what is before. Each looks further than the one before it.
@@ -25,6 +25,7 @@ enum {
 };
 
 enum {
+  LEAST_ROWS = 8, /* looked at even where redacted system messages have more tokens than are wanted */
   MORE_ROWS = 64, /* looked at by the second round; doubled by each after it */
   MAX_STEP = 20
 };
@@ -59,7 +60,7 @@ static int send_context(struct postgres_connection *connection, struct convstore
     convstore__postgres_add_integer(&params, request->max_messages);
     convstore__postgres_add_integer(&params, !request->no_system);
     convstore__postgres_add_integer(&params, CONVSTORE_ABSENT);
-    convstore__postgres_add_integer(&params, 0);
+    convstore__postgres_add_integer(&params, LEAST_ROWS);
   } else {
     const struct context_call *context = context_of(connection);
     const struct convstore_window *window = &context->builder.window;

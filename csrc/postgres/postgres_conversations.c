@@ -243,7 +243,7 @@ static int receive_purge(struct postgres_connection *connection, struct convstor
   /* Not there any more: a try whose answer was lost may have done it. */
   if (connection->may_be_done) return CONVSTORE_OK;
   return PQntuples(convstore__postgres_result(connection, PURGED)) > 0 ? CONVSTORE_OK
-                                                                  : convstore__no_conversation(call);
+                                                                       : convstore__no_conversation(call);
 }
 
 const struct postgres_operation convstore__postgres_purge = {

@@ -1,12 +1,12 @@
 /*
- * Copying a conversation's beginning into a new one, and summing a beginning up, in PostgreSQL. A fork is one statement,
- * which sees one moment of its source and takes no lock on it; a summary takes the conversation's lock first. Both know
- * themselves again when they are sent a second time: a fork by its id, a summary by its time and text.
+ * Copying a conversation's beginning into a new one, and summing a beginning up, in PostgreSQL. A fork is one
+ * statement, which sees one moment of its source and takes no lock on it; a summary takes the conversation's lock
+ * first. Both know themselves again when they are sent a second time: a fork by its id, a summary by its time and text.
  */
 #include "postgres_error.h"
 #include "postgres_pipeline.h"
 
-/* ---- forks -------------------------------------------------------------------------------------------------------- */
+/* ---- forks ------------------------------------------------------------------------------------------------------ */
 
 static int send_fork(struct postgres_connection *connection, struct convstore_call *call) {
   const convstore_conversation *new = &call->request->conversation;
@@ -43,7 +43,7 @@ static int receive_fork(struct postgres_connection *connection, struct convstore
 const struct postgres_operation convstore__postgres_fork = {
     .frame = POSTGRES_FRAME_USER, .send = send_fork, .receive = receive_fork};
 
-/* ---- summaries ---------------------------------------------------------------------------------------------------- */
+/* ---- summaries -------------------------------------------------------------------------------------------------- */
 
 /* The lock is a statement of its own, in the same round trip: one that waits for a lock sees what was there before. */
 static int send_summary(struct postgres_connection *connection, struct convstore_call *call) {
@@ -57,7 +57,6 @@ static int send_summary(struct postgres_connection *connection, struct convstore
   convstore__postgres_add_text(&params, request->metadata);
   convstore__postgres_add_integer(&params, request->token_count);
   convstore__postgres_add_time(&params, call->now_ms);
-  convstore__postgres_add_integer(&params, connection->may_be_done);
   convstore__postgres_queue(connection, POSTGRES_STMT_LOCK_CONVERSATION, &lock);
   convstore__postgres_queue(connection, POSTGRES_STMT_SUMMARIZE, &params);
   return CONVSTORE_OK;

@@ -14,7 +14,7 @@ static void *alloc_rows(struct convstore_call *call, const PGresult *rows, size_
   return arena == NULL ? NULL : convstore__arena_alloc(arena, (size_t)PQntuples(rows) * size);
 }
 
-/* ---- conversations ------------------------------------------------------------------------------------------------ */
+/* ---- conversations ---------------------------------------------------------------------------------------------- */
 
 enum { /* the columns behind those of a conversation */
   LAST_ROLE = POSTGRES_CONVERSATION_COLUMNS,
@@ -72,7 +72,7 @@ static int receive_list(struct postgres_connection *connection, struct convstore
 const struct postgres_operation convstore__postgres_list = {
     .frame = POSTGRES_FRAME_USER, .send = send_list, .receive = receive_list};
 
-/* ---- messages ----------------------------------------------------------------------------------------------------- */
+/* ---- messages --------------------------------------------------------------------------------------------------- */
 
 enum { /* the column behind those of a message */
   CONVERSATION_ID = 14

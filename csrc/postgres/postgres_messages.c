@@ -98,6 +98,29 @@ static int64_t row_limit(const convstore_request *request) {
   return PAGE_ROWS;
 }
 
+int convstore__postgres_add_roles(struct postgres_params *params, struct convstore_call *call) {
+  enum {
+    ROLE_BYTES = 16
+  };
+  struct postgres_array array;
+  size_t n = 0;
+  for (unsigned bits = call->request->roles; bits != 0; bits >>= 1) n += bits & 1;
+  if (n == 0) {
+    convstore__postgres_add_string(params, NULL);
+    params->types[params->n - 1] = POSTGRES_TEXT_ARRAY;
+    return CONVSTORE_OK;
+  }
+  int status = convstore__postgres_array_start(&array, call, POSTGRES_TEXT, n, n * ROLE_BYTES);
+  if (status != CONVSTORE_OK) return status;
+  for (int role = 0; role < CONVSTORE_ROLES; role++) {
+    const char *name = convstore_role_name((convstore_role)role);
+    if (call->request->roles & 1U << role)
+      convstore__postgres_array_text(&array, (convstore_text){name, strlen(name)});
+  }
+  convstore__postgres_add_array(params, POSTGRES_TEXT_ARRAY, &array);
+  return CONVSTORE_OK;
+}
+
 static int send_range(struct postgres_connection *connection, struct convstore_call *call, int id,
                       int64_t max_bytes) {
   const convstore_request *request = call->request;

@@ -36,7 +36,7 @@ enum {
 
 /* What lives as long as the call. */
 struct postgres_search {
-  struct convstore_search *search; /* of the last STEP_READ */
+  struct convstore_search *search;  /* of the last STEP_READ */
   struct convstore_segment segment; /* to be written; lies in connection->scratch */
   int64_t n_redacted;               /* messages in it */
   bool only_reads;                  /* the index is taken as it is */
@@ -151,7 +151,8 @@ static int add_segments(bool *damaged, struct read_rows *at, const struct postgr
     size_t n = 0;
     int64_t id = convstore__postgres_read_integer(at->rows, at->row, COLUMN_A);
     convstore_text messages = convstore__postgres_peek_text(at->rows, at->row++, COLUMN_BYTES);
-    for (; kind_of(at) == 3 && convstore__postgres_read_integer(at->rows, at->row, COLUMN_A) == id; at->row++) {
+    for (; kind_of(at) == 3 && convstore__postgres_read_integer(at->rows, at->row, COLUMN_A) == id;
+         at->row++) {
       convstore_text bytes = convstore__postgres_peek_text(at->rows, at->row, COLUMN_BYTES);
       int64_t bucket = convstore__postgres_read_integer(at->rows, at->row, COLUMN_B);
       if (n < CONVSTORE_BUCKETS)
@@ -183,9 +184,9 @@ static int rank(struct postgres_connection *connection, struct convstore_call *c
 }
 
 static int receive_read(struct postgres_connection *connection, struct convstore_call *call) {
-  static const enum postgres_type types[] = {POSTGRES_INT4,        POSTGRES_INT8, POSTGRES_INT8,
-                                             POSTGRES_UUID,        POSTGRES_TEXT, POSTGRES_TIMESTAMPTZ,
-                                             POSTGRES_TEXT,        POSTGRES_JSONB, POSTGRES_BYTEA};
+  static const enum postgres_type types[] = {POSTGRES_INT4, POSTGRES_INT8,  POSTGRES_INT8,
+                                             POSTGRES_UUID, POSTGRES_TEXT,  POSTGRES_TIMESTAMPTZ,
+                                             POSTGRES_TEXT, POSTGRES_JSONB, POSTGRES_BYTEA};
   struct postgres_search *state = connection->search;
   struct read_rows at = {.rows = convstore__postgres_result(connection, 0)};
   size_t n_bytes = 0;
@@ -301,9 +302,10 @@ static int receive_index(struct postgres_connection *connection, struct convstor
   bool wrote = state->segment.n_messages > 0;
   convstore_result_free(&connection->scratch);
   if (convstore__monotonic_ms() >= call->deadline_ms)
-    return convstore_fail(call->err, CONVSTORE_E_TIMEOUT,
-                          "indexing this user's messages took longer than `timeout`; search again, and it goes "
-                          "on where it stopped");
+    return convstore_fail(
+        call->err, CONVSTORE_E_TIMEOUT,
+        "indexing this user's messages took longer than `timeout`; search again, and it goes "
+        "on where it stopped");
   if (wrote && PQntuples(convstore__postgres_result(connection, 1)) == 0) return after_stale(connection);
   /* Only marks were to be taken off. Those that are still there are somebody else's at the moment. */
   if (!wrote) state->only_reads = true;
@@ -359,8 +361,7 @@ static int receive_found(struct postgres_connection *connection, struct convstor
     if ((int64_t)call->result->n_messages == call->request->limit) /* there is another page */
       return convstore__search_cursor(state->search, state->last, call);
     status = convstore__postgres_read_message(&message, rows, row, call);
-    if (status == CONVSTORE_OK)
-      status = convstore__postgres_read_text(&title, rows, row, FOUND_TITLE, call);
+    if (status == CONVSTORE_OK) status = convstore__postgres_read_text(&title, rows, row, FOUND_TITLE, call);
     if (status == CONVSTORE_OK)
       status = convstore__search_add_hit(state->search, candidate, title, &message, call);
     state->last = candidate;

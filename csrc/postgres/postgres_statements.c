@@ -72,31 +72,36 @@
 
 /*
  * What a context needs: a head (kind 0: last_seq as seq, what the summary stands for as total, how many system messages
- * are behind it as n, the summary's content and tokens), what is pinned (1), and the newest messages backwards (2), with
- * their running totals of tokens.
+ * are behind it as n, the summary's content and tokens), what is pinned (1), and the newest messages backwards (2),
+ * with their running totals of tokens.
  * $3 before which seq (NULL: the first round), $4 the running total there (NULL: the conversation's), $5 tokens and
  * $6 messages that are wanted at most (NULL: no limit), $7 not 0: with system messages, $8 the seq after which
  * messages count (NULL: the latest summary's), $9 rows to look at at least.
  * As many rows are looked at as those tokens should take by the conversation's average; of these, those are not sent
  * behind which more tokens stand already. What is looked at first is sent in any case: so each round gets further.
+ * The conversation is materialized: row-level security keeps a comparison with coalesce(...) from the index.
  */
-#define CONTEXT_CONVERSATION                                                                                              \
-  "SELECT c.id, c.last_seq, c.archived_at, c.created_at, c.pinned, s.content, coalesce(s.token_count, 0) AS tokens,"      \
-  " coalesce(CAST($8 AS bigint), s.through, 0) AS through, coalesce(CAST($3 AS bigint), c.last_seq + 1) AS before,"       \
-  " coalesce(CAST($4 AS bigint), c.total) AS total, w.wanted, CAST(least(2000, greatest(CAST($9 AS bigint),"              \
-  " least(2000, 32 + 1.5 * w.wanted * c.last_seq / greatest(c.token_count, 1),"                                           \
-  " 16 + 1.5 * CAST($6 AS double precision)))) AS bigint) AS rows"                                                        \
-  " FROM (SELECT *, CAST($7 AS bigint) <> 0 AS pinned, c.token_count - c.pinned_token_count AS total FROM " CONVERSATIONS \
-  " AS c WHERE " THIS_CONVERSATION ") AS c"                                                                               \
-  " LEFT JOIN LATERAL (SELECT * FROM {{schema}}.summaries AS s WHERE s.user_id = " USER                                   \
-  " AND s.conversation_id = CAST($2 AS uuid) ORDER BY s.ordinal DESC LIMIT 1) AS s ON true"                               \
-  " CROSS JOIN LATERAL (SELECT CAST($5 AS double precision) - CASE WHEN c.pinned AND CAST($3 AS bigint) IS NULL"          \
+#define CONTEXT_ROWS_WANTED                                                                                  \
+  "CAST(least(2000, greatest(CAST($9 AS bigint),"                                                            \
+  " least(2000, 32 + 1.5 * w.wanted * c.last_seq / greatest(c.token_count, 1),"                              \
+  " 16 + 1.5 * CAST($6 AS double precision)))) AS bigint)"
+#define CONTEXT_CONVERSATION                                                                                 \
+  "SELECT c.*, coalesce(CAST($8 AS bigint), s.through, 0) AS through,"                                       \
+  " coalesce(CAST($3 AS bigint), c.last_seq + 1) AS before,"                                                 \
+  " coalesce(CAST($4 AS bigint), c.token_count - c.pinned_token_count) AS total, s.content,"                 \
+  " coalesce(s.token_count, 0) AS tokens, w.wanted, " CONTEXT_ROWS_WANTED " AS n_rows"                       \
+  " FROM (SELECT c.id, c.last_seq, c.token_count, c.pinned_token_count, c.archived_at, c.created_at,"        \
+  " CAST($7 AS bigint) <> 0 AS pinned FROM " CONVERSATIONS " AS c WHERE " THIS_CONVERSATION ") AS c"         \
+  " LEFT JOIN LATERAL (SELECT s.through, s.content, s.token_count FROM {{schema}}.summaries AS s"            \
+  " WHERE s.user_id = " USER " AND s.conversation_id = CAST($2 AS uuid)"                                     \
+  " ORDER BY s.ordinal DESC LIMIT 1) AS s ON true"                                                           \
+  " CROSS JOIN LATERAL (SELECT CAST($5 AS double precision)"                                                 \
+  " - CASE WHEN c.pinned AND CAST($3 AS bigint) IS NULL"                                                     \
   " THEN c.pinned_token_count + coalesce(s.token_count, 0) ELSE 0 END AS wanted) AS w"
 #define CONTEXT_ROWS(kind, table, where)                                                                     \
-  "SELECT t.seq, t.id, t.role, t.content, t.parts, t.name, t.tool_calls, t.tool_call_id,"                    \
-  " CAST(NULL AS jsonb) AS attachments, CAST(NULL AS jsonb) AS metadata, t.token_count, t.created_at,"       \
-  " t.updated_at, t.redacted_at, " kind " AS kind, t.token_total AS total, CAST(NULL AS bigint) AS n"        \
-  " FROM " IN_THIS(table, where)
+  "SELECT t.seq, t.id, t.role, t.content, t.parts, t.name, t.tool_calls, t.tool_call_id, t.token_count,"     \
+  " t.created_at, t.updated_at, t.redacted_at, " kind " AS kind, t.token_total AS total,"                    \
+  " CAST(NULL AS bigint) AS n FROM " IN_THIS(table, where)
 #define IN_THIS(table, where)                                                                                \
   table " AS t WHERE t.user_id = " USER " AND t.conversation_id = CAST($2 AS uuid) AND " where
 #define PINNED "t.role IN ('system', 'developer')"
@@ -104,21 +109,22 @@
   "(" CONTEXT_ROWS("1", table, where) " AND " PINNED                                                         \
                                       " AND c.pinned AND CAST($3 AS bigint) IS NULL ORDER BY t.seq)"
 #define CONTEXT_HEAD                                                                                         \
-  "SELECT c.last_seq, c.id, 'system', CASE WHEN c.pinned THEN c.content END, NULL, NULL, NULL, NULL, NULL,"  \
-  " NULL, c.tokens, c.created_at, NULL, NULL, 0, c.through, CASE WHEN c.pinned THEN 0 WHEN " LIES_LIVE       \
+  "SELECT c.last_seq, c.id, 'system', CASE WHEN c.pinned THEN c.content END, NULL, NULL, NULL, NULL,"        \
+  " c.tokens, c.created_at, NULL, NULL, 0, c.through, CASE WHEN c.pinned THEN 0 WHEN " LIES_LIVE             \
   " THEN " COUNT_PINNED(LIVE) " ELSE " COUNT_PINNED(ARCHIVE) " END"
 #define COUNT_PINNED(table) "(SELECT count(*) FROM " IN_THIS(table, PINNED) " AND t.seq > c.through)"
 #define CONTEXT_WINDOW(table, where)                                                                         \
   "(SELECT * FROM (" CONTEXT_ROWS(                                                                           \
       "2", table,                                                                                            \
-      where) " AND t.seq > c.through AND t.seq < c.before ORDER BY t.seq DESC LIMIT c.rows) AS w"            \
+      where) " AND t.seq > c.through AND t.seq < c.before ORDER BY t.seq DESC LIMIT c.n_rows) AS w"          \
              " WHERE c.wanted IS NULL OR c.total - w.total <= c.wanted OR w.seq = c.before - 1)"
+#define EITHER(rows) rows(LIVE, LIES_LIVE) " UNION ALL " rows(ARCHIVE, LIES_ARCHIVED)
 #define CONTEXT                                                                                              \
-  "SELECT m.* FROM (" CONTEXT_CONVERSATION                                                                   \
-  ") AS c CROSS JOIN LATERAL (" CONTEXT_PINNED(LIVE, LIES_LIVE) " UNION ALL " CONTEXT_PINNED(                \
-      ARCHIVE, LIES_ARCHIVED) " UNION ALL " CONTEXT_HEAD                                                     \
-                              " UNION ALL " CONTEXT_WINDOW(LIVE, LIES_LIVE) " UNION ALL " CONTEXT_WINDOW(    \
-                                  ARCHIVE, LIES_ARCHIVED) ") AS m"
+  "WITH c AS MATERIALIZED (" CONTEXT_CONVERSATION ") SELECT m.seq, m.id, m.role, m.content, m.parts,"        \
+  " m.name, m.tool_calls, m.tool_call_id, CAST(NULL AS jsonb) AS attachments,"                               \
+  " CAST(NULL AS jsonb) AS metadata, m.token_count, m.created_at, m.updated_at, m.redacted_at, m.kind,"      \
+  " m.total, m.n FROM c CROSS JOIN LATERAL (" EITHER(                                                        \
+      CONTEXT_PINNED) " UNION ALL " CONTEXT_HEAD " UNION ALL " EITHER(CONTEXT_WINDOW) ") AS m"
 
 /* Changes message $3 where it lies, and the conversation's time to $4 with it. The conversation is locked first, as an
  * append and a move to the archive lock it. No row: no conversation; a row of NULLs: no such message. */
@@ -156,69 +162,6 @@
   " attachments, metadata, token_count, created_at, token_total) " rows                                      \
   ") SELECT c.last_seq, c.token_count, c.status FROM c"
 
-/* The segments that hold any of messages $3 to $4. */
-#define RUNS "{{schema}}.search_runs"
-#define SEGMENTS "{{schema}}.search_segments"
-#define POSTINGS "{{schema}}.search_postings"
-#define THESE_SEGMENTS                                                                                       \
-  "SELECT r.segment_id FROM " RUNS " AS r WHERE r.user_id = " USER                                           \
-  " AND r.conversation_id = CAST($2 AS uuid)"                                                                \
-  " AND r.first_seq <= CAST($4 AS bigint) AND r.last_seq >= CAST($3 AS bigint)"
-
-/* A part of a conversation's messages, g.first_seq to g.last_seq of g.id, where they lie. */
-#define PART_OF(columns, table, where)                                                                       \
-  "SELECT " columns " FROM " table " AS t WHERE " where "t.user_id = " USER                                  \
-  " AND t.conversation_id = g.id AND t.seq BETWEEN g.first_seq AND g.last_seq"
-
-/*
- * What a search reads, all in one snapshot, so that no message is in a segment and in the rest, or in neither.
- * $2 a conversation or NULL, $3 messages at most (NULL: all), $4 bytes of texts at most (NULL: all), $5 buckets, $6 the
- * number of messages from which on they will be indexed first, so that the segments are not needed (NULL: never).
- * kind 0: the conversation is there. 1: a conversations may hold b messages that are not indexed. 2: one of those (a seq,
- * b redacted). 3: segment a's messages (b NULL), and behind them its postings (b bucket).
- */
-#define SEARCH_ROW(kind, a, b, id, role, created_at, content, parts, bytes)                                  \
-  "SELECT " kind ", CAST(" a " AS bigint) AS a, CAST(" b " AS bigint) AS b, CAST(" id                        \
-  " AS uuid) AS id, CAST(" role " AS text), CAST(" created_at " AS timestamptz), CAST(" content              \
-  " AS text), CAST(" parts " AS jsonb), CAST(" bytes " AS bytea)"
-#define SEARCH_TEXTS "t.seq, t.role, t.created_at, t.content, t.parts, t.redacted_at"
-#define SEARCH_READ                                                                                          \
-  "WITH pending AS MATERIALIZED (SELECT c.id, c.last_seq, c.archived_at FROM " CONVERSATIONS                 \
-  " AS c WHERE c.user_id = " USER " AND c.search_pending AND c.deleted_at IS NULL),"                         \
-  " gaps AS MATERIALIZED (SELECT p.id, p.archived_at, b.first_seq, b.last_seq,"                              \
-  " CAST(sum(b.last_seq - b.first_seq + 1) OVER (ORDER BY p.id, b.first_seq) AS bigint) AS upto"             \
-  " FROM pending AS p CROSS JOIN LATERAL (SELECT r.last_seq + 1 AS first_seq,"                               \
-  " lead(r.first_seq, 1, p.last_seq + 1) OVER (ORDER BY r.first_seq) - 1 AS last_seq"                        \
-  " FROM (SELECT CAST(0 AS bigint) AS first_seq, CAST(0 AS bigint) AS last_seq UNION ALL"                    \
-  " SELECT r.first_seq, r.last_seq FROM " RUNS " AS r WHERE r.user_id = " USER                               \
-  " AND r.conversation_id = p.id) AS r) AS b WHERE b.first_seq <= b.last_seq),"                              \
-  " counts AS MATERIALIZED (SELECT (SELECT count(*) FROM pending) AS n_conversations,"                       \
-  " coalesce(max(upto), 0) AS n_messages FROM gaps),"                                                        \
-  " parts AS (SELECT id, archived_at, first_seq, least(last_seq,"                                            \
-  " last_seq - (upto - CAST($3 AS bigint))) AS last_seq FROM gaps"                                           \
-  " WHERE CAST($3 AS bigint) IS NULL OR upto - (last_seq - first_seq + 1) < CAST($3 AS bigint)),"            \
-  " tail AS (SELECT g.id, m.*, sum(coalesce(octet_length(m.content), 0)"                                     \
-  " + coalesce(pg_column_size(m.parts), 0)) OVER (ORDER BY g.id, m.seq"                                      \
-  " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before"                                       \
-  " FROM parts AS g CROSS JOIN LATERAL (" PART_OF(                                                           \
-      SEARCH_TEXTS, LIVE,                                                                                    \
-      "g.archived_at IS NULL AND ") " UNION ALL " PART_OF(SEARCH_TEXTS, ARCHIVE,                             \
-                                                          "g.archived_at IS NOT NULL AND ") ") AS m)"        \
-  " SELECT * FROM (" SEARCH_ROW("0", "NULL", "NULL", "c.id", "NULL", "NULL", "NULL", "NULL",                 \
-                                "NULL") " FROM " CONVERSATIONS " AS c WHERE " THIS_CONVERSATION              \
-  " UNION ALL " SEARCH_ROW("1", "n_conversations", "n_messages", "NULL", "NULL", "NULL", "NULL", "NULL",     \
-                           "NULL") " FROM counts"                                                            \
-  " UNION ALL " SEARCH_ROW("2", "seq", "CAST(redacted_at IS NOT NULL AS integer)", "id", "role",             \
-                           "created_at", "content", "parts", "NULL") " FROM tail"                            \
-  " WHERE CAST($4 AS bigint) IS NULL OR coalesce(bytes_before, 0) < CAST($4 AS bigint)"                      \
-  " UNION ALL " SEARCH_ROW("3", "s.id", "p.bucket", "NULL", "NULL", "NULL", "NULL", "NULL",                  \
-                           "p.bytes") " FROM " SEGMENTS " AS s CROSS JOIN LATERAL ("                         \
-  "SELECT CAST(NULL AS bigint) AS bucket, s.messages AS bytes UNION ALL SELECT o.bucket, o.postings FROM "   \
-  POSTINGS " AS o WHERE o.user_id = " USER " AND o.segment_id = s.id"                                        \
-  " AND o.bucket = ANY (CAST($5 AS bigint[])) OFFSET 0) AS p"                                                \
-  " WHERE s.user_id = " USER " AND (CAST($6 AS bigint) IS NULL"                                              \
-  " OR (SELECT n_messages FROM counts) < CAST($6 AS bigint))) AS found"                                      \
-  " ORDER BY 1, id, a, b NULLS FIRST"
 /* A page of conversations: $2, $3 the last one's time and id, $4 status (NULL: any), $5 limit. One scan of an index
  * gives it; the last messages are then looked up by key, wherever they lie. */
 #define LIST_FROM(table, time, where)                                                                        \
@@ -229,23 +172,25 @@
 #define LIST_ROWS(time, where) LIST_FROM(CONVERSATIONS, time, where)
 #define LIST_LIVE " AND c.deleted_at IS NULL"
 #define LIST_DELETED " AND c.deleted_at IS NOT NULL"
-/* There are few deleted ones, and no index has them by created_at: all of them are read and sorted. */
+/* There are few deleted ones, and no index has them by created_at: all of them are read and sorted. The order in which
+ * they are read is that of the user's index, so that it is not the operators' one over all users. */
 #define DELETED_ONES                                                                                         \
   "WITH gone AS MATERIALIZED (SELECT c.* FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER LIST_DELETED   \
-  ") "
+  " ORDER BY c.updated_at DESC, c.id DESC) "
 /* Indexes have live and deleted ones apart by updated_at, and together by created_at. */
 #define LIST_UPDATED_ANY                                                                                     \
   "(SELECT * FROM (" LIST_ROWS("updated_at", LIST_LIVE) " UNION ALL " LIST_ROWS(                             \
       "updated_at", LIST_DELETED) ") AS e ORDER BY e.updated_at DESC, e.id DESC LIMIT CAST($5 AS bigint))"
-/* The first characters of the content, or of the texts of its parts; convstore__cut_preview() cuts the bytes. */
+/* The first characters of the content, or of the texts of its parts; convstore__cut_preview() cuts the bytes. The last
+ * message is asked for by its order, which only the primary key's index has, whatever is known of a young table. */
 #define PREVIEW                                                                                              \
   "CASE WHEN t.parts IS NULL THEN substr(t.content, 1, 200) ELSE"                                            \
   " (SELECT substr(string_agg(p.part ->> 'text', E'\\n' ORDER BY p.place), 1, 200)"                          \
   " FROM jsonb_array_elements(t.parts) WITH ORDINALITY AS p(part, place)"                                    \
   " WHERE jsonb_typeof(p.part -> 'text') = 'string') END AS preview"
 #define LAST_MESSAGE(table, where)                                                                           \
-  "SELECT t.role, " PREVIEW ", t.created_at FROM " table " AS t WHERE " where " AND t.user_id = " USER       \
-  " AND t.conversation_id = c.id AND t.seq = c.last_seq"
+  "(SELECT t.role, " PREVIEW ", t.created_at FROM " table " AS t WHERE " where " AND t.user_id = " USER      \
+  " AND t.conversation_id = c.id AND t.seq >= c.last_seq ORDER BY t.seq DESC LIMIT 1)"
 #define LIST(time, rows)                                                                                     \
   "SELECT " CONVERSATION_COLUMNS ", m.role, m.preview, m.created_at FROM " rows                              \
   " AS c LEFT JOIN LATERAL (" LAST_MESSAGE(LIVE, LIES_LIVE) " UNION ALL " LAST_MESSAGE(                      \
@@ -253,28 +198,30 @@
 
 /* A page of messages: $2-$4 the last one's time, id and conversation, $5 since, $6 limit, $7 roles (NULL: any). The
  * conversation is looked up row by row: as a join it might be made by reading all of the user's. */
-#define PAGE_OF(table)                                                                                           \
-  "(SELECT " T_COLUMNS ", t.conversation_id FROM " table " AS t WHERE t.user_id = " USER                         \
-  " AND (t.created_at, t.id, t.conversation_id) < (CAST($2 AS timestamptz), CAST($3 AS uuid), CAST($4 AS uuid))" \
-  " AND t.created_at >= CAST($5 AS timestamptz)"                                                                 \
-  " AND (CAST($7 AS text[]) IS NULL OR t.role = ANY (CAST($7 AS text[])))"                                       \
-  " AND (SELECT c.deleted_at IS NULL FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER                        \
-  " AND c.id = t.conversation_id)"                                                                               \
-  " ORDER BY t.created_at DESC, t.id DESC, t.conversation_id DESC LIMIT CAST($6 AS bigint))"
+#define PAGE_OF(table)                                                                                       \
+  "(SELECT " T_COLUMNS ", t.conversation_id FROM " table " AS t WHERE t.user_id = " USER                     \
+  " AND (t.created_at, t.id, t.conversation_id)"                                                             \
+  " < (CAST($2 AS timestamptz), CAST($3 AS uuid), CAST($4 AS uuid))"                                         \
+  " AND t.created_at >= CAST($5 AS timestamptz)"                                                             \
+  " AND (CAST($7 AS text[]) IS NULL OR t.role = ANY (CAST($7 AS text[])))"                                   \
+  " AND (SELECT c.deleted_at IS NULL FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER                    \
+  " AND c.id = t.conversation_id)" NEWEST_FIRST("t") " LIMIT CAST($6 AS bigint))"
+#define NEWEST_FIRST(t) " ORDER BY " t ".created_at DESC, " t ".id DESC, " t ".conversation_id DESC"
 
 /* Groups of messages with $2 <= created_at < $3: first by conversation, so that each is looked up once. The indexes
- * cover it. */
+ * cover it. The groups are made for themselves: joined, a young table's plan made them anew for each conversation. */
 #define USAGE_OF(table)                                                                                      \
   "SELECT t.conversation_id, t.role, t.created_at, t.token_count FROM " table                                \
   " AS t WHERE t.user_id = " USER                                                                            \
   " AND t.created_at >= CAST($2 AS timestamptz) AND t.created_at < CAST($3 AS timestamptz)"
-#define USAGE(group, order)                                                                                    \
-  "WITH per AS MATERIALIZED (SELECT p.* FROM (SELECT t.conversation_id, " group                                \
-  " AS name, count(*) AS messages, sum(t.token_count) AS tokens FROM (" USAGE_OF(LIVE) " UNION ALL " USAGE_OF( \
-      ARCHIVE) ") AS t GROUP BY 1, 2) AS p JOIN " CONVERSATIONS " AS c ON c.user_id = " USER                   \
-               " AND c.id = p.conversation_id AND c.deleted_at IS NULL)"                                       \
-               " SELECT name, CAST(sum(messages) AS bigint), CAST(sum(tokens) AS bigint),"                     \
-               " (SELECT count(DISTINCT conversation_id) FROM per) FROM per GROUP BY name ORDER BY " order
+#define USAGE_OF_ALL USAGE_OF(LIVE) " UNION ALL " USAGE_OF(ARCHIVE)
+#define USAGE(group, order)                                                                                  \
+  "WITH p AS MATERIALIZED (SELECT t.conversation_id, " group " AS name, count(*) AS messages,"               \
+  " sum(t.token_count) AS tokens FROM (" USAGE_OF_ALL ") AS t GROUP BY 1, 2),"                               \
+  " per AS MATERIALIZED (SELECT p.* FROM p WHERE (SELECT c.deleted_at IS NULL"                               \
+  " FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER " AND c.id = p.conversation_id))"                   \
+  " SELECT name, CAST(sum(messages) AS bigint), CAST(sum(tokens) AS bigint),"                                \
+  " (SELECT count(DISTINCT conversation_id) FROM per) FROM per GROUP BY name ORDER BY " order
 
 /* Messages 1 ... at of the conversation, from one table. */
 #define FORKED_MESSAGES(table)                                                                               \
@@ -287,6 +234,14 @@
 #define FORKED_PINNED(table)                                                                                 \
   "coalesce((SELECT sum(t.token_count) FROM " table " AS t WHERE t.user_id = " USER                          \
   " AND t.conversation_id = CAST($2 AS uuid) AND t.seq <= c.at AND t.role IN ('system', 'developer')), 0)"
+#define FORKED_SUMS                                                                                          \
+  FORKED_TOTAL(LIVE)                                                                                         \
+  " + " FORKED_TOTAL(ARCHIVE) " AS total, " FORKED_PINNED(LIVE) " + " FORKED_PINNED(ARCHIVE) " AS pinned"
+
+#define SUMMARY_COLUMNS                                                                                      \
+  "user_id, conversation_id, ordinal, through, content, metadata, token_count, created_at"
+
+#include "postgres_search_sql.h"
 
 const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] = {
     /* Around a call of its own. Prepared like the rest: parsing them anew took 5 to 10 % of an append. The isolation is
@@ -297,12 +252,16 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
 
     /* What a transaction runs under, until its end only: behind a pooler the session is somebody else's next. Each
      * statement has an index to go by, and is planned so even where a table is young and small: a prepared plan may be
-     * used long after it has grown. Compiling plans (jit) takes longer than running them. */
+     * used long after it has grown. For the same reason nothing is sorted that an index has in order: while there are
+     * few users, a list would walk the operators' index over all of them. Compiling plans (jit) takes longer than
+     * running them. */
     [POSTGRES_STMT_SETTINGS] =
-        {"settings", "SELECT set_config('lock_timeout', $2, true), set_config('statement_timeout', $3, true),"
-                     " set_config('synchronous_commit', $4, true), set_config('enable_seqscan', 'off', true),"
-                     " set_config('jit', 'off', true), set_config('convstore.user_id', $1, true)"
-                     "{{claim}}{{role}}"},
+        {"settings",
+         "SELECT set_config('lock_timeout', $2, true), set_config('statement_timeout', $3, true),"
+         " set_config('synchronous_commit', $4, true), set_config('enable_seqscan', 'off', true),"
+         " set_config('enable_sort', 'off', true), set_config('enable_incremental_sort', 'off', true),"
+         " set_config('jit', 'off', true), set_config('convstore.user_id', $1, true)"
+         "{{claim}}{{role}}"},
     [POSTGRES_STMT_SCHEMA_SETTINGS] =
         {"schema_settings",
          "SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),"
@@ -425,9 +384,9 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
                         " metadata = NULL, redacted_at = coalesce(t.redacted_at, CAST($4 AS timestamptz))")},
 
     /* Nobody indexes or changes it until the end of the transaction. */
-    [POSTGRES_STMT_LOCK_FOR_PURGE] = {"lock_for_purge", "SELECT c.id FROM " CONVERSATIONS
-                                                        " AS c WHERE c.user_id = " USER
-                                                        " AND c.id = CAST($2 AS uuid) FOR UPDATE"},
+    [POSTGRES_STMT_LOCK_FOR_PURGE] = {"lock_for_purge",
+                                      "SELECT c.id FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER
+                                      " AND c.id = CAST($2 AS uuid) FOR UPDATE"},
     /* What shares a segment with messages $3 to $4 has to be indexed anew when that is dropped. Each is a statement of
      * its own behind the one that locks the conversation: it sees what was indexed until then. */
     [POSTGRES_STMT_REOPEN_NEIGHBOURS] =
@@ -455,33 +414,9 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
          " AND t.conversation_id = i.id AND t.seq = i.seq) AS m WHERE m.redacted_at IS NULL"
          " ORDER BY i.ord LIMIT CAST($4 AS bigint)"},
     [POSTGRES_STMT_LOCK_CONVERSATIONS] =
-        {"lock_conversations",
-         "SELECT c.id FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER
-         " AND c.id = ANY (CAST($2 AS uuid[])) ORDER BY c.id FOR NO KEY UPDATE"},
-    /* A segment of the runs $3 ... $4 of conversations $2, with $5 messages $6 and the postings $8 of buckets $7. No row:
-     * meanwhile one of them was indexed, or purged, or more than $9 are redacted. */
-    [POSTGRES_STMT_INSERT_SEGMENT] =
-        {"insert_segment",
-         "WITH given AS (SELECT g.id, g.first_seq, g.last_seq FROM unnest(CAST($2 AS uuid[]),"
-         " CAST($3 AS bigint[]), CAST($4 AS bigint[])) AS g(id, first_seq, last_seq)),"
-         " fresh AS (SELECT 1 WHERE NOT EXISTS (SELECT FROM given AS g JOIN " RUNS " AS r ON r.user_id = " USER
-         " AND r.conversation_id = g.id AND r.first_seq <= g.last_seq AND r.last_seq >= g.first_seq)"
-         " AND (SELECT count(*) FROM given AS g CROSS JOIN LATERAL (" PART_OF(
-             "t.seq", LIVE, "t.redacted_at IS NOT NULL AND ") " UNION ALL " PART_OF("t.seq", ARCHIVE,
-                                                                                    "t.redacted_at IS NOT "
-                                                                                    "NULL AND ") ") AS m)"
-         " = CAST($9 AS bigint) AND (SELECT count(DISTINCT g.id) FROM given AS g)"
-         " = (SELECT count(*) FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER
-         " AND c.id = ANY (CAST($2 AS uuid[])))),"
-         " segment AS (INSERT INTO " SEGMENTS
-         " AS s (user_id, conversation_id, n_messages, messages) SELECT " USER
-         ", (CAST($2 AS uuid[]))[1], CAST($5 AS bigint), CAST($6 AS bytea) FROM fresh RETURNING s.id),"
-         " runs AS (INSERT INTO " RUNS
-         " (user_id, conversation_id, first_seq, last_seq, segment_id) SELECT " USER
-         ", g.id, g.first_seq, g.last_seq, s.id FROM segment AS s CROSS JOIN given AS g),"
-         " written AS (INSERT INTO " POSTINGS " (user_id, segment_id, bucket, postings) SELECT " USER
-         ", s.id, p.bucket, p.postings FROM segment AS s CROSS JOIN unnest(CAST($7 AS bigint[]),"
-         " CAST($8 AS bytea[])) AS p(bucket, postings)) SELECT s.id FROM segment AS s"},
+        {"lock_conversations", "SELECT c.id FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER
+                               " AND c.id = ANY (CAST($2 AS uuid[])) ORDER BY c.id FOR NO KEY UPDATE"},
+    [POSTGRES_STMT_INSERT_SEGMENT] = {"insert_segment", INSERT_SEGMENT},
     /* Conversations without gaps between their runs need no look until the next append. Nobody is waited for: the next
      * search does it. */
     [POSTGRES_STMT_SEARCH_INDEXED] =
@@ -503,10 +438,10 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
                                    DELETED_ONES LIST("created_at", LIST_FROM("gone", "created_at", ""))},
     [POSTGRES_STMT_LIST + POSTGRES_STMT_BY_CREATED +
         CONVSTORE_DELETED_ANY] = {"list_created_any", LIST("created_at", LIST_ROWS("created_at", ""))},
-    [POSTGRES_STMT_MESSAGES] =
-        {"messages",
-         "SELECT " M_COLUMNS ", m.conversation_id FROM (" PAGE_OF(LIVE) " UNION ALL " PAGE_OF(
-             ARCHIVE) ") AS m ORDER BY m.created_at DESC, m.id DESC, m.conversation_id DESC LIMIT CAST($6 AS bigint)"},
+    [POSTGRES_STMT_MESSAGES] = {"messages",
+                                "SELECT " M_COLUMNS
+                                ", m.conversation_id FROM (" PAGE_OF(LIVE) " UNION ALL " PAGE_OF(
+                                    ARCHIVE) ") AS m" NEWEST_FIRST("m") " LIMIT CAST($6 AS bigint)"},
     [POSTGRES_STMT_USAGE + CONVSTORE_BY_ROLE] = {"usage", USAGE("t.role", "1")},
     [POSTGRES_STMT_USAGE + CONVSTORE_BY_DAY] =
         {"usage_by_day",
@@ -514,56 +449,51 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
     [POSTGRES_STMT_USAGE +
         CONVSTORE_BY_CONVERSATION] = {"usage_by_conversation", USAGE("t.conversation_id", "3 DESC, 1")},
 
-    /* $3 the fork's id, $4 key, $5 title, $6 metadata, $7 at (NULL: all), $8 now. One statement sees one moment: nothing
-     * that is appended or moved to the archive meanwhile is copied by half. No row: no conversation. The first column
-     * is its last_seq, behind it the conversation that has the fork's id; NULL: `at` is beyond the end, the key is taken,
-     * or somebody was faster with the id. */
+    /* $3 the fork's id, $4 key, $5 title, $6 metadata, $7 at (NULL: all), $8 now. One statement sees one moment:
+     * nothing that is appended or moved to the archive meanwhile is copied by half. No row: no conversation. The first
+     * column is its last_seq, behind it the conversation that has the fork's id; NULL: `at` is beyond the end, the key
+     * is taken, or somebody was faster with the id. */
     [POSTGRES_STMT_FORK] =
         {"fork",
          "WITH c AS (SELECT c.last_seq, coalesce(CAST($7 AS bigint), c.last_seq) AS at FROM " CONVERSATIONS
-         " AS c WHERE " THIS_CONVERSATION "),"
-         " sums AS (SELECT c.at, " FORKED_TOTAL(LIVE) " + " FORKED_TOTAL(ARCHIVE) " AS total, " FORKED_PINNED(LIVE) " + " FORKED_PINNED(
-             ARCHIVE) " AS pinned FROM c WHERE c.at <= c.last_seq),"
-                      " made AS (INSERT INTO " CONVERSATIONS
-                      " AS c (user_id, id, key, title, metadata, last_seq, token_count, pinned_token_count,"
-                      " forked_from_id, forked_from_seq, created_at, updated_at) SELECT " USER
-                      ", CAST($3 AS uuid), CAST($4 AS text), CAST($5 AS text),"
-                      " CAST($6 AS jsonb), s.at, s.total + s.pinned, s.pinned, CAST($2 AS uuid), s.at, CAST($8 AS timestamptz), CAST($8 AS timestamptz)"
-                      " FROM sums AS s ON CONFLICT DO NOTHING RETURNING " CONVERSATION_COLUMNS "),"
-                      " messages AS (INSERT INTO " LIVE " (" STORED_COLUMNS ") SELECT " M_COLUMNS
-                      ", m.token_total, " USER
-                      ", made.id FROM made CROSS JOIN (" FORKED_MESSAGES(LIVE) " UNION ALL " FORKED_MESSAGES(
-                          ARCHIVE) ") AS m ORDER BY m.seq),"
-                                   " summaries AS (INSERT INTO " SUMMARIES
-                                   " (user_id, conversation_id, ordinal, through, content, metadata, token_count, created_at)"
-                                   " SELECT s.user_id, made.id, s.ordinal, s.through, s.content, s.metadata, s.token_count, s.created_at FROM made CROSS JOIN c JOIN " SUMMARIES
-                                   " AS s ON s.user_id = " USER
-                                   " AND s.conversation_id = CAST($2 AS uuid) AND s.through <= c.at),"
-                                   " fork AS (SELECT * FROM made UNION ALL SELECT " CONVERSATION_COLUMNS
-                                   " FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER
-                                   " AND c.id = CAST($3 AS uuid)) SELECT c.last_seq, fork.* FROM c LEFT JOIN fork ON true"},
+         " AS c WHERE " THIS_CONVERSATION "), sums AS (SELECT c.at, " FORKED_SUMS
+         " FROM c WHERE c.at <= c.last_seq),"
+         " made AS (INSERT INTO " CONVERSATIONS " AS c (user_id, id, key, title, metadata, last_seq,"
+         " token_count, pinned_token_count, forked_from_id, forked_from_seq, created_at, updated_at)"
+         " SELECT " USER ", CAST($3 AS uuid), CAST($4 AS text), CAST($5 AS text), CAST($6 AS jsonb), s.at,"
+         " s.total + s.pinned, s.pinned, CAST($2 AS uuid), s.at, CAST($8 AS timestamptz),"
+         " CAST($8 AS timestamptz) FROM sums AS s ON CONFLICT DO NOTHING RETURNING " CONVERSATION_COLUMNS
+         "), messages AS (INSERT INTO " LIVE " (" STORED_COLUMNS ") SELECT " M_COLUMNS
+         ", m.token_total, " USER
+         ", made.id FROM made CROSS JOIN (" FORKED_MESSAGES(LIVE) " UNION ALL " FORKED_MESSAGES(
+             ARCHIVE) ") AS m ORDER BY m.seq), summaries AS (INSERT INTO " SUMMARIES " (" SUMMARY_COLUMNS ")"
+                      " SELECT s.user_id, made.id, s.ordinal, s.through, s.content, s.metadata,"
+                      " s.token_count, s.created_at"
+                      " FROM made CROSS JOIN c JOIN " SUMMARIES " AS s ON s.user_id = " USER
+                      " AND s.conversation_id = CAST($2 AS uuid) AND s.through <= c.at),"
+                      " fork AS (SELECT * FROM made"
+                      " UNION ALL SELECT " CONVERSATION_COLUMNS " FROM " CONVERSATIONS
+                      " AS c WHERE c.user_id = " USER " AND c.id = CAST($3 AS uuid))"
+                      " SELECT c.last_seq, fork.* FROM c LEFT JOIN fork ON true"},
     [POSTGRES_STMT_LOCK_CONVERSATION] = {"lock_conversation",
                                          "SELECT c.last_seq FROM " CONVERSATIONS
                                          " AS c WHERE " THIS_CONVERSATION " FOR NO KEY UPDATE"},
     /* Behind the lock, so that it sees the latest summary. $3 through (NULL: all), $4 content, $5 metadata,
-     * $6 token_count, $7 now, $8 not 0: an earlier try may have stored it. No row: `through` is out of range. */
+     * $6 token_count, $7 now. One of this time and text is this very call: an earlier try has stored it, or one that
+     * was given up is still on its way and comes second. No row: `through` is out of range. */
     [POSTGRES_STMT_SUMMARIZE] =
         {"summarize",
-         "WITH c AS (UPDATE " CONVERSATIONS
-         " AS c SET updated_at = CAST($7 AS timestamptz) WHERE " THIS_CONVERSATION
-         " AND coalesce(CAST($3 AS bigint), c.last_seq) BETWEEN 1 AND c.last_seq"
+         "WITH c AS (UPDATE " CONVERSATIONS " AS c SET updated_at = CAST($7 AS timestamptz)"
+         " WHERE " THIS_CONVERSATION " AND coalesce(CAST($3 AS bigint), c.last_seq) BETWEEN 1 AND c.last_seq"
          " RETURNING coalesce(CAST($3 AS bigint), c.last_seq) AS through),"
-         " stored AS (SELECT s.through FROM c JOIN " SUMMARIES
-         " AS s ON CAST($8 AS bigint) <> 0 AND s.user_id = " USER
-         " AND s.conversation_id = CAST($2 AS uuid) AND s.created_at = CAST($7 AS timestamptz) AND s.content = CAST($4 AS text)"
-         " AND s.through = coalesce(CAST($3 AS bigint), s.through) LIMIT 1),"
-         " made AS (INSERT INTO " SUMMARIES
-         " (user_id, conversation_id, ordinal, through, content, metadata, token_count, created_at)"
-         " SELECT " USER ", CAST($2 AS uuid), coalesce((SELECT max(s.ordinal) FROM " SUMMARIES
-         " AS s WHERE s.user_id = " USER
-         " AND s.conversation_id = CAST($2 AS uuid)), 0) + 1, c.through, CAST($4 AS text), CAST($5 AS jsonb), CAST($6 AS bigint),"
-         " CAST($7 AS timestamptz) FROM c WHERE NOT EXISTS (SELECT FROM stored) RETURNING through)"
-         " SELECT through FROM stored UNION ALL SELECT through FROM made"},
+         " stored AS (SELECT s.through FROM c JOIN " SUMMARIES " AS s ON s.user_id = " USER
+         " AND s.conversation_id = CAST($2 AS uuid) AND s.created_at = CAST($7 AS timestamptz)"
+         " AND s.content = CAST($4 AS text) AND s.through = coalesce(CAST($3 AS bigint), s.through) LIMIT 1),"
+         " made AS (INSERT INTO " SUMMARIES " (" SUMMARY_COLUMNS ") SELECT " USER ", CAST($2 AS uuid),"
+         " coalesce((SELECT max(s.ordinal) FROM " SUMMARIES " AS s WHERE s.user_id = " USER
+         " AND s.conversation_id = CAST($2 AS uuid)), 0) + 1, c.through, CAST($4 AS text), CAST($5 AS jsonb),"
+         " CAST($6 AS bigint), CAST($7 AS timestamptz) FROM c WHERE NOT EXISTS (SELECT FROM stored)"
+         " RETURNING through) SELECT through FROM stored UNION ALL SELECT through FROM made"},
     [POSTGRES_STMT_CONTEXT] = {"context", CONTEXT},
 
     [POSTGRES_STMT_HISTORY + 0] = {"history", HISTORY("ASC")},

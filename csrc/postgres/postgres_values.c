@@ -148,28 +148,6 @@ void convstore__postgres_add_array(struct postgres_params *params, enum postgres
   add(params, type, array->bytes, array->size, 1);
 }
 
-int convstore__postgres_add_roles(struct postgres_params *params, struct convstore_call *call) {
-  enum {
-    ROLE_BYTES = 16
-  };
-  struct postgres_array array;
-  size_t n = 0;
-  for (unsigned bits = call->request->roles; bits != 0; bits >>= 1) n += bits & 1;
-  if (n == 0) {
-    add(params, POSTGRES_TEXT_ARRAY, NULL, 0, 1);
-    return CONVSTORE_OK;
-  }
-  int status = convstore__postgres_array_start(&array, call, POSTGRES_TEXT, n, n * ROLE_BYTES);
-  if (status != CONVSTORE_OK) return status;
-  for (int role = 0; role < CONVSTORE_ROLES; role++) {
-    const char *name = convstore_role_name((convstore_role)role);
-    if (call->request->roles & 1U << role)
-      convstore__postgres_array_text(&array, (convstore_text){name, strlen(name)});
-  }
-  convstore__postgres_add_array(params, POSTGRES_TEXT_ARRAY, &array);
-  return CONVSTORE_OK;
-}
-
 /* ---- results --------------------------------------------------------------------------------------------------- */
 
 int convstore__postgres_check_columns(const PGresult *result, const enum postgres_type *types, int n,

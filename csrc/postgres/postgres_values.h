@@ -65,9 +65,6 @@ void convstore__postgres_array_time(struct postgres_array *array, int64_t time_m
 void convstore__postgres_add_array(struct postgres_params *params, enum postgres_type type,
                                    const struct postgres_array *array);
 
-/* The request's roles as an array of their names; NULL: any. E_MEMORY. */
-int convstore__postgres_add_roles(struct postgres_params *params, struct convstore_call *call);
-
 /* Checks that the result has these columns: only then may the readers below be used. E_SCHEMA. */
 int convstore__postgres_check_columns(const PGresult *result, const enum postgres_type *types, int n,
                                       convstore_error *err);

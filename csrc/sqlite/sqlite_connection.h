@@ -19,6 +19,7 @@ struct sqlite_connection {
   char *path;
   char users[CONVSTORE_USERS_SIZE]; /* the option as SQL, or "" */
   convstore_options options;
+  bool refers_to_users;                   /* the schema was made with a table of users */
   int64_t schema_cookie;                  /* SQLite's, when base.schema_version was learnt */
   int64_t deadline_ms;                    /* of the call under way: until when the busy handler waits */
   sqlite3_stmt *statements[SQLITE_STMTS]; /* prepared on first use */

@@ -1,6 +1,6 @@
 /*
- * Contexts in SQLite: what is pinned, the latest summary, and the history backwards for as long as the window wants more.
- * What belongs in a context is decided by core/context.h.
+ * Contexts in SQLite: what is pinned, the latest summary, and the history backwards for as long as the window wants
+ * more. What belongs in a context is decided by core/context.h.
  */
 #include "sqlite_operations.h"
 

@@ -98,10 +98,13 @@ static int fail_constraint(struct sqlite_connection *connection, int extended, c
 }
 
 /* Whether SQLite speaks of tables of ours that are not as our migrations made them. */
-static bool is_lost_table(const char *why) {
-  if (strstr(why, "no such table") != NULL && strstr(why, "convstore_") == NULL) return false;
-  static const char *const phrases[] = {"no such table", "no such column", "has no column named",
-                                        "because it is a view", "use DROP VIEW"};
+static bool is_lost_table(const struct sqlite_connection *connection, const char *why) {
+  if (connection->refers_to_users && strstr(why, "no such table") != NULL &&
+      strstr(why, "convstore_") == NULL)
+    return false; /* it is the table of the option `users` */
+  if (!connection->refers_to_users && strstr(why, "foreign key mismatch") != NULL) return true;
+  static const char *const phrases[] = {"no such table",       "no such column",       "no such index",
+                                        "has no column named", "because it is a view", "use DROP VIEW"};
   for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++)
     if (strstr(why, phrases[i]) != NULL) return true;
   return false;
@@ -156,7 +159,7 @@ int convstore__sqlite_fail(struct sqlite_connection *connection, convstore_error
     status = fail_constraint(connection, extended, err);
     break;
   case SQLITE_ERROR:
-    if (is_lost_table(sqlite3_errmsg(db))) {
+    if (is_lost_table(connection, sqlite3_errmsg(db))) {
       status =
           convstore_fail(err, CONVSTORE_E_SCHEMA,
                          "the tables in \"%s\" are not as convstore made them (%s); restore a backup, or use "
@@ -168,8 +171,8 @@ int convstore__sqlite_fail(struct sqlite_connection *connection, convstore_error
       status = convstore_fail(err, CONVSTORE_E_CORRUPT, "\"%s\" holds broken JSON; restore a backup", path);
       break;
     }
-    if (strstr(sqlite3_errmsg(db), "foreign key mismatch") != NULL ||
-        strstr(sqlite3_errmsg(db), "no such table") != NULL) {
+    if (connection->refers_to_users && (strstr(sqlite3_errmsg(db), "foreign key mismatch") != NULL ||
+                                        strstr(sqlite3_errmsg(db), "no such table") != NULL)) {
       status = convstore_fail(
           err, CONVSTORE_E_INVALID,
           "the table that `users` named is gone, or its column is no key any more (%s); mend it",

@@ -13,7 +13,7 @@ static int find_source(struct sqlite_live *live, struct sqlite_connection *conne
   return status;
 }
 
-/* ---- forks -------------------------------------------------------------------------------------------------------- */
+/* ---- forks ------------------------------------------------------------------------------------------------------ */
 
 /* A statement whose parameters are user, source, fork and `at`. NULL: err says why. */
 static sqlite3_stmt *bind_fork(struct sqlite_connection *connection, const struct convstore_call *call,
@@ -77,7 +77,7 @@ int convstore__sqlite_fork(struct sqlite_connection *connection, struct convstor
   return convstore__sqlite_write(connection, call, fork_body);
 }
 
-/* ---- summaries ---------------------------------------------------------------------------------------------------- */
+/* ---- summaries -------------------------------------------------------------------------------------------------- */
 
 static int insert_summary(struct sqlite_connection *connection, struct convstore_call *call,
                           int64_t through) {

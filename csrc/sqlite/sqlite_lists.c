@@ -13,7 +13,7 @@ static void *alloc_rows(struct convstore_call *call, size_t size) {
   return arena == NULL ? NULL : convstore__arena_alloc(arena, ((size_t)call->request->limit + 1) * size);
 }
 
-/* ---- conversations ------------------------------------------------------------------------------------------------ */
+/* ---- conversations ---------------------------------------------------------------------------------------------- */
 
 enum { /* the columns behind those of a conversation */
   LAST_ROLE = 12,
@@ -69,7 +69,7 @@ int convstore__sqlite_list(struct sqlite_connection *connection, struct convstor
   return status != CONVSTORE_OK ? status : convstore__page_listed(call);
 }
 
-/* ---- messages ----------------------------------------------------------------------------------------------------- */
+/* ---- messages --------------------------------------------------------------------------------------------------- */
 
 enum { /* the column behind those of a message */
   CONVERSATION_ID = 14

@@ -43,8 +43,8 @@ struct sqlite_tail {
 /* A part of them, as a segment. It lies in the arena that it was read into. */
 struct sqlite_tail_part {
   struct convstore_segment segment;
-  size_t n_bytes;                               /* of texts */
-  char (*finished)[CONVSTORE_ID_SIZE];          /* conversations that the walk has left behind */
+  size_t n_bytes;                      /* of texts */
+  char (*finished)[CONVSTORE_ID_SIZE]; /* conversations that the walk has left behind */
   size_t n_finished;
 };
 
@@ -52,7 +52,8 @@ struct sqlite_tail_part {
 int convstore__sqlite_read_tail(struct sqlite_tail_part *out, struct sqlite_tail *tail,
                                 convstore_result *memory, struct sqlite_connection *connection,
                                 struct convstore_call *call);
-bool convstore__sqlite_is_worth_a_segment(const struct sqlite_tail_part *part, const struct sqlite_tail *tail);
+bool convstore__sqlite_is_worth_a_segment(const struct sqlite_tail_part *part,
+                                          const struct sqlite_tail *tail);
 /* Indexes parts, each in a transaction of its own, until too little is left for a segment. E_TIMEOUT at the deadline;
  * E_BUSY after a short wait for the lock. */
 int convstore__sqlite_index_tail(struct sqlite_connection *connection, struct convstore_call *call);

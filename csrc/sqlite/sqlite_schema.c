@@ -212,6 +212,7 @@ static int learn(struct applied *applied, struct sqlite_connection *connection, 
           settings.users[0] != '\0' ? settings.users : "none", connection->users);
   }
   connection->base.user_id_type = settings.user_id_type;
+  connection->refers_to_users = settings.users[0] != '\0';
   connection->base.schema_version = version;
   return CONVSTORE_OK;
 }

@@ -1,7 +1,7 @@
 /*
- * Searching in SQLite: the user's segments and what is not indexed yet go into core/search.c, which finds and ranks; then
- * the page's messages are read. Everything is read in one transaction, so no message is seen twice or not at all while
- * others append and index. How messages get into the index is sqlite_search_index.c's.
+ * Searching in SQLite: the user's segments and what is not indexed yet go into core/search.c, which finds and ranks;
+ * then the page's messages are read. Everything is read in one transaction, so no message is seen twice or not at all
+ * while others append and index. How messages get into the index is sqlite_search_index.c's.
  */
 #include <string.h>
 

@@ -128,7 +128,8 @@ int convstore__sqlite_read_tail(struct sqlite_tail_part *out, struct sqlite_tail
   struct reading reading = {.part = out, .tail = tail};
   struct convstore_arena *arena = convstore__arena(memory);
   *out = (struct sqlite_tail_part){0};
-  if (arena != NULL) out->finished = convstore__arena_alloc(arena, CONVSTORE_SEGMENT_MAX * sizeof *out->finished);
+  if (arena != NULL)
+    out->finished = convstore__arena_alloc(arena, CONVSTORE_SEGMENT_MAX * sizeof *out->finished);
   if (out->finished == NULL) return convstore__sqlite_no_memory(call->err);
   int status = convstore__segment_start(&reading.builder, arena, call->err);
   while (status == CONVSTORE_OK && !tail->done && !is_full(&reading) &&

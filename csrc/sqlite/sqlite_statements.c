@@ -46,7 +46,7 @@
   "updated_at, redacted_at"
 #define IS_PINNED "role IN ('system', 'developer')"
 #define PINNED(columns, table)                                                                               \
-  "SELECT " columns " FROM " table " INDEXED BY " table "_pinned_idx WHERE user_id = ?1"                     \
+  "SELECT " columns " FROM " table " WHERE user_id = ?1"                                                     \
   " AND conversation_id = ?2 AND " IS_PINNED
 /* ?3 the last message that a summary stands for. What is pinned need not come again. */
 #define WINDOW(table)                                                                                        \
@@ -108,14 +108,14 @@
 #define USAGE_OF(table)                                                                                      \
   "SELECT conversation_id, role, created_at, token_count FROM " table                                        \
   " WHERE user_id = ?1 AND created_at >= ?2 AND created_at < ?3"
-#define USAGE(group, order)                                                                                           \
-  "WITH per AS MATERIALIZED (SELECT * FROM (SELECT conversation_id, " group                                           \
-  " AS name, count(*) AS messages,"                                                                                   \
-  " sum(token_count) AS tokens FROM (" USAGE_OF(LIVE) " UNION ALL " USAGE_OF(                                         \
-      ARCHIVE) ") GROUP BY 1, 2) AS p WHERE EXISTS (SELECT 1 FROM convstore_conversations AS c WHERE c.user_id = ?1"  \
-               " AND c.id = p.conversation_id AND c.deleted_at IS NULL))"                                             \
-               " SELECT name, sum(messages), sum(tokens), (SELECT count(DISTINCT conversation_id) FROM per) FROM per" \
-               " GROUP BY name ORDER BY " order
+#define USAGE_OF_ALL USAGE_OF(LIVE) " UNION ALL " USAGE_OF(ARCHIVE)
+#define USAGE(group, order)                                                                                  \
+  "WITH per AS MATERIALIZED (SELECT * FROM (SELECT conversation_id, " group " AS name,"                      \
+  " count(*) AS messages, sum(token_count) AS tokens FROM (" USAGE_OF_ALL ") GROUP BY 1, 2) AS p"            \
+  " WHERE EXISTS (SELECT 1 FROM convstore_conversations AS c WHERE c.user_id = ?1"                           \
+  " AND c.id = p.conversation_id AND c.deleted_at IS NULL))"                                                 \
+  " SELECT name, sum(messages), sum(tokens), (SELECT count(DISTINCT conversation_id) FROM per) FROM per"     \
+  " GROUP BY name ORDER BY " order
 
 /* ?3 the fork, ?4 at */
 #define FORK_MESSAGES(table)                                                                                 \
@@ -128,6 +128,12 @@
 #define FORK_PINNED(table)                                                                                   \
   "coalesce((SELECT sum(token_count) FROM " table " WHERE user_id = ?1 AND conversation_id = ?2"             \
   " AND seq <= ?4 AND role IN ('system', 'developer')), 0)"
+#define FORK_SUMS                                                                                            \
+  FORK_TOTAL(LIVE)                                                                                           \
+  " + " FORK_TOTAL(ARCHIVE) " AS total, " FORK_PINNED(LIVE) " + " FORK_PINNED(ARCHIVE) " AS pinned"
+
+#define SUMMARY_COLUMNS                                                                                      \
+  "user_id, conversation_id, ordinal, through, content, metadata, token_count, created_at"
 
 const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
     [SQLITE_STMT_BEGIN] = {"begin", "BEGIN IMMEDIATE"},
@@ -275,20 +281,21 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
         {"create_fork",
          "INSERT INTO convstore_conversations (user_id, id, key, title, metadata, last_seq, token_count,"
          " pinned_token_count, forked_from_id, forked_from_seq, created_at, updated_at)"
-         " SELECT ?1, ?3, ?5, ?6, ?7, ?4, total + pinned, pinned, ?2, ?4, ?8, ?8 FROM (SELECT " FORK_TOTAL(
-             LIVE) " + " FORK_TOTAL(ARCHIVE) " AS total, " FORK_PINNED(LIVE) " + " FORK_PINNED(ARCHIVE) " AS pinned)"},
+         " SELECT ?1, ?3, ?5, ?6, ?7, ?4, total + pinned, pinned, ?2, ?4, ?8, ?8"
+         " FROM (SELECT " FORK_SUMS ")"},
     [SQLITE_STMT_FORK_MESSAGES] = {"fork_messages", FORK_MESSAGES(LIVE)},
     [SQLITE_STMT_FORK_MESSAGES + SQLITE_STMT_ARCHIVED] = {"fork_messages_archived", FORK_MESSAGES(ARCHIVE)},
     [SQLITE_STMT_FORK_SUMMARIES] =
         {"fork_summaries",
-         "INSERT INTO convstore_summaries (user_id, conversation_id, ordinal, through, content, metadata, token_count,"
-         " created_at) SELECT user_id, ?3, ordinal, through, content, metadata, token_count, created_at"
-         " FROM convstore_summaries WHERE user_id = ?1 AND conversation_id = ?2 AND through <= ?4 ORDER BY ordinal"},
+         "INSERT INTO convstore_summaries (" SUMMARY_COLUMNS ")"
+         " SELECT user_id, ?3, ordinal, through, content, metadata, token_count, created_at"
+         " FROM convstore_summaries WHERE user_id = ?1 AND conversation_id = ?2 AND through <= ?4"
+         " ORDER BY ordinal"},
     /* ?3 through, ?4 content, ?5 metadata, ?6 token_count, ?7 now */
     [SQLITE_STMT_SUMMARIZE] =
         {"summarize",
-         "INSERT INTO convstore_summaries (user_id, conversation_id, ordinal, through, content, metadata, token_count,"
-         " created_at) SELECT ?1, ?2, coalesce(max(ordinal), 0) + 1, ?3, ?4, ?5, ?6, ?7 FROM convstore_summaries"
+         "INSERT INTO convstore_summaries (" SUMMARY_COLUMNS ")"
+         " SELECT ?1, ?2, coalesce(max(ordinal), 0) + 1, ?3, ?4, ?5, ?6, ?7 FROM convstore_summaries"
          " WHERE user_id = ?1 AND conversation_id = ?2"},
 
     [SQLITE_STMT_MESSAGE_BY_SEQ] = {"message_by_seq", MESSAGE_BY_SEQ(LIVE)},

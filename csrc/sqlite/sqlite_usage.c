@@ -1,4 +1,4 @@
-/* What a user's messages come to in SQLite, in groups by role, day or conversation: one statement, answered by indexes. */
+/* What a user's messages come to in SQLite, in groups by role, day or conversation: one statement, from indexes. */
 #include <string.h>
 
 #include "sqlite_operations.h"

@@ -201,6 +201,27 @@ static int bounds(uint64_t *hash, convstore *store, convstore_error *err) {
   return finish(hash, store, &request, err);
 }
 
+static int context_messages(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_CONTEXT, LIVE_ID);
+  request.max_tokens = 100000;
+  request.reserve = 10;
+  return finish(hash, store, &request, err);
+}
+
+static int context_json(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_CONTEXT, LIVE_ID);
+  request.max_messages = 2;
+  request.no_system = true;
+  request.as_json = true;
+  return finish(hash, store, &request, err);
+}
+
+static int context_anthropic(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_CONTEXT, ARCHIVED_ID);
+  request.format = CONVSTORE_FORMAT_ANTHROPIC;
+  return finish(hash, store, &request, err);
+}
+
 static int annotate(uint64_t *hash, convstore *store, convstore_error *err) {
   convstore_request request = request_of(CONVSTORE_ANNOTATE, LIVE_ID);
   request.seq = 3;
@@ -211,6 +232,54 @@ static int annotate(uint64_t *hash, convstore *store, convstore_error *err) {
 static int redact(uint64_t *hash, convstore *store, convstore_error *err) {
   convstore_request request = request_of(CONVSTORE_REDACT, ARCHIVED_ID);
   request.seq = 4;
+  return finish(hash, store, &request, err);
+}
+
+static int fork_of(uint64_t *hash, convstore *store, const char *id, int64_t at, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_FORK, id);
+  memcpy(request.conversation.id, NEW_ID, sizeof NEW_ID);
+  request.conversation.key = text_of("a key that is new");
+  request.conversation.title = text_of(LONG_TEXT);
+  request.at = at;
+  return finish(hash, store, &request, err);
+}
+
+static int fork_one(uint64_t *hash, convstore *store, convstore_error *err) {
+  return fork_of(hash, store, LIVE_ID, 3, err);
+}
+
+static int fork_archived(uint64_t *hash, convstore *store, convstore_error *err) {
+  return fork_of(hash, store, ARCHIVED_ID, CONVSTORE_ABSENT, err);
+}
+
+static int summarize(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_SUMMARIZE, LIVE_ID);
+  request.text = text_of(LONG_TEXT);
+  request.metadata = text_of("{\"model\":\"a value of some length\"}");
+  request.through = 2;
+  return finish(hash, store, &request, err);
+}
+
+static int list(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_LIST, "");
+  request.limit = 1;
+  return finish(hash, store, &request, err);
+}
+
+static int list_any(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_LIST, "");
+  request.deleted_filter = CONVSTORE_DELETED_ANY;
+  return finish(hash, store, &request, err);
+}
+
+static int messages_page(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_MESSAGES, "");
+  request.limit = 5;
+  return finish(hash, store, &request, err);
+}
+
+static int usage(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_USAGE, "");
   return finish(hash, store, &request, err);
 }
 
@@ -302,8 +371,18 @@ const struct scenario scenarios[] = {
     SCENARIO(history_of_roles),
     SCENARIO(history_of_bytes),
     SCENARIO(bounds),
+    SCENARIO(context_messages),
+    SCENARIO(context_json),
+    SCENARIO(context_anthropic),
     SCENARIO(annotate),
     SCENARIO(redact),
+    SCENARIO(fork_one),
+    SCENARIO(fork_archived),
+    SCENARIO(summarize),
+    SCENARIO(list),
+    SCENARIO(list_any),
+    SCENARIO(messages_page),
+    SCENARIO(usage),
     SCENARIO(transaction),
     SCENARIO(nested_transaction),
     SCENARIO(schema_version),
@@ -344,10 +423,13 @@ void scenario_make(const char *path) {
   uint64_t ignored;
   CHECK_INT(finish(&ignored, store, &request, NULL), CONVSTORE_OK);
   convstore_close(store);
-  support_sql(path, "INSERT INTO convstore_messages_archive SELECT * FROM convstore_messages"
-                    " WHERE conversation_id = '" ARCHIVED_ID "';"
-                    "DELETE FROM convstore_messages WHERE conversation_id = '" ARCHIVED_ID "';"
-                    "UPDATE convstore_conversations SET archived_at = 1, status = 'archived'"
-                    " WHERE id = '" ARCHIVED_ID "';");
+  support_sql(path,
+              "INSERT INTO convstore_messages_archive SELECT * FROM convstore_messages"
+              " WHERE conversation_id = '" ARCHIVED_ID "';"
+              "DELETE FROM convstore_messages WHERE conversation_id = '" ARCHIVED_ID "';"
+              "UPDATE convstore_conversations SET archived_at = 1, status = 'archived'"
+              " WHERE id = '" ARCHIVED_ID "';"
+              "INSERT INTO convstore_summaries (user_id, conversation_id, ordinal, through, content,"
+              " token_count, created_at) VALUES ('alice', '" ARCHIVED_ID "', 1, 4, '" LONG_TEXT "', 50, 1);");
   support_check_database(path);
 }

@@ -236,9 +236,34 @@ uint64_t support_hash_result(const convstore_result *result) {
   hash = hash_string(hash, conversation->forked_from_id);
   hash = hash_number(hash, (int64_t)result->n_messages);
   for (size_t i = 0; i < result->n_messages; i++) hash = hash_message(hash, &result->messages[i]);
+  hash = hash_number(hash, result->context.tokens);
+  hash = hash_number(hash, result->context.messages);
+  hash = hash_number(hash, result->context.dropped);
+  hash = hash_number(hash, result->context.first_seq);
+  hash = hash_text(hash, result->context.system);
+  hash = hash_text(hash, result->json);
   hash = hash_number(hash, result->more);
   hash = hash_number(hash, result->first_seq);
   hash = hash_number(hash, result->last_seq);
+  hash = hash_text(hash, result->cursor);
+  for (size_t i = 0; i < result->n_listed; i++) {
+    const convstore_listed *listed = &result->listed[i];
+    hash = hash_string(hash, listed->conversation.id);
+    hash = hash_text(hash, listed->conversation.title);
+    hash = hash_text(hash, listed->conversation.metadata);
+    hash = hash_number(hash, (int64_t)listed->role);
+    hash = hash_text(hash, listed->preview);
+    hash = hash_number(hash, listed->message_created_at_ms);
+  }
+  for (size_t i = 0; i < result->n_usage; i++) {
+    hash = hash_number(hash, (int64_t)result->usage[i].role);
+    hash = hash_number(hash, result->usage[i].messages);
+    hash = hash_number(hash, result->usage[i].tokens);
+  }
+  hash = hash_number(hash, result->n_conversations);
+  hash = hash_text(hash, result->summary.content);
+  hash = hash_text(hash, result->summary.metadata);
+  hash = hash_number(hash, result->summary.through);
   for (size_t i = 0; i < result->n_migrations; i++) {
     hash = hash_number(hash, result->migrations[i].version);
     hash = hash_string(hash, result->migrations[i].name);

@@ -60,6 +60,7 @@ static void test_cursor__comes_back_as_it_went(void) {
     convstore_position position = position_of(operations[i]);
     convstore_result result = {0};
     CHECK_INT(convstore__cursor_write(&request.cursor, &request, &position, &result, NULL), CONVSTORE_OK);
+    REQUIRE(request.cursor.data != NULL);
     CHECK_INT((int64_t)strspn(request.cursor.data,
                               "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
               (int64_t)request.cursor.size);
@@ -119,7 +120,8 @@ static void make(struct made *out, convstore_operation operation) {
   out->request = request_of(operation);
   CHECK_INT(convstore__cursor_write(&out->request.cursor, &out->request, &position, &result, NULL),
             CONVSTORE_OK);
-  memcpy(out->text, result.memory != NULL ? out->request.cursor.data : "", out->request.cursor.size);
+  REQUIRE(out->request.cursor.data != NULL);
+  memcpy(out->text, out->request.cursor.data, out->request.cursor.size);
   out->request.cursor.data = out->text;
   convstore_result_free(&result);
 }

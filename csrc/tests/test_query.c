@@ -1,5 +1,7 @@
-/* core/query.c: which units a text has. Each is written as its terms, "a b" separated, "a|b" glued, a - before those that
- * exclude, in [...]. */
+/*
+ * core/query.c: which units a text has. Each is written as its terms, "a b" separated, "a|b" glued, in [...], with a -
+ * before those that exclude.
+ */
 #include "../core/query.h"
 
 #include <stdlib.h>

@@ -165,6 +165,48 @@ static void test_run__refuses_bad_ranges_and_fields(void) {
   refused(attempts, n);
 }
 
+static void test_run__refuses_bad_pages(void) {
+  const convstore_operation pages[] = {CONVSTORE_LIST, CONVSTORE_MESSAGES};
+  struct attempt attempts[40];
+  size_t n = 0;
+  for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
+    BAD(pages[i], CONVSTORE_E_INVALID, "limit", request.limit = 0);
+    BAD(pages[i], CONVSTORE_E_INVALID, "limit", request.limit = CONVSTORE_MAX_PAGE + 1);
+    BAD(pages[i], CONVSTORE_E_INVALID, "since", request.since_ms = -1);
+    BAD(pages[i], CONVSTORE_E_INVALID, "before", request.before_ms = INT64_C(253402300800000));
+    BAD(pages[i], CONVSTORE_E_INVALID, "role", request.roles = 1U << CONVSTORE_ROLES);
+    BAD(pages[i], CONVSTORE_E_INVALID, "cursor", request.cursor = text_of(""));
+    BAD(pages[i], CONVSTORE_E_INVALID, "user_id", request.user_id = absent);
+  }
+  BAD(CONVSTORE_LIST, CONVSTORE_E_INVALID, "deleted",
+      request.deleted_filter = (convstore_deleted_filter)(CONVSTORE_DELETED_ANY + 1));
+  BAD(CONVSTORE_LIST, CONVSTORE_E_INVALID, "status", request.mark_only = true);
+  attempts[n - 1].request.mark = CONVSTORE_MARKS;
+  BAD(CONVSTORE_USAGE, CONVSTORE_E_INVALID, "by", request.by = (convstore_by)(CONVSTORE_BY_CONVERSATION + 1));
+  BAD(CONVSTORE_USAGE, CONVSTORE_E_INVALID, "since", request.since_ms = INT64_MAX);
+  BAD(CONVSTORE_USAGE, CONVSTORE_E_INVALID, "before", request.before_ms = -1);
+  refused(attempts, n);
+}
+
+static void test_run__refuses_bad_forks_and_summaries(void) {
+  struct attempt attempts[20];
+  size_t n = 0;
+  BAD(CONVSTORE_FORK, CONVSTORE_E_INVALID, "at", request.at = -1);
+  BAD(CONVSTORE_FORK, CONVSTORE_E_INVALID, "key", request.conversation.key = text_of(""));
+  BAD(CONVSTORE_FORK, CONVSTORE_E_INVALID, "id", request.conversation.id[0] = 'x');
+  BAD(CONVSTORE_FORK, CONVSTORE_E_INVALID, "conversation_id", request.conversation_id[0] = '\0');
+  BAD(CONVSTORE_SUMMARIZE, CONVSTORE_E_INVALID, "text", request.text = absent);
+  BAD(CONVSTORE_SUMMARIZE, CONVSTORE_E_INVALID, "text", request.text = text_of("\xFF"));
+  BAD(CONVSTORE_SUMMARIZE, CONVSTORE_E_TOO_LARGE, "text", request.text = long_text(1001));
+  BAD(CONVSTORE_SUMMARIZE, CONVSTORE_E_INVALID, "through", request.text = text_of("x"));
+  attempts[n - 1].request.through = 0;
+  BAD(CONVSTORE_SUMMARIZE, CONVSTORE_E_INVALID, "token_count", request.text = text_of("x"));
+  attempts[n - 1].request.token_count = -1;
+  BAD(CONVSTORE_SUMMARIZE, CONVSTORE_E_INVALID, "metadata", request.text = text_of("x"));
+  attempts[n - 1].request.metadata = text_of("{");
+  refused(attempts, n);
+}
+
 static void test_run__refuses_unknown_operations(void) {
   struct attempt attempts[8];
   size_t n = 0;
@@ -324,6 +366,8 @@ static const struct check_test tests[] = {
     TEST(test_append__refuses_bad_users_and_conversations),
     TEST(test_append__refuses_bad_messages),
     TEST(test_run__refuses_bad_ranges_and_fields),
+    TEST(test_run__refuses_bad_pages),
+    TEST(test_run__refuses_bad_forks_and_summaries),
     TEST(test_run__refuses_unknown_operations),
     TEST(test_user_id__is_spelled_as_its_type_prints_it),
     TEST(test_append__takes_the_longest_that_is_allowed),

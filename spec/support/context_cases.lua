@@ -1,5 +1,5 @@
--- Random histories of all that a context has to get right, and random options for them. Whatever a person or a model may
--- do to a conversation is here: calls in parallel, results in any order, twice, late or never, ids used again.
+-- Random histories of all that a context has to get right, and random options for them. Whatever a person or a model
+-- may do to a conversation is here: calls in parallel, results in any order, twice, late or never, ids used again.
 local array = require("convstore").array
 local null = require("convstore").null
 
@@ -55,7 +55,8 @@ local function say(random, role, n)
 end
 
 local function call(random, n, open)
-  local message = { role = "assistant", tool_calls = {}, content = random:chance(30) and content(random, n) or nil }
+  local message = { role = "assistant", tool_calls = {} }
+  if random:chance(30) then message.content = content(random, n) end
   for i = 1, random:pick({ 1, 1, 1, 2, 2, 3 }) do
     local id = random:chance(60) and ("call_%d_%d"):format(n, i) or random:pick(IDS)
     message.tool_calls[i] = { id = id, type = "function",
@@ -80,7 +81,8 @@ end
 function cases.messages(random, n, calm)
   local messages, open = {}, {}
   for i = 1, n do
-    local dice, message = random:int(1, 100), nil
+    local dice = random:int(1, 100)
+    local message
     if #open > 0 and random:chance(calm and 90 or 50) then
       message = result(random, i, open)
     elseif dice <= 30 then
@@ -134,12 +136,9 @@ function cases.describe(options)
   return "{ " .. table.concat(list, ", ") .. " }"
 end
 
--- Puts a summary where conv:summarize would, by plain SQL.
-function cases.summarize(database, chat, ordinal, summary)
-  local now = database:table("x"):find(".", 1, true) and "now()" or "5"
-  database:sql(([[INSERT INTO %s (user_id, conversation_id, ordinal, through, content, token_count, created_at)
-    VALUES ('%s', '%s', %d, %d, '%s', %d, %s);]]):format(database:table("summaries"), chat.user_id, chat.id,
-    ordinal, summary.through, summary.content, summary.token_count, now))
+-- Stores a summary ({ through=, content=, token_count= }), the latest one then.
+function cases.summarize(chat, summary)
+  assert(chat:summarize(summary.content, { through = summary.through, token_count = summary.token_count }))
 end
 
 -- Moves all messages to the archive.

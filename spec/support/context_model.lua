@@ -142,6 +142,16 @@ function model.context(history, summary, options)
   if any and #best == 0 then
     return nil, "too_large"
   end
+  -- The newest message that belongs to an item, and whether that would fit alone.
+  local newest, its = 0, nil
+  for seq, members in pairs(items) do
+    if seq > through and math.max(table.unpack(members)) > newest then
+      newest, its = math.max(table.unpack(members)), members
+    end
+  end
+  if its and (#its > most or tokens + sum(history, its) > budget) then
+    return nil, "too_large"
+  end
 
   local first
   for _, seq in ipairs(best) do

@@ -60,7 +60,8 @@ function value(text, at)
     return WORDS[word], at + #word
   end
   local number = assert(text:match("^%-?%d+%.?%d*", at), "no JSON at: " .. text:sub(at, at + 20))
-  return assert(number:find(".", 1, true) and tonumber(number) or math.tointeger(tonumber(number))), at + #number
+  return assert(number:find(".", 1, true) and tonumber(number) or math.tointeger(tonumber(number))),
+    at + #number
 end
 
 -- The value of a compact JSON text.

@@ -59,6 +59,25 @@ function jobs.append_same(dsn, key, n)
   end
 end
 
+-- Makes n forks whose ids others ask for at the same time.
+function jobs.fork_same(dsn, key, n)
+  local chat = conversation(dsn, key, { timeout = 60 })
+  wait_for_start()
+  for i = 1, tonumber(n) do
+    local fork = assert(chat:fork({ id = ("00000000-0000-7000-8000-%012d"):format(i), at = i }))
+    assert(fork.last_seq == i and fork.forked_from.seq == i)
+  end
+end
+
+-- Stores n summaries, against those of other processes.
+function jobs.summarize(dsn, key, n, name)
+  local chat = conversation(dsn, key, { timeout = 60 })
+  wait_for_start()
+  for i = 1, tonumber(n) do
+    assert(chat:summarize(name .. ":" .. i))
+  end
+end
+
 -- Merges n keys of its own, one by one, into the first message's metadata and the conversation's.
 function jobs.merge(dsn, key, n, name)
   local chat = conversation(dsn, key, { timeout = 60 })
