@@ -7,6 +7,7 @@
 -- BENCH_DIR is the folder for the databases; by default build/bench/data.
 local choices = require "choices"
 local data = require "data"
+local designs = require "designs"
 local environment = require "environment"
 local files = require "files"
 local measure = require "measure"
@@ -126,7 +127,7 @@ function sections.postgres()
   postgres.run(rounds)
 end
 
-for _, more in ipairs{ queries, search, choices } do
+for _, more in ipairs{ queries, search, choices, designs } do
   for name, section in pairs(more) do
     sections[name] = function() section(rounds, quick) end
   end
