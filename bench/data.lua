@@ -29,11 +29,11 @@ function data.texts(n, times)
   return texts
 end
 
--- ---- texts for searches: words as they are spread in a language ---------------------------------------------------------
+-- ---- texts for searches: words as they are spread in a language -----------------------------------------------------
 
 local VOCABULARY, DRAWS = 20000, 1 << 20
-local syllables = { "ba", "ce", "di", "fo", "gu", "ka", "le", "mi", "no", "pu", "ra", "se", "ti", "vo", "zu", "ner", "lan",
-  "mor", "tis", "kel" }
+local syllables = { "ba", "ce", "di", "fo", "gu", "ka", "le", "mi", "no", "pu", "ra", "se", "ti", "vo", "zu",
+  "ner", "lan", "mor", "tis", "kel" }
 
 -- Each number below VOCABULARY by its syllables, the low ones, which are frequent, in few: all are different.
 local function word_of(rank)

@@ -17,12 +17,14 @@ local OF_USER = " WHERE m.user_id = ?1"
 local OF_CONVERSATION = " WHERE m.user_id = ?1 AND m.conversation_id = ?2"
 local FTS = [[CREATE VIRTUAL TABLE found USING fts5(content, %scontent = '',
   tokenize = 'unicode61 remove_diacritics 2')]]
-local FTS_HITS = [[SELECT m.conversation_id, m.seq FROM found JOIN convstore_messages AS m ON m.rowid = found.rowid
+local FTS_HITS = [[SELECT m.conversation_id, m.seq
+  FROM found JOIN convstore_messages AS m ON m.rowid = found.rowid
   WHERE found MATCH ?2 AND m.user_id = ?1 ORDER BY bm25(found) LIMIT 20]]
+local FTS_FILL = "INSERT INTO found (rowid, content) SELECT rowid, content FROM convstore_messages AS m"
 local FTS_BYTES = "SELECT sum(pgsize) FROM dbstat WHERE name LIKE 'found%'"
 
--- make: before all; others, mine: index the messages of those and of the user's; ask: two words as ?2 and ?3, or query()
--- of them as ?2; forget: the index of one conversation.
+-- make: before all; others, mine: index the messages of those and of the user's; ask: two words as ?2 and ?3, or
+-- query() of them as ?2; forget: the index of one conversation.
 local all = {
   {
     name = "a scan of the user's rows, LIKE (neither case nor accents folded)", order = "newest first",
@@ -39,18 +41,19 @@ local all = {
       AND b.conversation_id = a.conversation_id AND b.seq = a.seq
       WHERE a.user_id = ?1 AND a.word = ?2 AND b.word = ?3 LIMIT 20]],
     bytes = "SELECT sum(pgsize) FROM dbstat WHERE name = 'words'",
-    forget = "DELETE FROM words WHERE (user_id, word, conversation_id, seq) IN (" .. WORDS_OF .. OF_CONVERSATION .. ")",
+    forget = "DELETE FROM words WHERE (user_id, word, conversation_id, seq) IN (" .. WORDS_OF ..
+      OF_CONVERSATION .. ")",
   },
   {
     name = "FTS5, the user filtered behind MATCH", order = "best first",
     make = FTS:format(""),
-    others = "INSERT INTO found (rowid, content) SELECT rowid, content FROM convstore_messages WHERE user_id <> ?1",
-    mine = "INSERT INTO found (rowid, content) SELECT rowid, content FROM convstore_messages AS m" .. OF_USER,
+    others = FTS_FILL .. " WHERE user_id <> ?1",
+    mine = FTS_FILL .. OF_USER,
     ask = FTS_HITS,
     query = function(one, two) return one .. " " .. two end,
     bytes = FTS_BYTES,
-    forget = "INSERT INTO found (found, rowid, content) SELECT 'delete', rowid, content FROM convstore_messages AS m" ..
-      OF_CONVERSATION,
+    forget = [[INSERT INTO found (found, rowid, content)
+      SELECT 'delete', rowid, content FROM convstore_messages AS m]] .. OF_CONVERSATION,
   },
   {
     name = "FTS5, the user a term in MATCH", order = "best first",
@@ -63,7 +66,8 @@ local all = {
     query = function(one, two) return ("who : %s AND content : (%s %s)"):format(USER, one, two) end,
     bytes = FTS_BYTES,
     forget = [[INSERT INTO found (found, rowid, who, content)
-      SELECT 'delete', rowid, replace(user_id, ' ', ''), content FROM convstore_messages AS m]] .. OF_CONVERSATION,
+      SELECT 'delete', rowid, replace(user_id, ' ', ''), content FROM convstore_messages AS m]] ..
+      OF_CONVERSATION,
   },
 }
 
@@ -134,15 +138,17 @@ local function measure_ours(path, plain_path, queries, n, ids)
   local hits = 0
   local times = measure.each(#queries, function(i) hits = hits + #assert(user:search(queries[i])) end)
   local purged, plainly = {}, {}
-  local function purge(in_user, id) return measure.once(function() assert(assert(in_user:get(id)):purge()) end) end
+  local function purge(of, id)
+    return measure.once(function() assert(assert(of:get(id)):purge()) end)
+  end
   for i = 1, 10 do
     purged[i], plainly[i] = purge(user, ids[i]), purge(plain_user, ids[i])
     assert(user:search("bane")) -- indexes what shared its segments anew
   end
   table.sort(purged)
   table.sort(plainly)
-  print_row("ours", measure.duration(index_time), ("%.0f"):format(bytes / n), times, hits / #queries, "best first",
-    measure.duration(purged[5] - plainly[5]))
+  print_row("ours", measure.duration(index_time), ("%.0f"):format(bytes / n), times, hits / #queries,
+    "best first", measure.duration(purged[5] - plainly[5]))
   store:close()
   plain_store:close()
 end
@@ -175,10 +181,10 @@ end
 
 function designs.search_designs(rounds, quick)
   local n, n_others, each = quick and 1100 or 11000, quick and 4 or 20, quick and 500 or 10000
-  local path, ids = files.fresh("designs.db"), nil
+  local path = files.fresh("designs.db")
   local store = assert(convstore.open(path, { durability = "normal" }))
   for i = 1, n_others do write(store, "other " .. i, each, each // 50) end
-  ids = write(store, USER, n, n // 55)
+  local ids = write(store, USER, n, n // 55)
   local texts = {}
   for _, id in ipairs(ids) do
     for message in assert(store:user(USER):get(id)):each() do texts[#texts + 1] = message.content end
@@ -189,10 +195,10 @@ function designs.search_designs(rounds, quick)
 
 ## Designs of a search index
 
-SQLite; a user with %d messages in %d conversations among %d others with %d each, durability normal. %d queries of two
-words that occur together; 20 hits at most. Bytes of the index are per message that is in it. Where a user's index stands
-in one with others', it is theirs that is there first. The last column is the deletion of one conversation from the
-index alone, the median of ten.
+SQLite; a user with %d messages in %d conversations among %d others with %d each, durability normal. %d queries
+of two words that occur together; 20 hits at most. Bytes of the index are per message that is in it. Where
+a user's index stands in one with others', it is theirs that is there first. The last column is the deletion of
+one conversation from the index alone, the median of ten.
 
 | | index of %d | bytes a message | median | 95 %% | hits | order | deletion |
 | --- | ---: | ---: | ---: | ---: | ---: | --- | ---: |]]):format(n, #ids, n_others, each, #queries, n))

@@ -28,7 +28,9 @@ function measure.compare(rounds, calls, one, other, before)
   for round = -1, rounds do
     local first = math.random(2)
     local taken = {}
-    for _, side in ipairs{ first, 3 - first } do taken[side] = time(sides[side], before and before[side]) / calls end
+    for _, side in ipairs{ first, 3 - first } do
+      taken[side] = time(sides[side], before and before[side]) / calls
+    end
     if round > 0 then
       times[1][round], times[2][round], ratios[round] = taken[1], taken[2], taken[1] / taken[2]
     end

@@ -9,7 +9,7 @@ local places = {}
 local BEFORE_SEARCH = 2 -- the schema's version
 local URL = os.getenv("CONVSTORE_TEST_POSTGRES_URL")
 
--- ---- SQLite ----------------------------------------------------------------------------------------------------------
+-- ---- SQLite -------------------------------------------------------------------------------------------------------
 
 local file = {}
 file.__index = file
@@ -56,7 +56,7 @@ function sqlite.before_search(database, key)
   return copy, id
 end
 
--- ---- PostgreSQL ------------------------------------------------------------------------------------------------------
+-- ---- PostgreSQL ---------------------------------------------------------------------------------------------------
 
 local schema = {}
 schema.__index = schema
@@ -66,7 +66,8 @@ function schema:open()
 end
 
 function schema:twin(id)
-  return require "twin_postgres".open(URL, '"' .. self.name .. '"', files.user_id, id, "pipeline", self.without_search)
+  local quoted = '"' .. self.name .. '"'
+  return require "twin_postgres".open(URL, quoted, files.user_id, id, "pipeline", self.without_search)
 end
 
 function schema:sql(text)
@@ -77,8 +78,9 @@ function schema:sql(text)
 end
 
 function schema:index_bytes()
-  return tonumber(self:sql(([[SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class AS c
-    WHERE c.relnamespace = '%s'::regnamespace AND c.relkind = 'r' AND c.relname LIKE 'search_%%']]):format(self.name)))
+  local sum = [[SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class AS c
+    WHERE c.relnamespace = '%s'::regnamespace AND c.relkind = 'r' AND c.relname LIKE 'search_%%']]
+  return tonumber(self:sql(sum:format(self.name)))
 end
 
 function schema:settle() self:sql("VACUUM ANALYZE") end
@@ -107,7 +109,7 @@ function postgres.before_search(_, key, fill)
   return database, id
 end
 
--- ---- both ------------------------------------------------------------------------------------------------------------
+-- ---- both ---------------------------------------------------------------------------------------------------------
 
 -- Those that there are. PostgreSQL is what tools/with_postgres has started.
 function places.all()

@@ -1,4 +1,4 @@
--- The sections on contexts, lists, appends beside searches, and latency: on SQLite, and on PostgreSQL where there is one.
+-- The sections on contexts, lists, appends beside searches, and latency: on SQLite, and on PostgreSQL where it is.
 local data = require "data"
 local files = require "files"
 local measure = require "measure"
@@ -21,7 +21,7 @@ local function times(n, call)
   end
 end
 
--- ---- contexts --------------------------------------------------------------------------------------------------------
+-- ---- contexts -----------------------------------------------------------------------------------------------------
 
 local BUDGET = { max_tokens = 4000 }
 
@@ -39,11 +39,9 @@ local function talk_with_tools(store, key, n)
   local chat = assert(store:user(files.user_id):conversation(key))
   local batch = data.messages(data.texts(1000))
   for i = 4, #batch - 1, 4 do
-    local id = "call_" .. i
-    batch[i] = { role = "assistant", tool_calls = { {
-      id = id, type = "function", ["function"] = { name = "look_up", arguments = '{"about":"' .. batch[i].content ..
-        '"}' },
-    } } }
+    local id, arguments = "call_" .. i, '{"about":"' .. batch[i].content .. '"}'
+    local call = { id = id, type = "function", ["function"] = { name = "look_up", arguments = arguments } }
+    batch[i] = { role = "assistant", tool_calls = { call } }
     batch[i + 1] = { role = "tool", tool_call_id = id, content = batch[i + 1].content }
   end
   for _ = 1, n // 1000 do assert(chat:append_many(batch)) end
@@ -56,9 +54,9 @@ function queries.context(rounds, quick)
 
 ## Contexts
 
-`context{ max_tokens = %d }`: some 90 of the newest messages and a system message, as Lua tables, from a conversation
-of %d messages. The C side runs the statements of a context, stops when the budget is full, and fills the same tables.
-%d rounds of %d calls.
+`context{ max_tokens = %d }`: some 90 of the newest messages and a system message, as Lua tables, from a
+conversation of %d messages. The C side runs the statements of a context, stops when the budget is full, and
+fills the same tables. %d rounds of %d calls.
 ]], BUDGET.max_tokens, small, rounds, calls)
   measure.header("this", "beside")
   for _, place in ipairs(places.all()) do
@@ -89,11 +87,10 @@ of %d messages. The C side runs the statements of a context, stops when the budg
   end
 end
 
--- ---- lists -----------------------------------------------------------------------------------------------------------
+-- ---- lists --------------------------------------------------------------------------------------------------------
 
-local function write_conversations(store, n, n_messages)
+local function write_conversations(store, n, batch)
   local user = store:user(files.user_id)
-  local batch = data.messages(data.texts(n_messages))
   for i = 1, n, 100 do
     assert(store:transaction(function()
       for j = i, i + 99 do
@@ -111,14 +108,16 @@ function queries.lists(rounds, quick)
 
 ## Lists
 
-`list{ limit = %d }` among %d conversations, as Lua tables with the last message's preview. The C side runs the same
-statement and fills the same tables, but makes no cursor. %d rounds of %d calls.
+`list{ limit = %d }` among %d conversations, as Lua tables with the last message's preview. The C side runs
+the same statement and fills the same tables, but makes no cursor. %d rounds of %d calls.
 ]], page, n, rounds, calls)
   measure.header("this", "beside")
   for _, place in ipairs(places.all()) do
     local database, big = place.database("lists"), place.database("lists_large")
     local store, big_store = database:open(), big:open()
-    local user, big_user = write_conversations(store, n, 1), write_conversations(big_store, n, each)
+    local batch = data.messages(data.texts(each))
+    local last = { batch[#batch] } -- it is shown, so it is the same in both
+    local user, big_user = write_conversations(store, n, last), write_conversations(big_store, n, batch)
     database:settle()
     big:settle()
     local first = assert(user:list{ limit = page })
@@ -138,7 +137,7 @@ statement and fills the same tables, but makes no cursor. %d rounds of %d calls.
   end
 end
 
--- ---- appends beside searches -----------------------------------------------------------------------------------------
+-- ---- appends beside searches --------------------------------------------------------------------------------------
 
 function queries.append_search(rounds)
   local few, stored, fewer = data.texts(100), 10000, math.min(rounds, 50)
@@ -146,8 +145,8 @@ function queries.append_search(rounds)
 
 ## Appends where there is a search
 
-Plain C on both sides, to a conversation of %d messages that is indexed: with what migration 0003 adds, and on a copy
-without it. %d rounds of %d appends, a transaction each; durability full. With searches in between, %d rounds.
+Plain C on both sides, to a conversation of %d messages that is indexed: with what migration 0003 adds, and on
+a copy without it. %d rounds of %d appends, a transaction each; durability full. With searches, %d rounds.
 ]], stored, rounds, #few, fewer)
   measure.header("with", "without")
   for _, place in ipairs(places.all()) do
@@ -156,7 +155,9 @@ without it. %d rounds of %d appends, a transaction each; durability full. With s
     local chat = talk(store, "plain", stored)
     local user, word = store:user(files.user_id), few[1]:match("%S+")
     assert(user:search(word))
-    local older, id = place.before_search(database, "plain", function(to, key) return talk(to, key, stored) end)
+    local older, id = place.before_search(database, "plain", function(to, key)
+      return talk(to, key, stored)
+    end)
     database:settle()
     older:settle()
     local function compare(what, n, durability, goal, before, after)
@@ -180,7 +181,7 @@ without it. %d rounds of %d appends, a transaction each; durability full. With s
   end
 end
 
--- ---- latency ---------------------------------------------------------------------------------------------------------
+-- ---- latency ------------------------------------------------------------------------------------------------------
 
 function queries.latency(_, quick)
   local n, stored = quick and 100 or 2000, 10000
