@@ -195,13 +195,14 @@ function designs.search_designs(rounds, quick)
 
 ## Designs of a search index
 
-SQLite; a user with %d messages in %d conversations among %d others with %d each, durability normal. %d queries
-of two words that occur together; 20 hits at most. Bytes of the index are per message that is in it. Where
-a user's index stands in one with others', it is theirs that is there first. The last column is the deletion of
-one conversation from the index alone, the median of ten.
+SQLite; a user with %d messages in %d conversations among %d others with %d each, durability normal. %d
+queries of two words that occur together; 20 hits at most. Bytes of the index are per message that is in it.
+Where a user's index stands in one with others', it is theirs that is there first. The last column is the
+deletion of one conversation from the index alone, the median of ten.
 
 | | index of %d | bytes a message | median | 95 %% | hits | order | deletion |
-| --- | ---: | ---: | ---: | ---: | ---: | --- | ---: |]]):format(n, #ids, n_others, each, #queries, n))
+| --- | ---: | ---: | ---: | ---: | ---: | --- | ---: |]])
+    :format(n, #ids, n_others, each, #queries, n))
   local copy = files.fresh("designs-copy.db")
   for _, design in ipairs(all) do
     files.copy(path, files.fresh("designs-copy.db"))
