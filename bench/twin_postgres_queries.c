@@ -67,7 +67,7 @@ static void ask(lua_State *L, struct twin *twin, int64_t max_tokens) {
   convstore__postgres_add_integer(&params, CONVSTORE_ABSENT); /* max_messages */
   convstore__postgres_add_integer(&params, 1);                /* with what is pinned */
   convstore__postgres_add_integer(&params, CONVSTORE_ABSENT); /* through */
-  convstore__postgres_add_integer(&params, 0);                /* rows at least */
+  convstore__postgres_add_integer(&params, 8);                /* rows at least */
   twin__run(L, twin, POSTGRES_STMT_CONTEXT, &params);
 }
 
