@@ -1,15 +1,19 @@
 -- What convstore costs beside plain C on the same statements, and what it costs as a database grows.
 --
--- bench/run [SECTION...]. The sections append, history, growth and memory (SQLite) and postgres have goals and are run
--- without an argument; indexes, tables and contention show what decisions rest on.
+-- bench/run [SECTION...]. Without an argument those with goals are run: append, history, growth and memory (SQLite),
+-- postgres, and context, lists, append_search, search and latency (both). The others show what decisions rest on:
+-- indexes, tables, contention and search_designs.
 -- BENCH_QUICK=1 takes seconds and shows that everything runs, not how fast it is.
 -- BENCH_DIR is the folder for the databases; by default build/bench/data.
 local choices = require "choices"
 local data = require "data"
+local designs = require "designs"
 local environment = require "environment"
 local files = require "files"
 local measure = require "measure"
 local postgres = require "postgres"
+local queries = require "queries"
+local search = require "search"
 
 local quick = os.getenv("BENCH_QUICK") == "1"
 local rounds = quick and 5 or 200
@@ -123,15 +127,20 @@ function sections.postgres()
   postgres.run(rounds)
 end
 
-for name, section in pairs(choices) do
-  sections[name] = function() section(rounds) end
+for _, more in ipairs{ queries, search, choices, designs } do
+  for name, section in pairs(more) do
+    sections[name] = function() section(rounds, quick) end
+  end
 end
 
-local chosen = #arg > 0 and arg or { "append", "history", "growth", "memory", "postgres" }
+local chosen = #arg > 0 and arg or { "append", "history", "growth", "memory", "postgres", "context", "lists",
+  "append_search", "search", "latency" }
 for _, name in ipairs(chosen) do
   if not sections[name] then
-    io.stderr:write("usage: bench/run [append] [history] [growth] [memory] [postgres] [indexes] [tables] ",
-      "[contention]\n")
+    local names = {}
+    for known in pairs(sections) do names[#names + 1] = "[" .. known .. "]" end
+    table.sort(names)
+    io.stderr:write("usage: bench/run ", table.concat(names, " "), "\n")
     os.exit(2)
   end
 end

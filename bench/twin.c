@@ -7,25 +7,17 @@
  * sqlite3_step straight into Lua tables, nothing in between. Lua sees it as a module, so that both sides are timed
  * by one clock in one process.
  */
-#include <lauxlib.h>
-#include <lua.h>
-#include <sqlite3.h>
+#include "twin.h"
+
 #include <string.h>
 #include <time.h>
 
 #include "../csrc/convstore.h"
 #include "../csrc/sqlite/sqlite_statements.h"
 
-#define TWIN "twin"
-
 int luaopen_twin(lua_State *L);
 
-struct twin {
-  sqlite3 *db;
-  sqlite3_stmt *begin, *commit, *live, *advance, *insert, *newest;
-};
-
-static int fail(lua_State *L, const struct twin *twin) {
+int twin__fail(lua_State *L, const struct twin *twin) {
   return luaL_error(L, "twin: %s", sqlite3_errmsg(twin->db));
 }
 
@@ -40,23 +32,41 @@ static void run(lua_State *L, const struct twin *twin, sqlite3_stmt *statement) 
   int code;
   do code = sqlite3_step(statement);
   while (code == SQLITE_ROW);
-  if (sqlite3_reset(statement) != SQLITE_OK) (void)fail(L, twin);
+  if (sqlite3_reset(statement) != SQLITE_OK) (void)twin__fail(L, twin);
 }
 
 static void bind_text(sqlite3_stmt *statement, int index, const char *text, size_t size) {
   (void)sqlite3_bind_text64(statement, index, text, size, SQLITE_STATIC, SQLITE_UTF8);
 }
 
-static sqlite3_stmt *prepare(lua_State *L, const struct twin *twin, int id) {
+static sqlite3_stmt *prepare_text(lua_State *L, const struct twin *twin, const char *sql) {
   sqlite3_stmt *statement;
-  if (sqlite3_prepare_v3(twin->db, convstore__sqlite_stmt_texts[id].sql, -1, SQLITE_PREPARE_PERSISTENT,
-                         &statement, NULL) != SQLITE_OK)
-    (void)fail(L, twin);
+  if (sqlite3_prepare_v3(twin->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) != SQLITE_OK)
+    (void)twin__fail(L, twin);
   if (sqlite3_bind_parameter_count(statement) >= 2) { /* user and conversation, the same for good */
     bind_text(statement, 1, lua_tostring(L, 2), lua_rawlen(L, 2));
     bind_text(statement, 2, lua_tostring(L, 3), lua_rawlen(L, 3));
   }
   return statement;
+}
+
+static sqlite3_stmt *prepare(lua_State *L, const struct twin *twin, int id) {
+  return prepare_text(L, twin, convstore__sqlite_stmt_texts[id].sql);
+}
+
+/* What an append does for searches, left out where the file's schema is from before them. */
+static void prepare_live(lua_State *L, struct twin *twin) {
+  const char *sql = convstore__sqlite_stmt_texts[SQLITE_STMT_LIVE_CONVERSATION].sql;
+  twin->searchable =
+      sqlite3_table_column_metadata(twin->db, NULL, "convstore_conversations", "search_pending", NULL, NULL,
+                                    NULL, NULL, NULL) == SQLITE_OK;
+  if (twin->searchable) {
+    twin->live = prepare_text(L, twin, sql);
+    twin->mark_pending = prepare(L, twin, SQLITE_STMT_MARK_SEARCH_PENDING);
+  } else {
+    twin->live = prepare_text(L, twin, luaL_gsub(L, sql, ", search_pending", ""));
+    lua_pop(L, 1);
+  }
 }
 
 /* twin.open(path, user_id, conversation_id, "full" or "normal" [, sql]); sql is run first */
@@ -80,20 +90,25 @@ static int twin_open(lua_State *L) {
       sqlite3_exec(twin->db, full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", NULL, NULL,
                    NULL) != SQLITE_OK ||
       sqlite3_exec(twin->db, sql, NULL, NULL, NULL) != SQLITE_OK)
-    return fail(L, twin);
+    return twin__fail(L, twin);
   twin->begin = prepare(L, twin, SQLITE_STMT_BEGIN);
   twin->commit = prepare(L, twin, SQLITE_STMT_COMMIT);
-  twin->live = prepare(L, twin, SQLITE_STMT_LIVE_CONVERSATION);
+  prepare_live(L, twin);
   twin->advance = prepare(L, twin, SQLITE_STMT_ADVANCE_CONVERSATION);
   twin->insert = prepare(L, twin, SQLITE_STMT_INSERT_MESSAGE);
   twin->newest = prepare(L, twin, SQLITE_STMT_HISTORY + SQLITE_STMT_DESCENDING);
+  twin->summary = prepare(L, twin, SQLITE_STMT_LATEST_SUMMARY);
+  twin->pinned = prepare(L, twin, SQLITE_STMT_PINNED);
+  twin->window = prepare(L, twin, SQLITE_STMT_WINDOW);
+  twin->list = prepare(L, twin, SQLITE_STMT_LIST + CONVSTORE_DELETED_NO);
   return 1;
 }
 
 static int twin_close(lua_State *L) {
   struct twin *twin = luaL_checkudata(L, 1, TWIN);
-  sqlite3_stmt *statements[] = {twin->begin,   twin->commit, twin->live,
-                                twin->advance, twin->insert, twin->newest};
+  sqlite3_stmt *statements[] = {twin->begin,        twin->commit, twin->live,   twin->advance,
+                                twin->mark_pending, twin->insert, twin->newest, twin->summary,
+                                twin->pinned,       twin->window, twin->list};
   for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) (void)sqlite3_finalize(statements[i]);
   (void)sqlite3_close(twin->db);
   memset(twin, 0, sizeof *twin);
@@ -111,11 +126,12 @@ static void append(lua_State *L, const struct twin *twin, lua_Integer first, lua
     lua_pop(L, 1);
   }
   run(L, twin, twin->begin);
-  if (sqlite3_step(twin->live) != SQLITE_ROW) (void)fail(L, twin);
+  if (sqlite3_step(twin->live) != SQLITE_ROW) (void)twin__fail(L, twin);
   int64_t seq = sqlite3_column_int64(twin->live, 0);
   int64_t token_count = sqlite3_column_int64(twin->live, 1);
   int64_t pinned = sqlite3_column_int64(twin->live, 2);
   int64_t total = token_count - pinned;
+  bool mark = twin->searchable && sqlite3_column_int(twin->live, 6) == 0;
   (void)sqlite3_reset(twin->live);
   (void)sqlite3_bind_int64(twin->advance, 3, seq + n);
   (void)sqlite3_bind_int64(twin->advance, 4, token_count + tokens);
@@ -123,6 +139,7 @@ static void append(lua_State *L, const struct twin *twin, lua_Integer first, lua
   (void)sqlite3_bind_int64(twin->advance, 6, now_ms);
   bind_text(twin->advance, 7, "active", 6);
   run(L, twin, twin->advance);
+  if (mark) run(L, twin, twin->mark_pending);
 
   (void)sqlite3_bind_int64(twin->insert, 14, now_ms);
   for (lua_Integer i = first; i <= last; i++) {
@@ -190,6 +207,19 @@ static void set_integer(lua_State *L, sqlite3_stmt *row, int column, int key) {
   lua_rawset(L, -3);
 }
 
+void twin__set_text(lua_State *L, sqlite3_stmt *row, int column, const char *name) {
+  if (sqlite3_column_type(row, column) == SQLITE_NULL) return;
+  const char *text = (const char *)sqlite3_column_text(row, column);
+  (void)lua_pushlstring(L, text, (size_t)sqlite3_column_bytes(row, column));
+  lua_setfield(L, -2, name);
+}
+
+void twin__set_integer(lua_State *L, sqlite3_stmt *row, int column, const char *name) {
+  if (sqlite3_column_type(row, column) == SQLITE_NULL) return;
+  lua_pushinteger(L, sqlite3_column_int64(row, column));
+  lua_setfield(L, -2, name);
+}
+
 /* The columns that few messages have: looked at, as they must be, though the benchmark's messages have none. */
 static void set_rare(lua_State *L, sqlite3_stmt *row) {
   static const struct {
@@ -197,11 +227,8 @@ static void set_rare(lua_State *L, sqlite3_stmt *row) {
     const char *name;
   } rare[] = {{4, "content"},     {5, "name"},     {6, "tool_calls"},  {7, "tool_call_id"},
               {8, "attachments"}, {9, "metadata"}, {12, "updated_at"}, {13, "redacted_at"}};
-  for (size_t i = 0; i < sizeof rare / sizeof *rare; i++) {
-    if (sqlite3_column_type(row, rare[i].column) == SQLITE_NULL) continue;
-    (void)lua_pushstring(L, (const char *)sqlite3_column_text(row, rare[i].column));
-    lua_setfield(L, -2, rare[i].name);
-  }
+  for (size_t i = 0; i < sizeof rare / sizeof *rare; i++)
+    twin__set_text(L, row, rare[i].column, rare[i].name);
 }
 
 /* Pushes a row of MESSAGE_COLUMNS as a message, like convstore's. */
@@ -230,7 +257,7 @@ static int twin_newest(lua_State *L) {
   for (size_t key = 0; key < sizeof keys / sizeof *keys; key++) (void)lua_pushstring(L, keys[key]);
   lua_createtable(L, (int)i, 0);
   if (sqlite3_step(twin->live) != SQLITE_ROW)
-    return fail(L, twin); /* open until the end: one state of the file */
+    return twin__fail(L, twin); /* open until the end: one state of the file */
   (void)sqlite3_bind_int64(twin->newest, 3, 0);
   (void)sqlite3_bind_int64(twin->newest, 4, INT64_MAX);
   (void)sqlite3_bind_int64(twin->newest, 5, i);
@@ -238,7 +265,7 @@ static int twin_newest(lua_State *L) {
     push_message(L, twin->newest);
     lua_rawseti(L, MESSAGES, i--);
   }
-  if (sqlite3_reset(twin->newest) != SQLITE_OK) return fail(L, twin);
+  if (sqlite3_reset(twin->newest) != SQLITE_OK) return twin__fail(L, twin);
   (void)sqlite3_reset(twin->live);
   return i == 0 ? 1 : luaL_error(L, "twin: the conversation is shorter than that");
 }
@@ -253,9 +280,12 @@ static int twin_clock(lua_State *L) {
 
 __attribute__((visibility("default"))) int luaopen_twin(lua_State *L) {
   static const luaL_Reg methods[] = {{"append", twin_append}, {"append_many", twin_append_many},
-                                     {"newest", twin_newest}, {"close", twin_close},
+                                     {"newest", twin_newest}, {"context", twin__context},
+                                     {"list", twin__list},    {"close", twin_close},
                                      {"__gc", twin_close},    {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"open", twin_open}, {"clock", twin_clock}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"open", twin_open}, {"clock", twin_clock}, {"sql", twin__sql}, {NULL, NULL}};
+  twin__sql_register(L);
   (void)luaL_newmetatable(L, TWIN);
   luaL_setfuncs(L, methods, 0);
   lua_pushvalue(L, -1);

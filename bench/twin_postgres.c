@@ -7,17 +7,10 @@
  * deadline, no retries, no stored message coming back from an append. Three forms: "pipeline" sends a transaction in
  * one round trip, as convstore does; "trips" the same in four; "copy" loads by COPY, as the login itself.
  */
-#include <lauxlib.h>
-#include <libpq-fe.h>
-#include <lua.h>
+#include "twin_postgres.h"
+
 #include <string.h>
 #include <time.h>
-
-#include "../csrc/core/render.h"
-#include "../csrc/postgres/postgres_statements.h"
-#include "../csrc/postgres/postgres_values.h"
-
-#define TWIN "twin_postgres"
 
 int luaopen_twin_postgres(lua_State *L);
 
@@ -34,16 +27,6 @@ enum {
   COPY_COLUMNS = 9
 };
 static const char begin_sql[] = "BEGIN ISOLATION LEVEL READ COMMITTED";
-
-struct twin {
-  PGconn *db;
-  PGresult *result;        /* the last, owned */
-  convstore_result memory; /* owns the texts */
-  const char *copy;
-  convstore_text user_id; /* kept by the userdata, as is the next */
-  const char *conversation_id;
-  bool pipelined;
-};
 
 static int fail(lua_State *L, const struct twin *twin) {
   return luaL_error(L, "twin_postgres: %s", PQerrorMessage(twin->db));
@@ -76,17 +59,35 @@ static void keep(lua_State *L, struct twin *twin, PGresult *result, ExecStatusTy
   if (PQresultStatus(result) != wanted) (void)fail(L, twin);
 }
 
-static void prepare(lua_State *L, struct twin *twin, const char *name, const char *sql) {
-  keep(L, twin, PQprepare(twin->db, name, sql, 0, NULL), PGRES_COMMAND_OK);
+/* Integers are sent as such also where the statement casts them to something else: then the server must know. */
+static void prepare(lua_State *L, struct twin *twin, const char *name, const char *sql, bool all_integers) {
+  static const Oid integers[] = {0,
+                                 0,
+                                 POSTGRES_INT8,
+                                 POSTGRES_INT8,
+                                 POSTGRES_INT8,
+                                 POSTGRES_INT8,
+                                 POSTGRES_INT8,
+                                 POSTGRES_INT8,
+                                 POSTGRES_INT8};
+  int n = all_integers ? (int)(sizeof integers / sizeof *integers) : 0;
+  keep(L, twin, PQprepare(twin->db, name, sql, n, integers), PGRES_COMMAND_OK);
 }
 
-/* twin_postgres.open(dsn, schema, user_id, conversation_id, "pipeline", "trips" or "copy"); the schema quoted */
+/* twin_postgres.open(dsn, schema, user_id, conversation_id, "pipeline", "trips" or "copy" [, without_search]): the
+ * schema quoted; without_search: it is from before there were searches */
 static int twin_open(lua_State *L) {
-  static const enum postgres_stmt used[] = {POSTGRES_STMT_SETTINGS, POSTGRES_STMT_APPEND_MESSAGE,
-                                            POSTGRES_STMT_HISTORY + POSTGRES_STMT_DESCENDING};
+  static const int used[] = {POSTGRES_STMT_BEGIN,
+                             POSTGRES_STMT_COMMIT,
+                             POSTGRES_STMT_SETTINGS,
+                             POSTGRES_STMT_APPEND_MESSAGE,
+                             POSTGRES_STMT_CONTEXT,
+                             POSTGRES_STMT_LIST + CONVSTORE_DELETED_NO,
+                             POSTGRES_STMT_HISTORY + POSTGRES_STMT_DESCENDING};
   const char *dsn = luaL_checkstring(L, 1);
   const char *schema = luaL_checkstring(L, 2);
   const char *form = luaL_checkstring(L, 5);
+  bool without_search = lua_toboolean(L, 6);
   struct twin *twin = lua_newuserdatauv(L, sizeof *twin, 2);
   memset(twin, 0, sizeof *twin);
   luaL_setmetatable(L, TWIN);
@@ -100,9 +101,12 @@ static int twin_open(lua_State *L) {
   if (PQstatus(twin->db) != CONNECTION_OK) return fail(L, twin);
   for (size_t i = 0; i < sizeof used / sizeof *used; i++) {
     const struct postgres_stmt_text *statement = &convstore__postgres_stmt_texts[used[i]];
-    prepare(L, twin, statement->name, render(L, twin, statement->sql, schema));
+    const char *sql = render(L, twin, statement->sql, schema);
+    if (without_search) sql = luaL_gsub(L, sql, ", search_pending = true", "");
+    prepare(L, twin, statement->name, sql, used[i] == POSTGRES_STMT_CONTEXT);
+    if (without_search) lua_pop(L, 1);
   }
-  prepare(L, twin, advance_name, render(L, twin, advance_sql, schema));
+  prepare(L, twin, advance_name, render(L, twin, advance_sql, schema), false);
   twin->copy = render(L, twin, copy_sql, schema);
   twin->pipelined = strcmp(form, "pipeline") == 0;
   if (twin->pipelined && PQenterPipelineMode(twin->db) != 1) return fail(L, twin);
@@ -128,13 +132,9 @@ static void add_settings(struct postgres_params *params, const struct twin *twin
   convstore__postgres_add_string(params, "convstore_user");
 }
 
-static void add_conversation(struct postgres_params *params, const struct twin *twin) {
+void twin__add_conversation(struct postgres_params *params, const struct twin *twin) {
   convstore__postgres_add_text(params, twin->user_id);
   convstore__postgres_add_id(params, twin->conversation_id);
-}
-
-static bool send_text(const struct twin *twin, const char *sql) {
-  return PQsendQueryParams(twin->db, sql, 0, NULL, NULL, NULL, NULL, 1) == 1;
 }
 
 static bool send_prepared(const struct twin *twin, const char *name, const struct postgres_params *params) {
@@ -155,8 +155,7 @@ static PGresult *take(lua_State *L, const struct twin *twin, ExecStatusType want
   return result;
 }
 
-/* Runs a statement of the table in a transaction as the user: its rows are in twin->result. */
-static void run(lua_State *L, struct twin *twin, int id, const struct postgres_params *params) {
+void twin__run(lua_State *L, struct twin *twin, int id, const struct postgres_params *params) {
   const char *name = convstore__postgres_stmt_texts[id].name;
   const char *settings_name = convstore__postgres_stmt_texts[POSTGRES_STMT_SETTINGS].name;
   struct postgres_params settings = {0};
@@ -171,8 +170,11 @@ static void run(lua_State *L, struct twin *twin, int id, const struct postgres_p
     if (!good) (void)fail(L, twin);
     return;
   }
-  if (!send_text(twin, begin_sql) || !send_prepared(twin, settings_name, &settings) ||
-      !send_prepared(twin, name, params) || !send_text(twin, "COMMIT") || PQpipelineSync(twin->db) != 1)
+  const struct postgres_params none = {0};
+  if (!send_prepared(twin, convstore__postgres_stmt_texts[POSTGRES_STMT_BEGIN].name, &none) ||
+      !send_prepared(twin, settings_name, &settings) || !send_prepared(twin, name, params) ||
+      !send_prepared(twin, convstore__postgres_stmt_texts[POSTGRES_STMT_COMMIT].name, &none) ||
+      PQpipelineSync(twin->db) != 1)
     (void)fail(L, twin);
   PQclear(take(L, twin, PGRES_COMMAND_OK));
   PQclear(take(L, twin, PGRES_TUPLES_OK));
@@ -203,7 +205,7 @@ static int twin_append(lua_State *L) {
     (void)lua_rawgeti(L, 2, i);
     text.data = lua_tolstring(L, -1, &text.size);
     (void)convstore_uuid(id, NULL);
-    add_conversation(&params, twin);
+    twin__add_conversation(&params, twin);
     convstore__postgres_add_integer(&params, 1);
     convstore__postgres_add_integer(&params, tokens_of(text.size));
     convstore__postgres_add_integer(&params, 0);
@@ -216,7 +218,7 @@ static int twin_append(lua_State *L) {
       convstore__postgres_add_string(&params, NULL); /* parts ... metadata */
     convstore__postgres_add_integer(&params, tokens_of(text.size));
     convstore__postgres_add_time(&params, now_ms);
-    run(L, twin, POSTGRES_STMT_APPEND_MESSAGE, &params);
+    twin__run(L, twin, POSTGRES_STMT_APPEND_MESSAGE, &params);
     if (PQntuples(twin->result) != 1) return luaL_error(L, "twin_postgres: nothing was appended");
     lua_pop(L, 1);
   }
@@ -290,7 +292,7 @@ static int twin_copy(lua_State *L) {
     tokens += tokens_of(lua_rawlen(L, -1));
     lua_pop(L, 1);
   }
-  add_conversation(&params, twin);
+  twin__add_conversation(&params, twin);
   convstore__postgres_add_integer(&params, n);
   convstore__postgres_add_integer(&params, tokens);
   convstore__postgres_add_time(&params, now_ms);
@@ -400,12 +402,12 @@ static int twin_newest(lua_State *L) {
   (void)lua_getiuservalue(L, 1, 2);
   for (size_t key = 0; key < sizeof keys / sizeof *keys; key++) (void)lua_pushstring(L, keys[key]);
   lua_createtable(L, (int)n, 0);
-  add_conversation(&params, twin);
+  twin__add_conversation(&params, twin);
   convstore__postgres_add_integer(&params, 0);         /* after */
   convstore__postgres_add_integer(&params, INT64_MAX); /* before */
   convstore__postgres_add_integer(&params, n);
   convstore__postgres_add_string(&params, NULL); /* roles */
-  run(L, twin, POSTGRES_STMT_HISTORY + POSTGRES_STMT_DESCENDING, &params);
+  twin__run(L, twin, POSTGRES_STMT_HISTORY + POSTGRES_STMT_DESCENDING, &params);
   if (PQntuples(twin->result) != n)
     return luaL_error(L, "twin_postgres: the conversation is shorter than that");
   for (int row = 0; row < n; row++) {
@@ -436,6 +438,8 @@ __attribute__((visibility("default"))) int luaopen_twin_postgres(lua_State *L) {
   static const luaL_Reg methods[] = {{"append", twin_append},
                                      {"copy", twin_copy},
                                      {"newest", twin_newest},
+                                     {"context", twin__context},
+                                     {"list", twin__list},
                                      {"ping", twin_ping},
                                      {"server_version", twin_server_version},
                                      {"close", twin_close},
