@@ -260,8 +260,8 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
          "SELECT set_config('lock_timeout', $2, true), set_config('statement_timeout', $3, true),"
          " set_config('synchronous_commit', $4, true), set_config('enable_seqscan', 'off', true),"
          " set_config('enable_sort', 'off', true), set_config('enable_incremental_sort', 'off', true),"
-         " set_config('jit', 'off', true), set_config('convstore.user_id', $1, true)"
-         "{{claim}}{{role}}"},
+         " set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true),"
+         " set_config('convstore.user_id', $1, true){{claim}}{{role}}"},
     [POSTGRES_STMT_SCHEMA_SETTINGS] =
         {"schema_settings",
          "SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),"
@@ -418,14 +418,15 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
                                " AND c.id = ANY (CAST($2 AS uuid[])) ORDER BY c.id FOR NO KEY UPDATE"},
     [POSTGRES_STMT_INSERT_SEGMENT] = {"insert_segment", INSERT_SEGMENT},
     /* Conversations without gaps between their runs need no look until the next append. Nobody is waited for: the next
-     * search does it. */
+     * search does it. An array, so that what locks is run once, whatever the planner knows of the tables. */
     [POSTGRES_STMT_SEARCH_INDEXED] =
         {"search_indexed",
          "UPDATE " CONVERSATIONS " AS c SET search_pending = false WHERE c.user_id = " USER
-         " AND c.id IN (SELECT p.id FROM " CONVERSATIONS " AS p WHERE p.user_id = " USER
+         " AND c.id = ANY (ARRAY(SELECT p.id FROM " CONVERSATIONS " AS p WHERE p.user_id = " USER
          " AND p.search_pending AND p.deleted_at IS NULL AND p.last_seq = coalesce("
          "(SELECT sum(r.last_seq - r.first_seq + 1) FROM " RUNS " AS r WHERE r.user_id = " USER
-         " AND r.conversation_id = p.id), 0) FOR NO KEY UPDATE OF p SKIP LOCKED)"},
+         " AND r.conversation_id = p.id), 0) FOR NO KEY UPDATE OF p SKIP LOCKED))"},
+
     [POSTGRES_STMT_LIST +
         CONVSTORE_DELETED_NO] = {"list", LIST("updated_at", LIST_ROWS("updated_at", LIST_LIVE))},
     [POSTGRES_STMT_LIST +
