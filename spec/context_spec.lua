@@ -191,6 +191,18 @@ for _, backend in ipairs(backends) do
       assert.equal("(c1)(c1) =A 3", line(chat))
     end)
 
+    it("never pairs the result of a redacted call with an older call of the same id", function()
+      local chat = fresh()
+      fill(chat, "u:1 (c1) u:3 (c1) c1=A u:6")
+      assert(chat:redact(4))
+      assert.equal("1 3 6", line(chat))
+      assert.is_nil(assert(chat:message(4)).tool_calls)
+      assert(chat:redact(4))
+      assert.equal("1 3 6", line(chat))
+      fill(chat, "c1=late")
+      assert.equal("1 3 6", line(chat))
+    end)
+
     it("leaves out redacted messages with their exchange, and costs nothing for them", function()
       local chat = fresh()
       fill(chat, "u:1 (c1)(c2) c1=A c2=B u:5 u:6")
@@ -443,7 +455,7 @@ for _, backend in ipairs(backends) do
       for round = 1, 60 do
         local source = random.new(round)
         local chat = assert(store:user("alice"):conversation("r" .. round))
-        assert(chat:append_many(cases.messages(source, source:int(1, 40), round % 3 == 0)))
+        local stored = assert(chat:append_many(cases.messages(source, source:int(1, 40), round % 3 == 0)))
         for _ = 1, source:pick({ 0, 0, 1, 2, 4 }) do
           assert(chat:redact(source:int(1, chat.last_seq)))
         end
@@ -456,7 +468,8 @@ for _, backend in ipairs(backends) do
             cases.summarize(chat, summary)
           end
         end
-        all[round] = { chat = chat, summary = summary, history = assert(chat:history()), source = source }
+        all[round] = { chat = chat, summary = summary, history = cases.history(chat, stored),
+          source = source }
       end
       local function try(round, n)
         local case = all[round]

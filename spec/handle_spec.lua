@@ -284,5 +284,19 @@ for _, backend in ipairs(backends) do
         end
       end)
     end
+
+    it("that is closed stops iterators at their next step", function()
+      local store = backend.fresh()
+      local alice = store:user("alice")
+      local chat = assert(alice:conversation("k"))
+      assert(chat:append_many({ { role = "user", content = "1" }, { role = "user", content = "2" } }))
+      assert(alice:create())
+      local message, conversation = chat:each(), alice:conversations()
+      assert.equal("1", message().content)
+      assert(conversation().id)
+      store:close()
+      check.raises("closed", message)
+      check.raises("closed", conversation)
+    end)
   end)
 end

@@ -1,4 +1,5 @@
 -- The index behind user:search: that it is never wrong, whoever writes, redacts, dies or damages it meanwhile.
+local system = require "system"
 local backends = require "spec.support.backends"
 local model = require "spec.support.search_model"
 local random = require "spec.support.random"
@@ -170,12 +171,27 @@ for _, backend in ipairs(backends) do
           local worker = database:start("search", { "grape" })
           assert.equal("ready", worker:line())
           worker:tell("go")
-          require("system").sleep(0.02 * round)
+          system.sleep(0.02 * round)
           worker:kill()
           worker:finish()
         end
         assert.equal(6000, #searches.places(alice, "grape"))
         assert.equal(1, #assert(alice:search('"number 4711"')))
+      end)
+
+      it("waits for nobody who has a transaction open", function()
+        local alice, chat, _, database = fresh()
+        assert(chat:append("user", "plum"))
+        assert(chat:append_many(filler(2 * ENOUGH)))
+        local other = database:open()
+        assert(other:transaction(function()
+          assert(assert(other:user("alice"):get(chat.id)):append("user", "not yet a plum"))
+          local started = system.monotime()
+          assert.same({ "plum" }, found(alice, "plum"))
+          assert.is_true(system.monotime() - started < 5)
+          return true
+        end))
+        assert.same({ "not yet a plum", "plum" }, found_set(alice, "plum"))
       end)
 
       it("makes a damaged index anew", function()

@@ -52,6 +52,14 @@ for _, backend in ipairs(backends) do
       check.raises("count_tokens", wrong.summarize, wrong, "x")
     end)
 
+    it("is another one with other tokens, though its text and its time are the same", function()
+      local chat = fresh()
+      for tokens = 1, 20 do
+        assert(chat:summarize("sum", { token_count = tokens }))
+        assert.equal(tokens, select(2, assert(chat:context())).tokens)
+      end
+    end)
+
     it("takes no seq, changes no message and no counter, and is a write", function()
       local chat = fresh()
       local history, tokens = assert(chat:history()), chat.token_count

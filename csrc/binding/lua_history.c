@@ -120,10 +120,10 @@ static int l_next(lua_State *L) {
   const int page = lua_upvalueindex(3);
   struct scan *scan = lua_touserdata(L, lua_upvalueindex(2));
   lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  convstore__lua_conversation(L, 1);
   if (lua_rawgeti(L, page, ++scan->i) == LUA_TNIL) {
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_replace(L, 1);
-    convstore__lua_conversation(L, 1);
+    lua_settop(L, 1);
     if (push_page(L, scan) > 1) {
       lua_pushvalue(L, -2);
       return lua_error(L);

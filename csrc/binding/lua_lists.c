@@ -135,8 +135,6 @@ enum { /* upvalues of the iterator */
 /* Makes the next page the one at hand; a failure raises its message, since a loop has no other way to tell. */
 static void next_page(lua_State *L, struct walk *walk) {
   convstore_error err;
-  lua_pushvalue(L, lua_upvalueindex(WALK_USER));
-  convstore__lua_user(L, 1);
   if (convstore__lua_run(L, walk->store, &walk->request, &err) == NULL) {
     convstore__lua_fail(L, &err);
     lua_pushvalue(L, -2);
@@ -158,9 +156,11 @@ static int l_next(lua_State *L) {
   const int page = lua_upvalueindex(WALK_PAGE);
   struct walk *walk = lua_touserdata(L, lua_upvalueindex(WALK));
   lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(WALK_USER));
+  convstore__lua_user(L, 1);
   if (lua_rawgeti(L, page, ++walk->i) == LUA_TNIL) {
     if (walk->finished) return 1;
-    lua_settop(L, 0);
+    lua_settop(L, 1);
     next_page(L, walk);
     lua_rawgeti(L, page, ++walk->i);
   }

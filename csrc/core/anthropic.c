@@ -189,7 +189,8 @@ static int write_input(struct convstore_writer *writer, json_t *arguments, convs
     CONVSTORE_WRITE(writer, "{}");
     return CONVSTORE_OK;
   }
-  int status = text.data == NULL ? CONVSTORE_OK : convstore__json_parse(&value, text, "arguments", err);
+  int status =
+      text.data == NULL ? CONVSTORE_OK : convstore__json_parse_lenient(&value, text, "arguments", err);
   if (status == CONVSTORE_E_MEMORY) return status;
   if (json_is_object(value) || json_is_object(arguments)) {
     convstore__write_value(writer, value != NULL ? value : arguments);

@@ -136,6 +136,10 @@ int convstore__context_finish(struct convstore_context_builder *builder) {
       status = convstore__context_json(&result->json, messages, n, window->arena, builder->call->err);
   }
   if (status != CONVSTORE_OK) return status;
+  if (request->format == CONVSTORE_FORMAT_ANTHROPIC && window->is_full && n_included == 0)
+    return convstore_fail(builder->call->err, CONVSTORE_E_TOO_LARGE,
+                          "no message of a user's fits, and this API wants the first to be one; raise "
+                          "max_tokens or max_messages, or lower reserve");
   int64_t n_dropped = builder->last_seq - builder->through - builder->n_system - n_included;
   context->dropped = n_dropped > 0 ? n_dropped : 0;
   if (request->format == CONVSTORE_FORMAT_OPENAI && !request->as_json) {

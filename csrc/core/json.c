@@ -22,12 +22,14 @@ struct reader {
   const char *end;
   int depth; /* tables open around it */
   int max_depth;
+  bool long_integers_are_reals;
   const char *field;
   convstore_error *err;
   int status; /* why a function returned NULL */
 };
 
 static json_t *read_value(struct reader *reader);
+static json_t *make_real(struct reader *reader, const char *first);
 
 /* Each failure is recorded once, by one of these, and handed up as NULL or false. */
 static void *bad(struct reader *reader, const char *what) {
@@ -81,6 +83,7 @@ static json_t *make_integer(struct reader *reader, const char *first) {
   for (const char *c = first + negative; c < reader->at; c++) {
     uint64_t digit = (uint64_t)(*c - '0');
     if (value > (limit - digit) / 10) {
+      if (reader->long_integers_are_reals) return make_real(reader, first);
       reader->at = first;
       return bad(reader, "an integer beyond 64 bits");
     }
@@ -365,12 +368,14 @@ static json_t *read_value(struct reader *reader) {
   }
 }
 
-static int parse(json_t **out, convstore_text text, int max_depth, const char *field, convstore_error *err) {
+static int parse(json_t **out, convstore_text text, int max_depth, bool long_integers_are_reals,
+                 const char *field, convstore_error *err) {
   if (!text.data) text = (convstore_text){.data = "", .size = 0};
   struct reader reader = {.start = text.data,
                           .at = text.data,
                           .end = text.data + text.size,
                           .max_depth = max_depth,
+                          .long_integers_are_reals = long_integers_are_reals,
                           .field = field,
                           .err = err};
   json_t *value = read_value(&reader);
@@ -386,11 +391,16 @@ static int parse(json_t **out, convstore_text text, int max_depth, const char *f
 }
 
 int convstore__json_parse(json_t **out, convstore_text text, const char *field, convstore_error *err) {
-  return parse(out, text, CONVSTORE_MAX_JSON_DEPTH, field, err);
+  return parse(out, text, CONVSTORE_MAX_JSON_DEPTH, false, field, err);
+}
+
+int convstore__json_parse_lenient(json_t **out, convstore_text text, const char *field,
+                                  convstore_error *err) {
+  return parse(out, text, CONVSTORE_MAX_JSON_DEPTH, true, field, err);
 }
 
 int convstore__json_parse_own(json_t **out, convstore_text text, const char *field, convstore_error *err) {
-  return parse(out, text, CONVSTORE_MAX_JSON_DEPTH + CONVSTORE_JSON_AROUND, field, err);
+  return parse(out, text, CONVSTORE_MAX_JSON_DEPTH + CONVSTORE_JSON_AROUND, false, field, err);
 }
 
 int convstore__json_equal(bool *equal, convstore_text a, convstore_text b, convstore_error *err) {

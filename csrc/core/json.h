@@ -13,6 +13,9 @@
  * E_INVALID: no JSON, a number beyond 64 bits without a point, \u0000, too deep; E_MEMORY. */
 int convstore__json_parse(json_t **out, convstore_text text, const char *field, convstore_error *err);
 
+/* The same for what is read and not stored again: an integer beyond 64 bits becomes a float. */
+int convstore__json_parse_lenient(json_t **out, convstore_text text, const char *field, convstore_error *err);
+
 /* Levels that a context puts around a stored value. */
 #define CONVSTORE_JSON_AROUND 4
 

@@ -177,8 +177,9 @@ struct claim {
   bool is_torn; /* a result that counts has nothing to say any more, or never had */
 };
 
+/* `call` is an object, or of a redacted message what is left of it: its id. */
 static void claim_one(struct claim *claim, struct convstore_window *window, const json_t *call, int64_t seq) {
-  const json_t *value = json_object_get(call, "id");
+  const json_t *value = json_is_string(call) ? call : json_object_get(call, "id");
   convstore_text id = {json_string_value(value), json_string_length(value)};
   struct convstore_pending *pending = NULL;
   if (id.data != NULL && window->pending_size > 0)
@@ -220,7 +221,8 @@ static int add_exchange(struct convstore_window *window, const convstore_message
   }
   json_decref(calls);
 
-  bool is_open = claim.n_own == window->last_seq - message->seq; /* nothing else stands behind it */
+  if (message->redacted_at_ms != CONVSTORE_ABSENT) return CONVSTORE_OK; /* its results go with it */
+  bool is_open = claim.n_own == window->last_seq - message->seq;        /* nothing else stands behind it */
   if (claim.is_torn || (claim.is_missing && !is_open)) return CONVSTORE_OK;
   return add_item(window, message, claim.results, claim.n_results, err);
 }
@@ -231,9 +233,9 @@ static int add(struct convstore_window *window, const convstore_message *message
     return add_result(window, message, err);
   case CONVSTORE_ROLE_USER:
   case CONVSTORE_ROLE_ASSISTANT:
-    if (message->redacted_at_ms != CONVSTORE_ABSENT) return CONVSTORE_OK;
     if (message->role == CONVSTORE_ROLE_ASSISTANT && message->tool_calls.data != NULL)
       return add_exchange(window, message, err);
+    if (message->redacted_at_ms != CONVSTORE_ABSENT) return CONVSTORE_OK;
     return convstore__has_content(message) ? add_item(window, message, NULL, 0, err) : CONVSTORE_OK;
   default:
     return CONVSTORE_OK; /* pinned elsewhere */

@@ -236,7 +236,8 @@ static int judge_error(struct postgres_connection *connection, struct convstore_
   }
   enum postgres_remedy remedy = convstore__postgres_remedy(sqlstate);
   bool takes_no_writes = strcmp(sqlstate, "25006") == 0;
-  if (operation->refuse != NULL && (remedy == POSTGRES_CONSTRAINT || takes_no_writes)) {
+  bool is_locked = strcmp(sqlstate, "55P03") == 0;
+  if (operation->refuse != NULL && (remedy == POSTGRES_CONSTRAINT || takes_no_writes || is_locked)) {
     int status = operation->refuse(connection, call, sqlstate);
     if (status == POSTGRES_AGAIN) return repeat(connection, false);
     if (status != CONVSTORE_OK) return undo(connection, call, status, whole);
@@ -280,8 +281,9 @@ static int judge(struct postgres_connection *connection, struct convstore_call *
   connection->open = connection->keep_open;
   int status = connection->operation->receive(connection, call);
   if (status == POSTGRES_AGAIN && is_late(call))
-    status = convstore_fail(call->err, CONVSTORE_E_TIMEOUT,
-                            "others kept changing what this call is about; try again with the same id");
+    status = convstore_fail(
+        call->err, CONVSTORE_E_TIMEOUT,
+        "it was not done in time: there was much to do, or others were at the same rows; try again");
   if (status == POSTGRES_AGAIN) {
     connection->phase = POSTGRES_SENDING;
     return POSTGRES_AGAIN;

@@ -215,6 +215,9 @@ extern const struct postgres_operation convstore__postgres_redact;
 /* Reads a row of MESSAGE_COLUMNS. The result's arena must be there. */
 int convstore__postgres_read_message(convstore_message *out, const PGresult *result, int row,
                                      struct convstore_call *call);
+/* The same with what only contexts may see: as tool_calls of a redacted message the ids that its calls had. */
+int convstore__postgres_read_stored(convstore_message *out, const PGresult *result, int row,
+                                    struct convstore_call *call);
 /* Adds the request's roles as an array of their names; NULL: any. E_MEMORY. */
 int convstore__postgres_add_roles(struct postgres_params *params, struct convstore_call *call);
 /* Checks that the columns of a result are those of a message; E_SCHEMA. */

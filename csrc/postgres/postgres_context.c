@@ -164,7 +164,7 @@ static int take_window(bool *more, struct context_call *context, const PGresult 
   bool any = i < n;
   for (; i < n && status == CONVSTORE_OK && !context->builder.window.enough; i++) {
     convstore_message message;
-    status = convstore__postgres_read_message(&message, rows, places[i].row, call);
+    status = convstore__postgres_read_stored(&message, rows, places[i].row, call);
     if (status != CONVSTORE_OK) break;
     context->before = message.seq;
     context->total = convstore__postgres_read_integer(rows, places[i].row, TOTAL) -

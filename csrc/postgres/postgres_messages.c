@@ -18,8 +18,8 @@ int convstore__postgres_check_message_columns(const PGresult *result, struct con
   return convstore__postgres_check_columns(result, types, MESSAGE_COLUMNS, call->err);
 }
 
-int convstore__postgres_read_message(convstore_message *out, const PGresult *result, int row,
-                                     struct convstore_call *call) {
+int convstore__postgres_read_stored(convstore_message *out, const PGresult *result, int row,
+                                    struct convstore_call *call) {
   convstore_text *const texts[] = {&out->content,      &out->parts,       &out->name,    &out->tool_calls,
                                    &out->tool_call_id, &out->attachments, &out->metadata};
   out->seq = convstore__postgres_read_integer(result, row, 0);
@@ -36,6 +36,14 @@ int convstore__postgres_read_message(convstore_message *out, const PGresult *res
   out->updated_at_ms = convstore__postgres_read_time(result, row, 12);
   out->redacted_at_ms = convstore__postgres_read_time(result, row, 13);
   return CONVSTORE_OK;
+}
+
+int convstore__postgres_read_message(convstore_message *out, const PGresult *result, int row,
+                                     struct convstore_call *call) {
+  int status = convstore__postgres_read_stored(out, result, row, call);
+  if (status == CONVSTORE_OK && out->redacted_at_ms != CONVSTORE_ABSENT)
+    out->tool_calls = (convstore_text){NULL, 0};
+  return status;
 }
 
 /*

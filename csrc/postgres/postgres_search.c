@@ -409,7 +409,7 @@ static int refuse_search(struct postgres_connection *connection, struct convstor
                          const char *sqlstate) {
   (void)call;
   if (connection->step != STEP_INDEX && connection->step != STEP_REBUILD) return CONVSTORE_OK;
-  if (strcmp(sqlstate, "25006") == 0) {
+  if (strcmp(sqlstate, "25006") == 0 || strcmp(sqlstate, "55P03") == 0) {
     connection->search->only_reads = true;
     return go_on(connection, STEP_READ);
   }

@@ -380,8 +380,11 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
              " CAST($5 AS jsonb)), CAST($6 AS bigint)), updated_at = CAST($4 AS timestamptz)")},
     [POSTGRES_STMT_REDACT_MESSAGE] =
         {"redact_message",
-         CHANGE_MESSAGE("content = NULL, parts = NULL, name = NULL, tool_calls = NULL, attachments = NULL,"
-                        " metadata = NULL, redacted_at = coalesce(t.redacted_at, CAST($4 AS timestamptz))")},
+         /* Of its calls the ids stay, unseen: so that their results pair with no older call of the same id. */
+         CHANGE_MESSAGE("content = NULL, parts = NULL, name = NULL, attachments = NULL, metadata = NULL,"
+                        " tool_calls = CASE WHEN t.redacted_at IS NULL THEN (SELECT jsonb_agg(o.call -> 'id')"
+                        " FROM jsonb_array_elements(t.tool_calls) AS o(call)) ELSE t.tool_calls END,"
+                        " redacted_at = coalesce(t.redacted_at, CAST($4 AS timestamptz))")},
 
     /* Nobody indexes or changes it until the end of the transaction. */
     [POSTGRES_STMT_LOCK_FOR_PURGE] = {"lock_for_purge",
@@ -413,9 +416,12 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
          " AS t WHERE " LIES_ARCHIVED " AND t.user_id = " USER
          " AND t.conversation_id = i.id AND t.seq = i.seq) AS m WHERE m.redacted_at IS NULL"
          " ORDER BY i.ord LIMIT CAST($4 AS bigint)"},
+    /* Not for long: who holds one may have a transaction open, and a search can do without. */
     [POSTGRES_STMT_LOCK_CONVERSATIONS] =
-        {"lock_conversations", "SELECT c.id FROM " CONVERSATIONS " AS c WHERE c.user_id = " USER
-                               " AND c.id = ANY (CAST($2 AS uuid[])) ORDER BY c.id FOR NO KEY UPDATE"},
+        {"lock_conversations",
+         "SELECT c.id FROM " CONVERSATIONS
+         " AS c CROSS JOIN set_config('lock_timeout', '50', true) WHERE c.user_id = " USER
+         " AND c.id = ANY (CAST($2 AS uuid[])) ORDER BY c.id FOR NO KEY UPDATE OF c"},
     [POSTGRES_STMT_INSERT_SEGMENT] = {"insert_segment", INSERT_SEGMENT},
     /* Conversations without gaps between their runs need no look until the next append. Nobody is waited for: the next
      * search does it. An array, so that what locks is run once, whatever the planner knows of the tables. */
@@ -489,7 +495,8 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
          " RETURNING coalesce(CAST($3 AS bigint), c.last_seq) AS through),"
          " stored AS (SELECT s.through FROM c JOIN " SUMMARIES " AS s ON s.user_id = " USER
          " AND s.conversation_id = CAST($2 AS uuid) AND s.created_at = CAST($7 AS timestamptz)"
-         " AND s.content = CAST($4 AS text) AND s.through = coalesce(CAST($3 AS bigint), s.through) LIMIT 1),"
+         " AND s.content = CAST($4 AS text) AND s.through = coalesce(CAST($3 AS bigint), s.through)"
+         " AND s.token_count = CAST($6 AS bigint) AND s.metadata IS NOT DISTINCT FROM CAST($5 AS jsonb) LIMIT 1),"
          " made AS (INSERT INTO " SUMMARIES " (" SUMMARY_COLUMNS ") SELECT " USER ", CAST($2 AS uuid),"
          " coalesce((SELECT max(s.ordinal) FROM " SUMMARIES " AS s WHERE s.user_id = " USER
          " AND s.conversation_id = CAST($2 AS uuid)), 0) + 1, c.through, CAST($4 AS text), CAST($5 AS jsonb),"

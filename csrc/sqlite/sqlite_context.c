@@ -47,7 +47,7 @@ static int read_messages(struct convstore_context_builder *builder, struct sqlit
   int code = SQLITE_DONE;
   while (status == CONVSTORE_OK && !builder->window.enough &&
          (code = sqlite3_step(statement)) == SQLITE_ROW) {
-    status = convstore__sqlite_read_message(&message, statement, call);
+    status = convstore__sqlite_read_stored(&message, statement, call);
     if (status == CONVSTORE_OK) status = take(builder, &message);
   }
   if (status == CONVSTORE_OK && code != SQLITE_DONE && code != SQLITE_ROW)

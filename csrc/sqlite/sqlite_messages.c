@@ -41,7 +41,7 @@ static int fail_role(const struct convstore_call *call, int64_t seq) {
                         (long long)seq);
 }
 
-int convstore__sqlite_read_message(convstore_message *out, sqlite3_stmt *row, struct convstore_call *call) {
+int convstore__sqlite_read_stored(convstore_message *out, sqlite3_stmt *row, struct convstore_call *call) {
   convstore_text *const texts[] = {&out->content,      &out->parts,       &out->name,    &out->tool_calls,
                                    &out->tool_call_id, &out->attachments, &out->metadata};
   out->seq = sqlite3_column_int64(row, 0);
@@ -65,6 +65,13 @@ int convstore__sqlite_read_message(convstore_message *out, sqlite3_stmt *row, st
   out->updated_at_ms = convstore__sqlite_read_optional(row, 12);
   out->redacted_at_ms = convstore__sqlite_read_optional(row, 13);
   return CONVSTORE_OK;
+}
+
+int convstore__sqlite_read_message(convstore_message *out, sqlite3_stmt *row, struct convstore_call *call) {
+  int status = convstore__sqlite_read_stored(out, row, call);
+  if (status == CONVSTORE_OK && out->redacted_at_ms != CONVSTORE_ABSENT)
+    out->tool_calls = (convstore_text){NULL, 0};
+  return status;
 }
 
 /* Steps a bound statement that gives at most one message, makes that the result, and resets it. */

@@ -115,6 +115,8 @@ int convstore__sqlite_find_conversation(bool *found, struct sqlite_connection *c
 
 /* Reads a row of MESSAGE_COLUMNS. */
 int convstore__sqlite_read_message(convstore_message *out, sqlite3_stmt *row, struct convstore_call *call);
+/* The same with what only contexts may see: as tool_calls of a redacted message the ids that its calls had. */
+int convstore__sqlite_read_stored(convstore_message *out, sqlite3_stmt *row, struct convstore_call *call);
 
 /* Metadata that the database merged may have grown over the limit. E_TOO_LARGE. */
 int convstore__sqlite_check_merged(struct sqlite_connection *connection, struct convstore_call *call,

@@ -26,9 +26,11 @@
 #define ANNOTATE_MESSAGE(table)                                                                              \
   "UPDATE " table " SET metadata = json_patch(coalesce(metadata, '{}'), ?4), updated_at = ?5"                \
   " WHERE user_id = ?1 AND conversation_id = ?2 AND seq = ?3 RETURNING " MESSAGE_COLUMNS
+/* Of its calls the ids stay, unseen: so that their results pair with no older call of the same id. */
 #define REDACT_MESSAGE(table)                                                                                \
-  "UPDATE " table " SET content = NULL, parts = NULL, name = NULL, tool_calls = NULL, attachments = NULL,"   \
-  " metadata = NULL, redacted_at = coalesce(redacted_at, ?4)"                                                \
+  "UPDATE " table " SET content = NULL, parts = NULL, name = NULL, attachments = NULL, metadata = NULL,"     \
+  " tool_calls = iif(redacted_at IS NULL, (SELECT nullif(json_group_array(json_extract(value, '$.id')),"     \
+  " '[]') FROM json_each(tool_calls)), tool_calls), redacted_at = coalesce(redacted_at, ?4)"                 \
   " WHERE user_id = ?1 AND conversation_id = ?2 AND seq = ?3 RETURNING " MESSAGE_COLUMNS
 
 /* What the search index takes of messages ?3 to ?4. */

@@ -136,6 +136,16 @@ function cases.describe(options)
   return "{ " .. table.concat(list, ", ") .. " }"
 end
 
+-- The whole history, in which redacted messages still have as `had_calls` what `stored`, the messages as they were
+-- appended, knows of their calls: a history does not show it any more.
+function cases.history(chat, stored)
+  local history = assert(chat:history())
+  for seq, message in ipairs(history) do
+    message.had_calls = message.redacted_at and stored[seq].tool_calls or nil
+  end
+  return history
+end
+
 -- Stores a summary ({ through=, content=, token_count= }), the latest one then.
 function cases.summarize(chat, summary)
   assert(chat:summarize(summary.content, { through = summary.through, token_count = summary.token_count }))

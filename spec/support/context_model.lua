@@ -14,9 +14,10 @@ end
 local function pair(history)
   local exchanges = {}
   for seq, message in ipairs(history) do
-    if message.role == "assistant" and message.tool_calls then
+    local calls = message.tool_calls or message.had_calls -- of a redacted one
+    if message.role == "assistant" and calls then
       exchanges[seq] = { first = {}, own = {}, calls = {} }
-      for _, call in ipairs(message.tool_calls) do
+      for _, call in ipairs(calls) do
         exchanges[seq].calls[call.id] = true
       end
     end
@@ -131,7 +132,7 @@ function model.context(history, summary, options)
   end
 
   local items = model.items(history)
-  local best, any = {}, false
+  local best, any, all = {}, false, window(items, through + 1, #history)
   for s = #history, through + 1, -1 do
     local seqs = window(items, s, #history)
     any = any or #seqs > 0
@@ -153,6 +154,7 @@ function model.context(history, summary, options)
     return nil, "too_large"
   end
 
+  source.is_full = #best < #all or #best == most
   local first
   for _, seq in ipairs(best) do
     table.insert(messages, carried(history[seq]))
