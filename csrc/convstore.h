@@ -146,8 +146,8 @@ typedef struct convstore_conversation {
 typedef struct convstore_listed {
   convstore_conversation conversation;
   convstore_role role; /**< of the last message; this and the next two mean nothing where last_seq is 0 */
-  convstore_text
-      preview; /**< of its text, CONVSTORE_PREVIEW bytes at most, cut at a character; absent: it has none */
+  /** Of its text, CONVSTORE_PREVIEW bytes at most, cut at a character; absent: it has none. */
+  convstore_text preview;
   int64_t message_created_at_ms;
 } convstore_listed;
 
@@ -185,6 +185,30 @@ typedef struct convstore_context {
   int64_t first_seq;     /**< of the first message in it that is no system one; 0: there is none */
   convstore_text system; /**< FORMAT_ANTHROPIC: the system text; absent: there is none */
 } convstore_context;
+
+/** One user, for operators. */
+typedef struct convstore_user {
+  convstore_text user_id;
+  int64_t conversations;
+  int64_t messages;
+  int64_t updated_at_ms; /**< of the conversation that was written last */
+} convstore_user;
+
+/** Something that is not as it should be. */
+typedef struct convstore_problem {
+  convstore_text problem;                  /**< a short stable word: "gap", "counter", ... */
+  char conversation_id[CONVSTORE_ID_SIZE]; /**< "" where it is about none */
+  convstore_text detail;                   /**< one sentence */
+} convstore_problem;
+
+typedef struct convstore_stats {
+  convstore_text backend_version;
+  int64_t users;
+  int64_t conversations;
+  int64_t messages;
+  int64_t archived_messages;
+  int64_t bytes; /**< of our tables and indexes; SQLite: of the file */
+} convstore_stats;
 
 /** One step of the schema's history. */
 typedef struct convstore_migration {
@@ -252,6 +276,24 @@ typedef enum convstore_operation {
   /** Messages and tokens of the user with since_ms <= created_at < before_ms, in groups as `by` says. -> usage,
    *  n_conversations (how many have such messages). */
   CONVSTORE_USAGE,
+  /** Deletes a part of what the user has, for good: as much as is done in a short transaction. -> n_conversations,
+   *  n_messages_changed, more. */
+  CONVSTORE_ERASE,
+  /* Of all users, for operators; E_DENIED: the login may not. The next two do a part as well. */
+  /** Deletes conversations for good that were deleted before deleted_before_ms, or written last before idle_before_ms;
+   *  at most `limit`. -> as ERASE. */
+  CONVSTORE_PURGE_OLD,
+  /** Moves the messages of conversations to the archive that were written last before idle_before_ms; at most `limit`.
+   *  -> as ERASE. */
+  CONVSTORE_ARCHIVE,
+  /** A page of users, by user_id; at most `limit` (20), behind `cursor`. -> users, cursor. */
+  CONVSTORE_USERS,
+  /** -> problems. */
+  CONVSTORE_CHECK,
+  /** -> stats. */
+  CONVSTORE_STATS,
+  /** Copies the database to the file `path`, while others write. E_UNSUPPORTED on PostgreSQL. */
+  CONVSTORE_BACKUP,
   /** A transaction around later calls of this handle; inside one, a savepoint. COMMIT and ROLLBACK end the innermost
    *  one. */
   CONVSTORE_BEGIN,
@@ -340,8 +382,11 @@ typedef struct convstore_request {
   convstore_deleted_filter deleted_filter;
   bool by_created;
   convstore_by by;
-  int64_t since_ms;  /**< inclusive; CONVSTORE_ABSENT: from the first */
-  int64_t before_ms; /**< exclusive; CONVSTORE_ABSENT: to the last */
+  int64_t since_ms;          /**< inclusive; CONVSTORE_ABSENT: from the first */
+  int64_t before_ms;         /**< exclusive; CONVSTORE_ABSENT: to the last */
+  int64_t deleted_before_ms; /**< CONVSTORE_ABSENT: none for that reason */
+  int64_t idle_before_ms;    /**< the same */
+  convstore_text path;
   convstore_text cursor;
   convstore_position position; /**< the library's: what `cursor` means */
   int64_t target;
@@ -353,7 +398,8 @@ typedef struct convstore_request {
     .after = CONVSTORE_ABSENT, .before = CONVSTORE_ABSENT, .limit = CONVSTORE_ABSENT,                        \
     .at = CONVSTORE_ABSENT, .through = CONVSTORE_ABSENT, .token_count = CONVSTORE_ABSENT,                    \
     .max_tokens = CONVSTORE_ABSENT, .max_messages = CONVSTORE_ABSENT, .since_ms = CONVSTORE_ABSENT,          \
-    .before_ms = CONVSTORE_ABSENT, .target = CONVSTORE_ABSENT                                                \
+    .before_ms = CONVSTORE_ABSENT, .deleted_before_ms = CONVSTORE_ABSENT,                                    \
+    .idle_before_ms = CONVSTORE_ABSENT, .target = CONVSTORE_ABSENT                                           \
   }
 
 /** What comes back; start from zeroes, free with convstore_result_free() whatever the status was. */
@@ -369,6 +415,12 @@ typedef struct convstore_result {
   convstore_usage *usage;
   size_t n_usage;
   int64_t n_conversations;
+  int64_t n_messages_changed;
+  convstore_user *users;
+  size_t n_users;
+  convstore_problem *problems;
+  size_t n_problems;
+  convstore_stats stats;
   convstore_summary summary;
   convstore_context context;
   convstore_text json;

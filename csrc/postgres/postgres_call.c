@@ -66,8 +66,14 @@ static void queue_settings(struct postgres_connection *connection, const struct 
     convstore__postgres_add_string(&params, connection->role);
     convstore__postgres_add_string(&params, connection->jwt_claim);
   }
-  convstore__postgres_queue_frame(connection, user ? POSTGRES_STMT_SETTINGS : POSTGRES_STMT_SCHEMA_SETTINGS,
-                                  &params);
+  if (connection->operation->frame == POSTGRES_FRAME_OPERATOR)
+    convstore__postgres_add_string(&params, connection->operator_role);
+  static const enum postgres_stmt settings[] = {
+      [POSTGRES_FRAME_USER] = POSTGRES_STMT_SETTINGS,
+      [POSTGRES_FRAME_OPERATOR] = POSTGRES_STMT_OPERATOR_SETTINGS,
+      [POSTGRES_FRAME_SCHEMA] = POSTGRES_STMT_SCHEMA_SETTINGS,
+  };
+  convstore__postgres_queue_frame(connection, settings[connection->operation->frame], &params);
 }
 
 static void queue_undo(struct postgres_connection *connection, const struct convstore_call *call) {

@@ -167,9 +167,10 @@ typedef int postgres_refuse_function(struct postgres_connection *connection, str
 
 /* What surrounds a round of an operation. */
 enum postgres_frame {
-  POSTGRES_FRAME_USER,   /* a transaction as the call's user */
-  POSTGRES_FRAME_SCHEMA, /* a transaction as the login itself */
-  POSTGRES_FRAME_NONE    /* nothing: the operation is about transactions */
+  POSTGRES_FRAME_USER,     /* a transaction as the call's user */
+  POSTGRES_FRAME_OPERATOR, /* a transaction over all users, as the operators' role */
+  POSTGRES_FRAME_SCHEMA,   /* a transaction as the login itself */
+  POSTGRES_FRAME_NONE      /* nothing: the operation is about transactions */
 };
 
 struct postgres_operation {
