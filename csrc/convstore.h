@@ -447,6 +447,52 @@ typedef enum convstore_prepare {
   CONVSTORE_PREPARE_NEVER
 } convstore_prepare;
 
+/** What happened during calls; see convstore_events. */
+typedef enum convstore_event_kind {
+  CONVSTORE_EVENT_DROPPED = 0, /**< `count` events found no room in the queue */
+  CONVSTORE_EVENT_FALLBACK,    /**< something is done without: prepared statements, write-ahead logging */
+  CONVSTORE_EVENT_INDEX,       /**< a search has indexed `count` messages first */
+  CONVSTORE_EVENT_LOG_FAILED,  /**< for a binding: whoever takes the events failed to */
+  CONVSTORE_EVENT_LOST,        /**< a connection was lost, or did not come about in time */
+  CONVSTORE_EVENT_MIGRATE,     /**< one step was committed; the schema is at `version` by it */
+  CONVSTORE_EVENT_NOTICE,      /**< the database's own words, severity first */
+  CONVSTORE_EVENT_RECONNECT,   /**< connected again, or at last, at try `attempt` */
+  CONVSTORE_EVENT_RETRY,       /**< the database undid the call, which is run once more */
+  CONVSTORE_EVENT_SLOW,        /**< the call took slow_ms or longer */
+  CONVSTORE_EVENT_WAIT,        /**< the call waited for a lock of another connection's */
+  CONVSTORE_EVENT_KINDS
+} convstore_event_kind;
+
+/** One event. It tells nothing of what messages say, and no password. */
+typedef struct convstore_event {
+  convstore_event_kind kind;
+  int operation;         /**< the call's convstore_operation, 0 for convstore_open; -1: in no call */
+  int64_t at_ms;         /**< when it was noted, wall clock */
+  int64_t elapsed_ms;    /**< CONVSTORE_ABSENT where it does not apply; so are the next three */
+  int64_t attempt;       /**< which try failed (RETRY), or how many were made (RECONNECT, LOST) */
+  int64_t version;
+  int64_t count;
+  int status;            /**< of what failed; 0: nothing did */
+  char sqlstate[6];      /**< PostgreSQL's code, or "" */
+  const char *statement; /**< the statement's name in the library, lives for ever; NULL: not known */
+  char message[320];     /**< one sentence */
+} convstore_event;
+
+#define CONVSTORE_MAX_EVENTS 48
+
+/**
+ * A queue of events, the caller's own: zeroed before convstore_open(), which gets it by its options, and alive until
+ * convstore_close() has returned. It is fixed in size, so that noting an event never fails a call: what finds no room is
+ * counted. Taken from between calls, by convstore_next_event(). Its members are the library's.
+ */
+typedef struct convstore_events {
+  size_t first;
+  size_t n;
+  int64_t n_dropped;
+  int operation;
+  convstore_event queue[CONVSTORE_MAX_EVENTS];
+} convstore_events;
+
 /** How to open. Zeroes are the defaults. The texts are copied. */
 typedef struct convstore_options {
   convstore_migrate migrate;
@@ -456,6 +502,8 @@ typedef struct convstore_options {
   int64_t timeout_ms;        /**< for one call, waiting for locks included; 0: 10,000 */
   int64_t max_content_bytes; /**< 0: CONVSTORE_DEFAULT_CONTENT; at most CONVSTORE_MAX_CONTENT */
   const char *users;         /**< "TABLE(COLUMN)" that user ids refer to, or NULL; copied */
+  convstore_events *events;  /**< where events go, borrowed until convstore_close(); NULL: nobody asks for them */
+  int64_t slow_ms;           /**< a call that takes as long is an event; 0: 1,000; below: every call */
   /* What follows is PostgreSQL's alone; SQLite takes no notice, so that a program moves by changing its DSN. */
   const char *schema;        /**< where the tables are; NULL: "convstore" */
   const char *role;          /**< what each transaction takes on; NULL: "convstore_user" */
@@ -491,6 +539,12 @@ CONVSTORE_API void convstore_close(convstore *store);
 CONVSTORE_API int convstore_run(convstore_result *out, convstore *store, convstore_request *request,
                                 convstore_error *err);
 
+/**
+ * Takes the oldest event out of the queue. After those, what was dropped is told by one more.
+ * @return false: there is none, and *out is untouched
+ */
+CONVSTORE_API bool convstore_next_event(convstore_event *out, convstore_events *events);
+
 /** Frees what a result owns and zeroes it. */
 CONVSTORE_API void convstore_result_free(convstore_result *result);
 
@@ -510,6 +564,11 @@ CONVSTORE_API const char *convstore_role_name(convstore_role role);
 CONVSTORE_API int convstore_role_parse(convstore_role *out, convstore_text name, convstore_error *err);
 CONVSTORE_API const char *convstore_mark_name(convstore_mark mark);
 CONVSTORE_API int convstore_mark_parse(convstore_mark *out, convstore_text name, convstore_error *err);
+
+/** "append" for CONVSTORE_APPEND, "open" for 0; NULL: no operation. */
+CONVSTORE_API const char *convstore_operation_name(int operation);
+/** "retry" for CONVSTORE_EVENT_RETRY; NULL: no event. */
+CONVSTORE_API const char *convstore_event_name(convstore_event_kind kind);
 
 /** "busy" for CONVSTORE_E_BUSY. */
 CONVSTORE_API const char *convstore_status_name(int status);
