@@ -466,10 +466,10 @@ typedef enum convstore_event_kind {
 /** One event. It tells nothing of what messages say, and no password. */
 typedef struct convstore_event {
   convstore_event_kind kind;
-  int operation;         /**< the call's convstore_operation, 0 for convstore_open; -1: in no call */
-  int64_t at_ms;         /**< when it was noted, wall clock */
-  int64_t elapsed_ms;    /**< CONVSTORE_ABSENT where it does not apply; so are the next three */
-  int64_t attempt;       /**< which try failed (RETRY), or how many were made (RECONNECT, LOST) */
+  int operation;      /**< the call's convstore_operation, 0 for convstore_open; -1: in no call */
+  int64_t at_ms;      /**< when it was noted, wall clock */
+  int64_t elapsed_ms; /**< CONVSTORE_ABSENT where it does not apply; so are the next three */
+  int64_t attempt;    /**< which try failed (RETRY), or how many were made (RECONNECT, LOST) */
   int64_t version;
   int64_t count;
   int status;            /**< of what failed; 0: nothing did */
@@ -502,8 +502,9 @@ typedef struct convstore_options {
   int64_t timeout_ms;        /**< for one call, waiting for locks included; 0: 10,000 */
   int64_t max_content_bytes; /**< 0: CONVSTORE_DEFAULT_CONTENT; at most CONVSTORE_MAX_CONTENT */
   const char *users;         /**< "TABLE(COLUMN)" that user ids refer to, or NULL; copied */
-  convstore_events *events;  /**< where events go, borrowed until convstore_close(); NULL: nobody asks for them */
-  int64_t slow_ms;           /**< a call that takes as long is an event; 0: 1,000; below: every call */
+  convstore_events
+      *events;     /**< where events go, borrowed until convstore_close(); NULL: nobody asks for them */
+  int64_t slow_ms; /**< a call that takes as long is an event; 0: 1,000; below: every call */
   /* What follows is PostgreSQL's alone; SQLite takes no notice, so that a program moves by changing its DSN. */
   const char *schema;        /**< where the tables are; NULL: "convstore" */
   const char *role;          /**< what each transaction takes on; NULL: "convstore_user" */

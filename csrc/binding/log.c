@@ -97,7 +97,7 @@ void convstore__lua_log(lua_State *L, struct store *store) {
   if (!lua_checkstack(L, 4)) return; /* they wait for a better time */
   store->is_logging = true;
   deliver_all(L, store, false); /* what the call brought */
-  deliver_all(L, store, true); /* what the function's own calls brought */
+  deliver_all(L, store, true);  /* what the function's own calls brought */
   convstore__events_clear(store->events);
   store->is_logging = false;
 }

@@ -165,7 +165,8 @@ static const char *default_dsn(void) {
 /* Blocks up to the timeout. */
 int convstore__lua_open(lua_State *L) {
   struct arguments args = {.L = L, .arg = 2, .noun = "option"};
-  struct opening opening = {.max_content_bytes = CONVSTORE_DEFAULT_CONTENT, .slow_ms = DEFAULT_SLOW_MS, .store = 3};
+  struct opening opening = {
+      .max_content_bytes = CONVSTORE_DEFAULT_CONTENT, .slow_ms = DEFAULT_SLOW_MS, .store = 3};
   convstore_text dsn = {NULL, 0};
   struct store *store;
   int status;

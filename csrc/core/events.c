@@ -88,8 +88,8 @@ bool convstore_next_event(convstore_event *out, convstore_events *events) {
 void convstore__event_migrated(convstore_events *events, const struct convstore_migration_step *step, bool up,
                                int64_t elapsed_ms) {
   convstore_event *event = convstore__event(
-      events, CONVSTORE_EVENT_MIGRATE, up ? "migration %d (%s) was applied" : "migration %d (%s) was taken back",
-      step->version, step->name);
+      events, CONVSTORE_EVENT_MIGRATE,
+      up ? "migration %d (%s) was applied" : "migration %d (%s) was taken back", step->version, step->name);
   if (event == NULL) return;
   event->version = up ? step->version : step->version - 1;
   event->elapsed_ms = elapsed_ms;

@@ -57,16 +57,11 @@ static const char *const operations[] = {
 _Static_assert(sizeof operations / sizeof *operations == CONVSTORE_OPERATIONS, "each operation has a name");
 
 static const char *const events[] = {
-    [CONVSTORE_EVENT_DROPPED] = "dropped",
-    [CONVSTORE_EVENT_FALLBACK] = "fallback",
-    [CONVSTORE_EVENT_INDEX] = "index",
-    [CONVSTORE_EVENT_LOG_FAILED] = "log_failed",
-    [CONVSTORE_EVENT_LOST] = "lost",
-    [CONVSTORE_EVENT_MIGRATE] = "migrate",
-    [CONVSTORE_EVENT_NOTICE] = "notice",
-    [CONVSTORE_EVENT_RECONNECT] = "reconnect",
-    [CONVSTORE_EVENT_RETRY] = "retry",
-    [CONVSTORE_EVENT_SLOW] = "slow",
+    [CONVSTORE_EVENT_DROPPED] = "dropped", [CONVSTORE_EVENT_FALLBACK] = "fallback",
+    [CONVSTORE_EVENT_INDEX] = "index",     [CONVSTORE_EVENT_LOG_FAILED] = "log_failed",
+    [CONVSTORE_EVENT_LOST] = "lost",       [CONVSTORE_EVENT_MIGRATE] = "migrate",
+    [CONVSTORE_EVENT_NOTICE] = "notice",   [CONVSTORE_EVENT_RECONNECT] = "reconnect",
+    [CONVSTORE_EVENT_RETRY] = "retry",     [CONVSTORE_EVENT_SLOW] = "slow",
     [CONVSTORE_EVENT_WAIT] = "wait",
 };
 _Static_assert(sizeof events / sizeof *events == CONVSTORE_EVENT_KINDS, "each event has a name");

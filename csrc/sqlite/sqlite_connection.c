@@ -36,9 +36,10 @@ void convstore__sqlite_forget_waits(struct sqlite_connection *connection) {
 void convstore__sqlite_note_waits(struct sqlite_connection *connection) {
   end_wait(connection);
   if (connection->waited_ms < LONG_WAIT_MS) return;
-  convstore_event *event = convstore__event(connection->base.events, CONVSTORE_EVENT_WAIT,
-                                            "\"%s\" was locked by another connection for %lld ms of this call",
-                                            connection->path, (long long)connection->waited_ms);
+  convstore_event *event =
+      convstore__event(connection->base.events, CONVSTORE_EVENT_WAIT,
+                       "\"%s\" was locked by another connection for %lld ms of this call", connection->path,
+                       (long long)connection->waited_ms);
   if (event == NULL) return;
   event->elapsed_ms = connection->waited_ms;
   if (connection->wait_statement >= 0)
@@ -142,10 +143,11 @@ int convstore__sqlite_use_wal(struct sqlite_connection *connection, convstore_er
   }
   /* A database in memory has none, and needs none. */
   if (status == CONVSTORE_OK && strcmp(mode, "wal") != 0 && strcmp(mode, "memory") != 0)
-    (void)convstore__event(connection->base.events, CONVSTORE_EVENT_FALLBACK,
-                           "\"%s\" cannot have a write-ahead log here; with journal_mode %s readers and writers "
-                           "wait for each other",
-                           connection->path, mode);
+    (void)convstore__event(
+        connection->base.events, CONVSTORE_EVENT_FALLBACK,
+        "\"%s\" cannot have a write-ahead log here; with journal_mode %s readers and writers "
+        "wait for each other",
+        connection->path, mode);
   return status;
 }
 

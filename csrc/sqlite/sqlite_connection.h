@@ -30,15 +30,15 @@ struct sqlite_connection {
   int64_t deadline_ms;                    /* of the call under way: until when the busy handler waits */
   sqlite3_stmt *statements[SQLITE_STMTS]; /* prepared on first use */
   int statement;                          /* the one asked for last, or -1: what a wait is for */
-  int64_t waited_ms;                      /* for locks, in the call under way, but for the wait that goes on */
-  int64_t wait_began_ms;                  /* of the last wait */
-  int64_t wait_ms;                        /* how long that has lasted */
-  int wait_statement;                     /* and what it was for */
-  convstore_result scratch;               /* memory of a search that it needs for a while only */
-  bool tail_is_long;                      /* index_part() in sqlite_search_index.c: there is more to do */
-  size_t n_indexed;                       /* the same: messages in the segment that it wrote */
-  struct sqlite_ran ran;                  /* steps of the migration under way; sqlite_schema.c */
-  bool index_is_damaged;                  /* a search met a segment that none wrote */
+  int64_t waited_ms;        /* for locks, in the call under way, but for the wait that goes on */
+  int64_t wait_began_ms;    /* of the last wait */
+  int64_t wait_ms;          /* how long that has lasted */
+  int wait_statement;       /* and what it was for */
+  convstore_result scratch; /* memory of a search that it needs for a while only */
+  bool tail_is_long;        /* index_part() in sqlite_search_index.c: there is more to do */
+  size_t n_indexed;         /* the same: messages in the segment that it wrote */
+  struct sqlite_ran ran;    /* steps of the migration under way; sqlite_schema.c */
+  bool index_is_damaged;    /* a search met a segment that none wrote */
 };
 
 /* Opens the file and sets what holds for a connection, without changing the file. */
