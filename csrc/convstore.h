@@ -482,8 +482,8 @@ typedef struct convstore_event {
 
 /**
  * A queue of events, the caller's own: zeroed before convstore_open(), which gets it by its options, and alive until
- * convstore_close() has returned. It is fixed in size, so that noting an event never fails a call: what finds no room is
- * counted. Taken from between calls, by convstore_next_event(). Its members are the library's.
+ * convstore_close() has returned. It is fixed in size, so that noting an event never fails a call: what finds no room
+ * is counted. Taken from between calls, by convstore_next_event(). Its members are the library's.
  */
 typedef struct convstore_events {
   size_t first;

@@ -34,14 +34,15 @@ describe("the log of PostgreSQL #postgres #faults", function()
     return chat, database, network, store
   end
 
-  -- A host's own trigger on our messages, whose body is `body`. numbers: how often it has run, also where that was undone.
+  -- A host's own trigger on our messages, whose body is `body`. It can count by the sequence, also where it is undone.
   local function trigger(database, body)
     database:sql(([[
       CREATE SEQUENCE public.numbers;
       GRANT ALL ON SEQUENCE public.numbers TO PUBLIC;
       CREATE FUNCTION public.meddle() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN %s; RETURN NEW; END $$;
-      CREATE TRIGGER meddle BEFORE INSERT ON convstore.messages FOR EACH ROW EXECUTE FUNCTION public.meddle()]])
+      CREATE TRIGGER meddle BEFORE INSERT ON convstore.messages
+        FOR EACH ROW EXECUTE FUNCTION public.meddle()]])
       :format(body))
   end
 

@@ -216,6 +216,8 @@ static void take_notice(void *context, const PGresult *notice) {
   const char *words =
       PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY); /* details may quote stored values */
   const char *sqlstate = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
+  /* "There is no transaction in progress": a round is undone whose BEGIN was what failed. */
+  if (sqlstate != NULL && strcmp(sqlstate, "25P01") == 0) return;
   convstore_event *event =
       convstore__event(connection->base.events, CONVSTORE_EVENT_NOTICE, "%s: %s",
                        severity != NULL ? severity : "NOTICE", words != NULL ? words : "no words");
