@@ -164,6 +164,28 @@ for _, backend in ipairs(backends) do
       assert.equal("slow/begin slow/rollback", log:names())
     end)
 
+    it("is told of a transaction that ends with its coroutine: at once, or with the next call", function()
+      local chat, store = fresh()
+      local function begin()
+        local thread = coroutine.create(function()
+          store:transaction(function()
+            assert(chat:append("user", "x"))
+            coroutine.yield()
+          end)
+        end)
+        assert(coroutine.resume(thread))
+        return thread
+      end
+      assert.is_true(coroutine.close(begin()))
+      assert.equal("slow/begin slow/append slow/rollback", log:names())
+      log:clear()
+      begin()
+      collectgarbage()
+      collectgarbage()
+      assert(chat:history())
+      assert.equal("slow/begin slow/append slow/rollback slow/history", log:names())
+    end)
+
     it("may raise: the call is as if it had not, and one event says so", function()
       local raises = true
       local chat, store = fresh(function(event)

@@ -410,7 +410,6 @@ int convstore__postgres_connect(struct postgres_connection *connection, struct c
         call->want.fd = convstore__postgres_lookup_fd(connection->lookup);
         call->want.events = POLLIN;
         call->want.until_ms = call->deadline_ms;
-        convstore__postgres_set_reason(connection, "the host's name was not looked up in time");
         return CONVSTORE_PENDING;
       }
       status = use_lookup(connection, call->err);

@@ -56,7 +56,7 @@ local convstore = {
 --- What the function of the option `log` is told, after the call in which it happened and outside of everything that
 -- the database does. It may use the store, whose further events come behind, and even close it; it may not yield.
 -- Where it raises, the call is as if it had not, and the next event is a "log_failed". No event tells what messages
--- say, nor a password; but a "notice" has the words of the database, triggers of your own included.
+-- say, nor a password; but a "notice" has the words of the database, and so those of triggers of your own.
 ---@class convstore.Event
 ---@field event
 ---| "dropped" # `count` events found no room
