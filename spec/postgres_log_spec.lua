@@ -21,13 +21,13 @@ describe("the log of PostgreSQL #postgres #faults", function()
     backends.clean()
   end)
 
-  -- A conversation; its DSN leads through a proxy. What opening told is forgotten.
+  -- A conversation; its DSN leads through a proxy. What opening told is forgotten. No call is slow unless asked.
   local function fresh(options)
     local database = postgresql.place()
     local network = proxy.start(database.dsn)
     database.dsn = network:dsn(database.dsn)
     options = options or {}
-    options.log = log.write
+    options.log, options.slow_ms = log.write, options.slow_ms or 60000
     local store = database:open(options)
     local chat = assert(store:user("alice"):conversation("k"))
     log:clear()
@@ -91,7 +91,7 @@ describe("the log of PostgreSQL #postgres #faults", function()
     assert.is_true(log[2].attempt > 1)
     assert.equal("unavailable", log[2].code)
     log:clear()
-    check.fails("unavailable", nil, database:try_open({ timeout = 0.3, log = log.write }))
+    check.fails("unavailable", nil, database:try_open({ timeout = 0.3, log = log.write, slow_ms = 60000 }))
     assert.equal("lost/open", log:names())
   end)
 
