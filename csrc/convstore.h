@@ -146,8 +146,8 @@ typedef struct convstore_conversation {
 typedef struct convstore_listed {
   convstore_conversation conversation;
   convstore_role role; /**< of the last message; this and the next two mean nothing where last_seq is 0 */
-  convstore_text
-      preview; /**< of its text, CONVSTORE_PREVIEW bytes at most, cut at a character; absent: it has none */
+  /** Of its text, CONVSTORE_PREVIEW bytes at most, cut at a character; absent: it has none. */
+  convstore_text preview;
   int64_t message_created_at_ms;
 } convstore_listed;
 
@@ -185,6 +185,30 @@ typedef struct convstore_context {
   int64_t first_seq;     /**< of the first message in it that is no system one; 0: there is none */
   convstore_text system; /**< FORMAT_ANTHROPIC: the system text; absent: there is none */
 } convstore_context;
+
+/** One user, for operators. */
+typedef struct convstore_user {
+  convstore_text user_id;
+  int64_t conversations;
+  int64_t messages;
+  int64_t updated_at_ms; /**< of the conversation that was written last */
+} convstore_user;
+
+/** Something that is not as it should be. */
+typedef struct convstore_problem {
+  convstore_text problem;                  /**< a short stable word: "gap", "counter", ... */
+  char conversation_id[CONVSTORE_ID_SIZE]; /**< "" where it is about none */
+  convstore_text detail;                   /**< one sentence */
+} convstore_problem;
+
+typedef struct convstore_stats {
+  convstore_text backend_version;
+  int64_t users;
+  int64_t conversations;
+  int64_t messages;
+  int64_t archived_messages;
+  int64_t bytes; /**< of our tables and indexes; SQLite: of the file */
+} convstore_stats;
 
 /** One step of the schema's history. */
 typedef struct convstore_migration {
@@ -252,6 +276,24 @@ typedef enum convstore_operation {
   /** Messages and tokens of the user with since_ms <= created_at < before_ms, in groups as `by` says. -> usage,
    *  n_conversations (how many have such messages). */
   CONVSTORE_USAGE,
+  /** Deletes a part of what the user has, for good: as much as is done in a short transaction. -> n_conversations,
+   *  n_messages_changed, more. */
+  CONVSTORE_ERASE,
+  /* Of all users, for operators; E_DENIED: the login may not. The next two do a part as well. */
+  /** Deletes conversations for good that were deleted before deleted_before_ms, or written last before idle_before_ms;
+   *  at most `limit`. -> as ERASE. */
+  CONVSTORE_PURGE_OLD,
+  /** Moves the messages of conversations to the archive that were written last before idle_before_ms; at most `limit`.
+   *  -> as ERASE. */
+  CONVSTORE_ARCHIVE,
+  /** A page of users, by user_id; at most `limit` (20), behind `cursor`. -> users, cursor. */
+  CONVSTORE_USERS,
+  /** -> problems. */
+  CONVSTORE_CHECK,
+  /** -> stats. */
+  CONVSTORE_STATS,
+  /** Copies the database to the file `path`, while others write. E_UNSUPPORTED on PostgreSQL. */
+  CONVSTORE_BACKUP,
   /** A transaction around later calls of this handle; inside one, a savepoint. COMMIT and ROLLBACK end the innermost
    *  one. */
   CONVSTORE_BEGIN,
@@ -340,8 +382,11 @@ typedef struct convstore_request {
   convstore_deleted_filter deleted_filter;
   bool by_created;
   convstore_by by;
-  int64_t since_ms;  /**< inclusive; CONVSTORE_ABSENT: from the first */
-  int64_t before_ms; /**< exclusive; CONVSTORE_ABSENT: to the last */
+  int64_t since_ms;          /**< inclusive; CONVSTORE_ABSENT: from the first */
+  int64_t before_ms;         /**< exclusive; CONVSTORE_ABSENT: to the last */
+  int64_t deleted_before_ms; /**< CONVSTORE_ABSENT: none for that reason */
+  int64_t idle_before_ms;    /**< the same */
+  convstore_text path;
   convstore_text cursor;
   convstore_position position; /**< the library's: what `cursor` means */
   int64_t target;
@@ -353,7 +398,8 @@ typedef struct convstore_request {
     .after = CONVSTORE_ABSENT, .before = CONVSTORE_ABSENT, .limit = CONVSTORE_ABSENT,                        \
     .at = CONVSTORE_ABSENT, .through = CONVSTORE_ABSENT, .token_count = CONVSTORE_ABSENT,                    \
     .max_tokens = CONVSTORE_ABSENT, .max_messages = CONVSTORE_ABSENT, .since_ms = CONVSTORE_ABSENT,          \
-    .before_ms = CONVSTORE_ABSENT, .target = CONVSTORE_ABSENT                                                \
+    .before_ms = CONVSTORE_ABSENT, .deleted_before_ms = CONVSTORE_ABSENT,                                    \
+    .idle_before_ms = CONVSTORE_ABSENT, .target = CONVSTORE_ABSENT                                           \
   }
 
 /** What comes back; start from zeroes, free with convstore_result_free() whatever the status was. */
@@ -369,6 +415,12 @@ typedef struct convstore_result {
   convstore_usage *usage;
   size_t n_usage;
   int64_t n_conversations;
+  int64_t n_messages_changed;
+  convstore_user *users;
+  size_t n_users;
+  convstore_problem *problems;
+  size_t n_problems;
+  convstore_stats stats;
   convstore_summary summary;
   convstore_context context;
   convstore_text json;
@@ -395,6 +447,52 @@ typedef enum convstore_prepare {
   CONVSTORE_PREPARE_NEVER
 } convstore_prepare;
 
+/** What happened during calls; see convstore_events. */
+typedef enum convstore_event_kind {
+  CONVSTORE_EVENT_DROPPED = 0, /**< `count` events found no room in the queue */
+  CONVSTORE_EVENT_FALLBACK,    /**< something is done without: prepared statements, write-ahead logging */
+  CONVSTORE_EVENT_INDEX,       /**< a search has indexed `count` messages first */
+  CONVSTORE_EVENT_LOG_FAILED,  /**< for a binding: whoever takes the events failed to */
+  CONVSTORE_EVENT_LOST,        /**< a connection was lost, or did not come about in time */
+  CONVSTORE_EVENT_MIGRATE,     /**< one step was committed; the schema is at `version` by it */
+  CONVSTORE_EVENT_NOTICE,      /**< the database's own words, severity first */
+  CONVSTORE_EVENT_RECONNECT,   /**< connected again, or at last, at try `attempt` */
+  CONVSTORE_EVENT_RETRY,       /**< the database undid the call, which is run once more */
+  CONVSTORE_EVENT_SLOW,        /**< the call took slow_ms or longer */
+  CONVSTORE_EVENT_WAIT,        /**< the call waited for a lock of another connection's */
+  CONVSTORE_EVENT_KINDS
+} convstore_event_kind;
+
+/** One event. It tells nothing of what messages say, and no password. */
+typedef struct convstore_event {
+  convstore_event_kind kind;
+  int operation;      /**< the call's convstore_operation, 0 for convstore_open; -1: in no call */
+  int64_t at_ms;      /**< when it was noted, wall clock */
+  int64_t elapsed_ms; /**< CONVSTORE_ABSENT where it does not apply; so are the next three */
+  int64_t attempt;    /**< which try failed (RETRY), or how many were made (RECONNECT, LOST) */
+  int64_t version;
+  int64_t count;
+  int status;            /**< of what failed; 0: nothing did */
+  char sqlstate[6];      /**< PostgreSQL's code, or "" */
+  const char *statement; /**< the statement's name in the library, lives for ever; NULL: not known */
+  char message[320];     /**< one sentence */
+} convstore_event;
+
+#define CONVSTORE_MAX_EVENTS 48
+
+/**
+ * A queue of events, the caller's own: zeroed before convstore_open(), which gets it by its options, and alive until
+ * convstore_close() has returned. It is fixed in size, so that noting an event never fails a call: what finds no room
+ * is counted. Taken from between calls, by convstore_next_event(). Its members are the library's.
+ */
+typedef struct convstore_events {
+  size_t first;
+  size_t n;
+  int64_t n_dropped;
+  int operation;
+  convstore_event queue[CONVSTORE_MAX_EVENTS];
+} convstore_events;
+
 /** How to open. Zeroes are the defaults. The texts are copied. */
 typedef struct convstore_options {
   convstore_migrate migrate;
@@ -404,6 +502,9 @@ typedef struct convstore_options {
   int64_t timeout_ms;        /**< for one call, waiting for locks included; 0: 10,000 */
   int64_t max_content_bytes; /**< 0: CONVSTORE_DEFAULT_CONTENT; at most CONVSTORE_MAX_CONTENT */
   const char *users;         /**< "TABLE(COLUMN)" that user ids refer to, or NULL; copied */
+  convstore_events
+      *events;     /**< where events go, borrowed until convstore_close(); NULL: nobody asks for them */
+  int64_t slow_ms; /**< a call that takes as long is an event; 0: 1,000; below: every call */
   /* What follows is PostgreSQL's alone; SQLite takes no notice, so that a program moves by changing its DSN. */
   const char *schema;        /**< where the tables are; NULL: "convstore" */
   const char *role;          /**< what each transaction takes on; NULL: "convstore_user" */
@@ -439,6 +540,12 @@ CONVSTORE_API void convstore_close(convstore *store);
 CONVSTORE_API int convstore_run(convstore_result *out, convstore *store, convstore_request *request,
                                 convstore_error *err);
 
+/**
+ * Takes the oldest event out of the queue. After those, what was dropped is told by one more.
+ * @return false: there is none, and *out is untouched
+ */
+CONVSTORE_API bool convstore_next_event(convstore_event *out, convstore_events *events);
+
 /** Frees what a result owns and zeroes it. */
 CONVSTORE_API void convstore_result_free(convstore_result *result);
 
@@ -458,6 +565,11 @@ CONVSTORE_API const char *convstore_role_name(convstore_role role);
 CONVSTORE_API int convstore_role_parse(convstore_role *out, convstore_text name, convstore_error *err);
 CONVSTORE_API const char *convstore_mark_name(convstore_mark mark);
 CONVSTORE_API int convstore_mark_parse(convstore_mark *out, convstore_text name, convstore_error *err);
+
+/** "append" for CONVSTORE_APPEND, "open" for 0; NULL: no operation. */
+CONVSTORE_API const char *convstore_operation_name(int operation);
+/** "retry" for CONVSTORE_EVENT_RETRY; NULL: no event. */
+CONVSTORE_API const char *convstore_event_name(convstore_event_kind kind);
 
 /** "busy" for CONVSTORE_E_BUSY. */
 CONVSTORE_API const char *convstore_status_name(int status);

@@ -23,6 +23,7 @@ for _, backend in ipairs(backends) do
       local store = backend.fresh({
         migrate = true, durability = "normal", timeout = 2.5, text = "replace", readonly = false,
         max_content_bytes = 100.0, count_tokens = function() return 1 end,
+        log = function() end, slow_ms = 60000.0,
       })
       assert(assert(store:user("alice"):conversation("a")):append("user", "hello"))
     end)
@@ -103,6 +104,8 @@ describe("open's arguments", function()
       readonly = { "yes", 1, {} },
       max_content_bytes = { "100", 1.5, true, {}, 2.0 ^ 53 },
       count_tokens = { "f", 1, true, {} },
+      log = { "f", 1, true, {} },
+      slow_ms = { "100", 1.5, true, {}, 2.0 ^ 53 },
       users = { 1, true, {} },
     }
     for name, values in pairs(wrong) do
@@ -127,6 +130,7 @@ describe("open's arguments", function()
       timeout = { 0, -1, 0 / 0, 1 / 0, -1 / 0, 2147484, 1e300 },
       text = { "", "Strict", "x" },
       max_content_bytes = { 0, -1, 16777217, math.maxinteger, math.mininteger },
+      slow_ms = { -1, math.mininteger },
       users = { "", "accounts", "accounts()", "(id)", "accounts(id", "accounts(id)x", "a(b)(c)",
         "accounts(id); DROP TABLE accounts", "accounts(id\0)" },
     }

@@ -3,6 +3,7 @@
 local convstore = require "convstore"
 local backends = require "spec.support.backends"
 local check = require "spec.support.check"
+local events = require "spec.support.events"
 local psql = require "spec.support.psql"
 
 local pooled = backends.postgres_pgbouncer
@@ -133,12 +134,14 @@ describe("behind PgBouncer #postgres #pgbouncer", function()
 
   it("prepared statements that another client made are no hindrance", function()
     local database, clients = place()
-    local first = database:open()
+    local log = events.new()
+    local first = database:open({ log = log.write })
     local chat = assert(first:user("alice"):conversation("k"))
     assert(chat:append("user", "x"))
+    log:clear()
     -- What the first one prepared is there for the second, or gone, as the pooler likes.
     for _ = 1, 3 do
-      local second = database:open()
+      local second = database:open({ log = log.write })
       local again = assert(second:user("alice"):conversation("k"))
       assert(again:append("user", "y"))
       clients[1]:run("DEALLOCATE ALL")
@@ -148,6 +151,10 @@ describe("behind PgBouncer #postgres #pgbouncer", function()
       second:close()
     end
     assert.equal("10|10\n", database:sql("SELECT count(*), max(seq) FROM convstore.messages"))
+    -- Whoever fell back, did so once and said it.
+    local fallbacks = log:of("fallback")
+    assert.is_true(#fallbacks >= 1 and #fallbacks <= 4, log:text())
+    assert.equal(#fallbacks, #log, log:text())
   end)
 
   it("two open transactions have two connections", function()

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "log.h"
+
 #define ANSWER_TYPE "convstore.answer"
 
 /* Keys in the registry, by address: the idle answer or false; owner threads by store, weak. */
@@ -99,6 +101,7 @@ struct answer *convstore__lua_run(lua_State *L, struct store *store, convstore_r
   if (may_call(L, store)) {
     if (request->operation == CONVSTORE_BEGIN) own(L, store); /* first: it may run out of memory */
     status = convstore_run(&answer->result, store->handle, request, err);
+    convstore__lua_log(L, store);
   } else {
     status = convstore_fail(
         err, CONVSTORE_E_BUSY,

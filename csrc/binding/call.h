@@ -33,7 +33,8 @@ convstore_request convstore__lua_request(const struct conversation *conversation
  * Runs a request that is complete and whose texts are anchored. Blocks up to the store's timeout. Success:
  * the answer, pushed. Failure: NULL, err filled, nothing pushed. Raises where the store was closed meanwhile
  * (by a finalizer or a hook), and when out of memory. E_BUSY at once: another coroutine has a transaction
- * open. BEGIN makes the transaction the running coroutine's.
+ * open. BEGIN makes the transaction the running coroutine's. What happened meanwhile has gone to the store's log
+ * when it returns, and the log's function may have closed the store.
  */
 struct answer *convstore__lua_run(lua_State *L, struct store *store, convstore_request *request,
                                   convstore_error *err);

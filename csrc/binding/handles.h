@@ -22,6 +22,9 @@ struct store {
   convstore *handle;        /* owned; NULL: closed */
   size_t max_content_bytes; /* of one content or JSON value: an encoder need not go on beyond it */
   bool counts_tokens;       /* there is a function at STORE_COUNT_TOKENS */
+  convstore_events *events; /* a userdata at STORE_EVENTS; NULL: there is no function at STORE_LOG */
+  bool is_logging;          /* that function runs, or is about to be called again */
+  bool log_has_failed;      /* it raised, and has not taken the event that says so */
   lua_Integer transactions; /* outermost ones begun so far: tells whether one is the one that is open */
 };
 
@@ -52,7 +55,9 @@ struct conversation {
 /* User values. The store comes first in both kinds of children. */
 enum {
   STORE_COUNT_TOKENS = 1,
-  STORE_USER_VALUES = 1
+  STORE_LOG,
+  STORE_EVENTS,
+  STORE_USER_VALUES = 3
 };
 enum {
   CHILD_STORE = 1,

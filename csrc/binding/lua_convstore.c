@@ -7,6 +7,7 @@
 #include "arguments.h"
 #include "call.h"
 #include "json.h"
+#include "log.h"
 
 CONVSTORE_API int luaopen_convstore_core(lua_State *L);
 
@@ -65,6 +66,7 @@ int luaopen_convstore_core(lua_State *L) {
   lua_pushlightuserdata(L, NULL);
   lua_setfield(L, -2, "null");
   convstore__lua_open_call(L);
+  convstore__lua_open_log(L);
   convstore__lua_open_json(L);
   convstore__lua_open_store(L);
   convstore__lua_open_transaction(L);

@@ -7,6 +7,9 @@
 #include "../core/text.h"
 #include "arguments.h"
 #include "call.h"
+#include "log.h"
+
+#define DEFAULT_SLOW_MS 1000
 
 /* What open's options fill in; `store` is the stack index of the store being opened. */
 struct opening {
@@ -17,6 +20,7 @@ struct opening {
   convstore_text operator_role;
   convstore_text jwt_claim;
   int64_t max_content_bytes;
+  int64_t slow_ms;
   int store;
 };
 
@@ -67,6 +71,13 @@ static void take_count_tokens(struct arguments *args, const struct field *field,
   lua_setiuservalue(args->L, opening->store, STORE_COUNT_TOKENS);
 }
 
+static void take_log(struct arguments *args, const struct field *field, void *slot) {
+  const struct opening *opening = slot;
+  if (!lua_isfunction(args->L, -1)) convstore__lua_type_error(args, field, "function");
+  lua_pushvalue(args->L, -1);
+  lua_setiuservalue(args->L, opening->store, STORE_LOG);
+}
+
 /* A role's name, or false for none. */
 static void take_role(struct arguments *args, const struct field *field, void *slot) {
   struct opening *opening = slot;
@@ -104,6 +115,8 @@ static const struct field open_options[] = {
     FIELD("readonly", convstore__lua_take_boolean, struct opening, options.readonly),
     FIELD("max_content_bytes", convstore__lua_take_integer, struct opening, max_content_bytes),
     FIELD_OF("count_tokens", take_count_tokens),
+    FIELD_OF("log", take_log),
+    FIELD("slow_ms", convstore__lua_take_integer, struct opening, slow_ms),
     FIELD("users", convstore__lua_take_text, struct opening, users),
     FIELD("schema", convstore__lua_take_text, struct opening, schema),
     FIELD_OF("role", take_role),
@@ -135,6 +148,10 @@ static void check_opening(struct arguments *args, struct opening *opening, convs
                    "option max_content_bytes must be 1 to %d", CONVSTORE_MAX_CONTENT);
   }
   options->max_content_bytes = opening->max_content_bytes;
+  if (opening->slow_ms < 0) {
+    convstore_fail(convstore__lua_report(args), CONVSTORE_E_INVALID, "option slow_ms must be 0 or more");
+  }
+  options->slow_ms = opening->slow_ms == 0 ? -1 : opening->slow_ms;
 }
 
 /*
@@ -148,9 +165,11 @@ static const char *default_dsn(void) {
 /* Blocks up to the timeout. */
 int convstore__lua_open(lua_State *L) {
   struct arguments args = {.L = L, .arg = 2, .noun = "option"};
-  struct opening opening = {.max_content_bytes = CONVSTORE_DEFAULT_CONTENT, .store = 3};
+  struct opening opening = {
+      .max_content_bytes = CONVSTORE_DEFAULT_CONTENT, .slow_ms = DEFAULT_SLOW_MS, .store = 3};
   convstore_text dsn = {NULL, 0};
   struct store *store;
+  int status;
   lua_settop(L, 2);
   if (!lua_isnil(L, 1)) {
     dsn = convstore__lua_check_text(L, 1);
@@ -160,25 +179,37 @@ int convstore__lua_open(lua_State *L) {
   luaL_setmetatable(L, STORE_TYPE);
   convstore__lua_read_optional(&args, open_options, &opening);
   check_opening(&args, &opening, dsn);
-  if (args.err.status != CONVSTORE_OK ||
-      convstore_open(&store->handle, dsn.data != NULL ? dsn.data : default_dsn(), &opening.options,
-                     &args.err) != CONVSTORE_OK) {
-    return convstore__lua_fail(L, &args.err);
-  }
+  if (args.err.status != CONVSTORE_OK) return convstore__lua_fail(L, &args.err);
+  opening.options.events = convstore__lua_log_start(L, 3);
+  status = convstore_open(&store->handle, dsn.data != NULL ? dsn.data : default_dsn(), &opening.options,
+                          &args.err);
+  convstore__lua_log(L, store);
+  if (status != CONVSTORE_OK) return convstore__lua_fail(L, &args.err);
   store->max_content_bytes = (size_t)opening.max_content_bytes;
   store->counts_tokens = lua_getiuservalue(L, 3, STORE_COUNT_TOKENS) == LUA_TFUNCTION;
   lua_pushvalue(L, 3);
   return 1;
 }
 
-/* store:close() -> true. Also __close and __gc; a transaction that is open is rolled back. */
-static int l_close(lua_State *L) {
-  struct store *store = luaL_checkudata(L, 1, STORE_TYPE);
+static void close_store(struct store *store) {
   convstore *handle = store->handle;
   store->handle = NULL; /* first, so that nothing finds a handle that is being closed */
   convstore_close(handle);
+}
+
+/* store:close() -> true. Also __close; a transaction that is open is rolled back. */
+static int l_close(lua_State *L) {
+  struct store *store = luaL_checkudata(L, 1, STORE_TYPE);
+  close_store(store);
+  convstore__lua_log(L, store);
   lua_pushboolean(L, 1);
   return 1;
+}
+
+/* The same without a word to the log: a finalizer comes at any time, and nobody misses the store. */
+static int l_gc(lua_State *L) {
+  close_store(luaL_checkudata(L, 1, STORE_TYPE));
+  return 0;
 }
 
 static int l_tostring(lua_State *L) {
@@ -291,7 +322,7 @@ static int l_user(lua_State *L) {
 
 void convstore__lua_open_store(lua_State *L) {
   static const luaL_Reg metamethods[] = {{"__close", l_close},
-                                         {"__gc", l_close},
+                                         {"__gc", l_gc},
                                          {"__newindex", l_newindex},
                                          {"__tostring", l_tostring},
                                          {NULL, NULL}};

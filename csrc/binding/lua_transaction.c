@@ -4,6 +4,7 @@
  * closed, and one that is dropped and never resumed all end their transaction.
  */
 #include "call.h"
+#include "log.h"
 
 #define TRANSACTION_TYPE "convstore.transaction"
 
@@ -43,6 +44,10 @@ static int l_begin(lua_State *L) {
   luaL_setmetatable(L, TRANSACTION_TYPE);
   request.operation = CONVSTORE_BEGIN;
   if (convstore__lua_run(L, store, &request, &err) == NULL) return convstore__lua_fail(L, &err);
+  if (store->handle == NULL) { /* by the log's function; nothing is open any more */
+    convstore__lua_answer_done(L, -1);
+    return luaL_error(L, "store is closed");
+  }
   transaction->depth = convstore_depth(store->handle);
   transaction->serial = transaction->depth == 1 ? ++store->transactions : store->transactions;
   convstore__lua_answer_done(L, -1);
@@ -50,16 +55,26 @@ static int l_begin(lua_State *L) {
   return 1;
 }
 
-/* rollback(transaction): of this one and of what is open inside it. Also __close and __gc. */
-static int l_rollback(lua_State *L) {
+static int end(lua_State *L, bool collected) {
   struct transaction *transaction = luaL_checkudata(L, 1, TRANSACTION_TYPE);
   struct store *store = transaction->store;
   int depth = transaction->depth;
   transaction->depth = 0;
   if (depth > 0 && store->handle != NULL && store->transactions == transaction->serial) {
     convstore__lua_roll_back(store, depth);
+    if (!collected) convstore__lua_log(L, store);
   }
   return 0;
+}
+
+/* rollback(transaction): of this one and of what is open inside it. Also __close. */
+static int l_rollback(lua_State *L) {
+  return end(L, false);
+}
+
+/* A finalizer comes at any time, even inside a call: what happens in it waits for the next call to be logged. */
+static int l_gc(lua_State *L) {
+  return end(L, true);
 }
 
 /*
@@ -79,7 +94,7 @@ static int l_commit(lua_State *L) {
 }
 
 void convstore__lua_open_transaction(lua_State *L) {
-  static const luaL_Reg metamethods[] = {{"__close", l_rollback}, {"__gc", l_rollback}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__close", l_rollback}, {"__gc", l_gc}, {NULL, NULL}};
   static const luaL_Reg functions[] = {
       {"begin", l_begin}, {"commit", l_commit}, {"rollback", l_rollback}, {NULL, NULL}};
   luaL_newmetatable(L, TRANSACTION_TYPE);

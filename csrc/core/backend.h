@@ -11,6 +11,7 @@
 #define CONVSTORE_CORE_BACKEND_H
 
 #include "../convstore.h"
+#include "events.h"
 #include "migrate.h"
 
 /** Returned by start and resume, beside the statuses: not done, wait as call->want says, then resume. */
@@ -47,6 +48,7 @@ struct convstore_connection {
   const struct convstore_backend *backend;
   int schema_version; /* as last seen; -1: our tables without our list of migrations, or an edited one */
   convstore_user_id_type user_id_type;
+  convstore_events *events; /* where to note what happens: see core/events.h; NULL: nobody asks */
   /* The transaction around this call is gone (disk full, connection lost): only rolling back is left. */
   bool lost;
 };

@@ -10,11 +10,13 @@
 
 #include "arena.h"
 #include "clock.h"
+#include "events.h"
 #include "operations.h"
 #include "request.h"
 #include "wait.h"
 
 #define DEFAULT_TIMEOUT_MS 10000
+#define DEFAULT_SLOW_MS 1000
 
 struct convstore {
   struct convstore_connection *connection;
@@ -125,7 +127,8 @@ static int end_transaction(convstore *store, struct convstore_call call) {
   return status;
 }
 
-int convstore_run(convstore_result *out, convstore *store, convstore_request *request, convstore_error *err) {
+static int run_request(convstore_result *out, convstore *store, convstore_request *request,
+                       convstore_error *err) {
   convstore_error ignored;
   convstore_request prepared;
   struct convstore_call call = {
@@ -153,9 +156,33 @@ int convstore_run(convstore_result *out, convstore *store, convstore_request *re
   return status;
 }
 
+/* Notes a call that took long, for whoever listens. */
+static void note_slow(const convstore *store, int64_t started_ms, int status) {
+  int64_t elapsed_ms = convstore__monotonic_ms() - started_ms;
+  convstore_event *event;
+  if (elapsed_ms < store->options.slow_ms) return;
+  event = convstore__event(store->options.events, CONVSTORE_EVENT_SLOW, "the call took %lld ms",
+                           (long long)elapsed_ms);
+  if (event == NULL) return;
+  event->elapsed_ms = elapsed_ms;
+  event->status = status;
+}
+
+int convstore_run(convstore_result *out, convstore *store, convstore_request *request, convstore_error *err) {
+  convstore_events *events = store->options.events;
+  if (events == NULL) return run_request(out, store, request, err);
+  int64_t started_ms = convstore__monotonic_ms();
+  convstore__events_begin(events, (int)request->operation);
+  int status = run_request(out, store, request, err);
+  note_slow(store, started_ms, status);
+  convstore__events_end(events);
+  return status;
+}
+
 static int check_options(convstore_options *options, convstore_error *err) {
   if (options->timeout_ms == 0) options->timeout_ms = DEFAULT_TIMEOUT_MS;
   if (options->max_content_bytes == 0) options->max_content_bytes = CONVSTORE_DEFAULT_CONTENT;
+  if (options->slow_ms == 0) options->slow_ms = DEFAULT_SLOW_MS;
   if (options->timeout_ms < 1 || options->timeout_ms > INT32_MAX)
     return convstore_fail(err, CONVSTORE_E_INVALID, "timeout is outside 0.001-2147483 seconds");
   if (options->max_content_bytes < 1 || options->max_content_bytes > CONVSTORE_MAX_CONTENT)
@@ -183,11 +210,15 @@ int convstore__open_backend(convstore **out, const struct convstore_backend *bac
   convstore *store = calloc(1, sizeof *store);
   if (store == NULL) return convstore_fail(err, CONVSTORE_E_MEMORY, "no memory for a store");
   if (options != NULL) store->options = *options;
+  convstore_events *events = store->options.events;
+  int64_t started_ms = convstore__monotonic_ms();
+  if (events != NULL) convstore__events_begin(events, CONVSTORE_OPEN);
 
   int status = check_options(&store->options, err);
   if (status == CONVSTORE_OK) status = backend->create(&store->connection, location, &store->options, err);
   forget_texts(&store->options);
-  if (status == CONVSTORE_OK)
+  if (status == CONVSTORE_OK) {
+    store->connection->events = events;
     status = run(store, (struct convstore_call){
                             .request = &request,
                             .result = &result,
@@ -195,7 +226,12 @@ int convstore__open_backend(convstore **out, const struct convstore_backend *bac
                             .now_ms = convstore__wall_ms(),
                             .deadline_ms = deadline(store),
                         });
+  }
   convstore_result_free(&result);
+  if (events != NULL) {
+    note_slow(store, started_ms, status);
+    convstore__events_end(events);
+  }
   if (status != CONVSTORE_OK) {
     convstore_close(store);
     return status;

@@ -66,8 +66,14 @@ static void queue_settings(struct postgres_connection *connection, const struct 
     convstore__postgres_add_string(&params, connection->role);
     convstore__postgres_add_string(&params, connection->jwt_claim);
   }
-  convstore__postgres_queue_frame(connection, user ? POSTGRES_STMT_SETTINGS : POSTGRES_STMT_SCHEMA_SETTINGS,
-                                  &params);
+  if (connection->operation->frame == POSTGRES_FRAME_OPERATOR)
+    convstore__postgres_add_string(&params, connection->operator_role);
+  static const enum postgres_stmt settings[] = {
+      [POSTGRES_FRAME_USER] = POSTGRES_STMT_SETTINGS,
+      [POSTGRES_FRAME_OPERATOR] = POSTGRES_STMT_OPERATOR_SETTINGS,
+      [POSTGRES_FRAME_SCHEMA] = POSTGRES_STMT_SCHEMA_SETTINGS,
+  };
+  convstore__postgres_queue_frame(connection, settings[connection->operation->frame], &params);
 }
 
 static void queue_undo(struct postgres_connection *connection, const struct convstore_call *call) {
@@ -126,6 +132,56 @@ static void rest(struct postgres_connection *connection, const struct convstore_
   connection->phase = POSTGRES_RESTING;
 }
 
+/* ---- what is told of it ---------------------------------------------------------------------------------------- */
+
+static const char *statement_of(const struct postgres_connection *connection, const PGresult *result) {
+  const struct postgres_pipeline *pipeline = &connection->pipeline;
+  for (size_t i = 0; i < pipeline->n; i++)
+    if (pipeline->entries[i].result == result && pipeline->entries[i].statement >= 0)
+      return convstore__postgres_stmt_texts[pipeline->entries[i].statement].name;
+  return NULL;
+}
+
+/* Notes what is done about an error that a statement gave. */
+static convstore_event *note_remedy(const struct postgres_connection *connection, convstore_event_kind kind,
+                                    int status, const char *sentence) {
+  const PGresult *error = connection->pipeline.error;
+  const char *words = PQresultErrorField(error, PG_DIAG_MESSAGE_PRIMARY);
+  convstore_event *event = convstore__event(connection->base.events, kind, "%s: PostgreSQL says \"%s\"",
+                                            sentence, words != NULL ? words : "");
+  if (event == NULL) return NULL;
+  event->status = status;
+  event->statement = statement_of(connection, error);
+  (void)snprintf(event->sqlstate, sizeof event->sqlstate, "%s", PQresultErrorField(error, PG_DIAG_SQLSTATE));
+  return event;
+}
+
+static void note_retry(struct postgres_connection *connection) {
+  convstore_event *event =
+      note_remedy(connection, CONVSTORE_EVENT_RETRY, CONVSTORE_E_BUSY,
+                  "the call was undone because others were at the same rows, and is run again");
+  connection->n_repeated++;
+  if (event != NULL) event->attempt = connection->n_repeated;
+}
+
+static void note_unreachable(const struct postgres_connection *connection) {
+  convstore_event *event = convstore__event(
+      connection->base.events, CONVSTORE_EVENT_LOST, "no connection to PostgreSQL in time: %s",
+      connection->lost_reason[0] != '\0' ? connection->lost_reason : "no answer");
+  if (event == NULL) return;
+  event->status = CONVSTORE_E_UNAVAILABLE;
+  event->attempt = connection->n_tries;
+}
+
+static void note_unanswered(const struct postgres_connection *connection) {
+  convstore_event *event =
+      convstore__event(connection->base.events, CONVSTORE_EVENT_LOST,
+                       "the connection to PostgreSQL was given up: the server gave no answer in time");
+  if (event != NULL) event->status = CONVSTORE_E_TIMEOUT;
+}
+
+/* ---- giving up ------------------------------------------------------------------------------------------------- */
+
 /* Every server that was reached took no writes. */
 static int fail_readonly(const struct postgres_connection *connection, const struct convstore_call *call) {
   return convstore_fail(call->err, CONVSTORE_E_READONLY,
@@ -136,7 +192,10 @@ static int fail_readonly(const struct postgres_connection *connection, const str
 
 /* The deadline came while there was no connection. */
 static int give_up_connecting(struct postgres_connection *connection, struct convstore_call *call) {
+  if (connection->phase == POSTGRES_RESOLVING)
+    convstore__postgres_set_reason(connection, "the host's name was not looked up in time");
   convstore__postgres_drop(connection);
+  note_unreachable(connection);
   if (connection->refused_writes) return fail_readonly(connection, call);
   return convstore_fail(call->err, CONVSTORE_E_UNAVAILABLE,
                         "no connection to PostgreSQL in time: %s; check that it runs, then try again",
@@ -154,6 +213,9 @@ static bool is_rolled_back(struct postgres_connection *connection, const struct 
 static int on_lost(struct postgres_connection *connection, struct convstore_call *call) {
   bool ended = call->depth > 0 && connection->began_before;
   bool recovering = connection->recovering;
+  convstore__postgres_note_lost(connection,
+                                connection->refused_writes ? CONVSTORE_E_READONLY : CONVSTORE_E_UNAVAILABLE,
+                                connection->pipeline.error);
   drop(connection, call);
   if (recovering) return connection->verdict;
   if (is_rolled_back(connection, call)) return CONVSTORE_OK;
@@ -183,6 +245,7 @@ static int on_lost(struct postgres_connection *connection, struct convstore_call
 /* No answer by the deadline: the connection's state is unknown, so it goes. */
 static int give_up_answer(struct postgres_connection *connection, struct convstore_call *call) {
   bool recovering = connection->recovering;
+  note_unanswered(connection);
   drop(connection, call);
   if (recovering) return connection->verdict;
   if (is_rolled_back(connection, call)) return CONVSTORE_OK;
@@ -244,12 +307,17 @@ static int judge_error(struct postgres_connection *connection, struct convstore_
   }
   switch (remedy) {
   case POSTGRES_SAME:
-    if (!nested && !is_late(call)) return repeat(connection, true);
+    if (!nested && !is_late(call)) {
+      note_retry(connection);
+      return repeat(connection, true);
+    }
     whole = nested;
     break;
   case POSTGRES_UNNAMED:
     if (connection->options.prepare != CONVSTORE_PREPARE_AUTO || connection->unnamed) break;
     connection->unnamed = true;
+    (void)note_remedy(connection, CONVSTORE_EVENT_FALLBACK, CONVSTORE_E_UNSUPPORTED,
+                      "from now on without prepared statements");
     return repeat(connection, connection->open);
   case POSTGRES_RECONNECT:
     /* After a failover another server answers the same address: once again, but not for ever. */
@@ -358,6 +426,8 @@ int convstore__postgres_call_start(struct postgres_connection *connection, struc
   connection->operation = operation;
   connection->step = 0;
   connection->n_lost = 0;
+  connection->n_repeated = 0;
+  connection->n_tries = 0;
   connection->may_be_done = false;
   connection->refused_writes = false;
   connection->recovering = false;

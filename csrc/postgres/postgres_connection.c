@@ -209,9 +209,45 @@ static int use_lookup(struct postgres_connection *connection, convstore_error *e
 
 /* ---- one candidate --------------------------------------------------------------------------------------------- */
 
-static void ignore_notice(void *context, const PGresult *notice) {
-  (void)context;
-  (void)notice;
+/* Where nobody listens it goes nowhere: libpq would write it to standard error. */
+static void take_notice(void *context, const PGresult *notice) {
+  const struct postgres_connection *connection = context;
+  const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+  const char *words =
+      PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY); /* details may quote stored values */
+  const char *sqlstate = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
+  /* "There is no transaction in progress": a round is undone whose BEGIN was what failed. */
+  if (sqlstate != NULL && strcmp(sqlstate, "25P01") == 0) return;
+  convstore_event *event =
+      convstore__event(connection->base.events, CONVSTORE_EVENT_NOTICE, "%s: %s",
+                       severity != NULL ? severity : "NOTICE", words != NULL ? words : "no words");
+  if (event != NULL && sqlstate != NULL)
+    (void)snprintf(event->sqlstate, sizeof event->sqlstate, "%s", sqlstate);
+}
+
+void convstore__postgres_note_lost(struct postgres_connection *connection, int status,
+                                   const PGresult *error) {
+  const char *sqlstate = error != NULL ? PQresultErrorField(error, PG_DIAG_SQLSTATE) : NULL;
+  convstore_event *event =
+      convstore__event(connection->base.events, CONVSTORE_EVENT_LOST,
+                       "the connection to PostgreSQL was lost: %s", connection->lost_reason);
+  if (event == NULL) return;
+  event->status = status;
+  if (sqlstate != NULL) (void)snprintf(event->sqlstate, sizeof event->sqlstate, "%s", sqlstate);
+}
+
+/* The usual first connection is nothing to tell of. */
+static void note_connected(struct postgres_connection *connection) {
+  bool usual = !connection->was_connected && connection->n_tries == 1;
+  const char *reason = connection->lost_reason;
+  connection->was_connected = true;
+  if (usual) return;
+  convstore_event *event =
+      convstore__event(connection->base.events, CONVSTORE_EVENT_RECONNECT,
+                       "connected to PostgreSQL again%s%s", reason[0] != '\0' ? ", after: " : "", reason);
+  if (event == NULL) return;
+  event->attempt = connection->n_tries;
+  event->elapsed_ms = convstore__monotonic_ms() - connection->tries_began_ms;
 }
 
 static size_t n_tries(const struct postgres_connection *connection) {
@@ -254,7 +290,7 @@ static int start_candidate(struct postgres_connection *connection, const struct 
   if (connection->db == NULL) return convstore__postgres_no_memory(call->err);
   (void)PQsetErrorVerbosity(connection->db,
                             PQERRORS_VERBOSE); /* or there is no telling why a connection failed */
-  (void)PQsetNoticeReceiver(connection->db, ignore_notice, NULL);
+  (void)PQsetNoticeReceiver(connection->db, take_notice, connection);
   connection->polling =
       PQstatus(connection->db) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
   return CONVSTORE_OK;
@@ -306,6 +342,8 @@ static int finish_connecting(struct postgres_connection *connection, convstore_e
                           "the server or pooler does not keep client_encoding = UTF8; let it do so");
   if (PQsetnonblocking(db, 1) != 0 || PQenterPipelineMode(db) != 1) return convstore__postgres_no_memory(err);
   convstore__postgres_forget_prepared(connection);
+  note_connected(connection);
+  connection->n_tries = 0;
   return CONVSTORE_OK;
 }
 
@@ -348,12 +386,16 @@ bool convstore__postgres_is_connected(struct postgres_connection *connection) {
   if (connection->db == NULL) return false;
   /* Between calls nothing is on its way but the news that the server has gone. */
   if (PQconsumeInput(connection->db) == 1 && PQstatus(connection->db) == CONNECTION_OK) return true;
+  convstore__postgres_set_reason(connection, PQerrorMessage(connection->db));
+  convstore__postgres_note_lost(connection, CONVSTORE_E_UNAVAILABLE, NULL);
   convstore__postgres_drop(connection);
   return false;
 }
 
 void convstore__postgres_connect_start(struct postgres_connection *connection) {
   convstore__postgres_drop(connection);
+  if (connection->n_tries == 0) connection->tries_began_ms = convstore__monotonic_ms();
+  connection->n_tries++;
   connection->candidate = 0;
   connection->phase = POSTGRES_RESOLVING;
 }
@@ -368,7 +410,6 @@ int convstore__postgres_connect(struct postgres_connection *connection, struct c
         call->want.fd = convstore__postgres_lookup_fd(connection->lookup);
         call->want.events = POLLIN;
         call->want.until_ms = call->deadline_ms;
-        convstore__postgres_set_reason(connection, "the host's name was not looked up in time");
         return CONVSTORE_PENDING;
       }
       status = use_lookup(connection, call->err);

@@ -115,7 +115,11 @@ struct postgres_connection {
   int step;            /* the operation's own; 0 at each new try */
   int verdict;         /* what to answer after that */
   unsigned n_lost;     /* connections, in this call */
-  unsigned jitter;     /* a random number's state */
+  unsigned n_repeated; /* how often the server undid this call and it was run again */
+  unsigned n_tries;    /* to connect, since there was no connection */
+  bool was_connected;  /* ever */
+  int64_t tries_began_ms;
+  unsigned jitter; /* a random number's state */
   int64_t rest_until_ms;
   char lost_reason[256];
 
@@ -152,6 +156,9 @@ bool convstore__postgres_is_connected(struct postgres_connection *connection);
 /* Notes why a connection was lost or did not come about, on one line. */
 void convstore__postgres_set_reason(struct postgres_connection *connection, const char *reason);
 
+/* Notes an event: the connection is lost, by what postgres_set_reason() was told. `error` may be NULL. */
+void convstore__postgres_note_lost(struct postgres_connection *connection, int status, const PGresult *error);
+
 /* Drops the connection and what was under way on it. The caller's transaction is then over. */
 void convstore__postgres_drop(struct postgres_connection *connection);
 
@@ -167,9 +174,10 @@ typedef int postgres_refuse_function(struct postgres_connection *connection, str
 
 /* What surrounds a round of an operation. */
 enum postgres_frame {
-  POSTGRES_FRAME_USER,   /* a transaction as the call's user */
-  POSTGRES_FRAME_SCHEMA, /* a transaction as the login itself */
-  POSTGRES_FRAME_NONE    /* nothing: the operation is about transactions */
+  POSTGRES_FRAME_USER,     /* a transaction as the call's user */
+  POSTGRES_FRAME_OPERATOR, /* a transaction over all users, as the operators' role */
+  POSTGRES_FRAME_SCHEMA,   /* a transaction as the login itself */
+  POSTGRES_FRAME_NONE      /* nothing: the operation is about transactions */
 };
 
 struct postgres_operation {

@@ -90,7 +90,9 @@ static int queue_step(struct postgres_connection *connection, struct convstore_c
   return queue_rendered(connection, rendering,
                         up ? "INSERT INTO {{schema}}.migrations (version, name, checksum, applied_at)"
                              " VALUES (CAST($1 AS bigint), $2, $3, $4)"
-                           : "DELETE FROM {{schema}}.migrations WHERE version = CAST($1 AS bigint)",
+                             " RETURNING pg_catalog.clock_timestamp()"
+                           : "DELETE FROM {{schema}}.migrations WHERE version = CAST($1 AS bigint)"
+                             " RETURNING pg_catalog.clock_timestamp()",
                         &params, call->err);
 }
 
@@ -127,6 +129,8 @@ static int queue_run(struct postgres_connection *connection, struct convstore_ca
                      i < sizeof create_migrations_sql / sizeof *create_migrations_sql;
        i++)
     status = queue_rendered(connection, &rendering, create_migrations_sql[i], NULL, call->err);
+  if (status == CONVSTORE_OK)
+    convstore__postgres_queue_text(connection, "SELECT pg_catalog.clock_timestamp()", NULL);
   for (size_t i = 0; status == CONVSTORE_OK && i < plan.n; i++)
     status = queue_step(connection, call, &rendering, convstore__migrate_step(&plan, steps, i), plan.up);
   if (status == CONVSTORE_OK && first) status = queue_settings(connection, call, &rendering, settings);
@@ -137,6 +141,23 @@ static int queue_run(struct postgres_connection *connection, struct convstore_ca
   return status;
 }
 
+/* Tells of each step. A row is a reading of the server's clock: one before the first step, one behind each. */
+static void note_run(const struct postgres_connection *connection,
+                     const struct convstore_migration_plan *plan) {
+  const PGresult *result;
+  int64_t before_ms = CONVSTORE_ABSENT;
+  size_t n = 0;
+  for (size_t k = 0; n < plan->n && (result = convstore__postgres_result(connection, k)) != NULL; k++) {
+    if (PQntuples(result) != 1) continue;
+    int64_t ms = convstore__postgres_read_time(result, 0, 0);
+    if (before_ms != CONVSTORE_ABSENT)
+      convstore__event_migrated(connection->base.events,
+                                convstore__migrate_step(plan, connection->base.backend->steps, n++), plan->up,
+                                ms - before_ms);
+    before_ms = ms;
+  }
+}
+
 /* What the connection knows after the commit. */
 static int adopt_run(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_schema_state *state = connection->schema_state;
@@ -144,6 +165,7 @@ static int adopt_run(struct postgres_connection *connection, struct convstore_ca
   int status = convstore__postgres_plan(&plan, connection, connection->target, call->err);
   if (status != CONVSTORE_OK) return status;
   if (plan.n == 0) return convstore__postgres_adopt_state(connection, call);
+  note_run(connection, &plan);
   if (plan.current == 0) state->settings = state->chosen;
   struct convstore_migration_applied *applied =
       convstore__arena_alloc(call->result->memory, (size_t)plan.target * sizeof *applied);

@@ -74,6 +74,7 @@ static bool render(struct postgres_prepared *out, struct postgres_connection *co
                     : ", set_config('request.jwt.claims',"
                       " CAST(jsonb_build_object(CAST($6 AS text), CAST($1 AS text)) AS text), true)"},
       {"role", connection->role == NULL ? "" : ", set_config('role', $5, true)"},
+      {"operator_role", connection->role == NULL ? "" : ", set_config('role', $4, true)"},
       {NULL, NULL},
   };
   if (schema == NULL) return false;

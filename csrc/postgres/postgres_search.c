@@ -42,6 +42,8 @@ struct postgres_search {
   bool only_reads;                  /* the index is taken as it is */
   bool rebuilt;
   int n_stale;
+  int64_t n_indexed; /* messages in the segments written so far, and since when */
+  int64_t indexing_began_ms;
   size_t first; /* candidate of the STEP_FOUND under way */
   size_t n;
   const struct convstore_candidate *last; /* of the page so far */
@@ -183,6 +185,15 @@ static int rank(struct postgres_connection *connection, struct convstore_call *c
   return status != CONVSTORE_OK || n == 0 ? status : go_on(connection, STEP_FOUND);
 }
 
+/* All that is to be indexed is. */
+static void note_indexed(const struct postgres_connection *connection) {
+  struct postgres_search *state = connection->search;
+  if (state->n_indexed > 0)
+    convstore__event_indexed(connection->base.events, state->n_indexed,
+                             convstore__monotonic_ms() - state->indexing_began_ms);
+  state->n_indexed = 0;
+}
+
 static int receive_read(struct postgres_connection *connection, struct convstore_call *call) {
   static const enum postgres_type types[] = {POSTGRES_INT4, POSTGRES_INT8,  POSTGRES_INT8,
                                              POSTGRES_UUID, POSTGRES_TEXT,  POSTGRES_TIMESTAMPTZ,
@@ -205,8 +216,11 @@ static int receive_read(struct postgres_connection *connection, struct convstore
   if (status != CONVSTORE_OK) return status;
   bool is_part = (int64_t)state->segment.n_messages < n_messages;
   if (!state->only_reads &&
-      (is_part || convstore__is_worth_a_segment((size_t)n_messages, (size_t)n_conversations, n_bytes)))
+      (is_part || convstore__is_worth_a_segment((size_t)n_messages, (size_t)n_conversations, n_bytes))) {
+    if (state->n_indexed == 0) state->indexing_began_ms = convstore__monotonic_ms();
     return go_on(connection, STEP_INDEX);
+  }
+  note_indexed(connection);
 
   status = add_segments(&damaged, &at, state, call);
   if (damaged && !state->only_reads && !state->rebuilt) return go_on(connection, STEP_REBUILD);
@@ -300,13 +314,17 @@ static int after_stale(struct postgres_connection *connection) {
 static int receive_index(struct postgres_connection *connection, struct convstore_call *call) {
   struct postgres_search *state = connection->search;
   bool wrote = state->segment.n_messages > 0;
+  bool stale = wrote && PQntuples(convstore__postgres_result(connection, 1)) == 0;
+  if (wrote && !stale) state->n_indexed += (int64_t)state->segment.n_messages;
   convstore_result_free(&connection->scratch);
-  if (convstore__monotonic_ms() >= call->deadline_ms)
+  if (convstore__monotonic_ms() >= call->deadline_ms) {
+    note_indexed(connection);
     return convstore_fail(
         call->err, CONVSTORE_E_TIMEOUT,
         "indexing this user's messages took longer than `timeout`; search again, and it goes "
         "on where it stopped");
-  if (wrote && PQntuples(convstore__postgres_result(connection, 1)) == 0) return after_stale(connection);
+  }
+  if (stale) return after_stale(connection);
   /* Only marks were to be taken off. Those that are still there are somebody else's at the moment. */
   if (!wrote) state->only_reads = true;
   return go_on(connection, STEP_READ);

@@ -262,6 +262,11 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
          " set_config('enable_sort', 'off', true), set_config('enable_incremental_sort', 'off', true),"
          " set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true),"
          " set_config('convstore.user_id', $1, true){{claim}}{{role}}"},
+    /* Work over all users: no user is set, and the role is another. */
+    [POSTGRES_STMT_OPERATOR_SETTINGS] =
+        {"operator_settings",
+         "SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),"
+         " set_config('synchronous_commit', $3, true), set_config('jit', 'off', true){{operator_role}}"},
     [POSTGRES_STMT_SCHEMA_SETTINGS] =
         {"schema_settings",
          "SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),"

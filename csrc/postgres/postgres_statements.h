@@ -7,6 +7,7 @@ enum postgres_stmt {
   POSTGRES_STMT_BEGIN_READ,
   POSTGRES_STMT_COMMIT,
   POSTGRES_STMT_SETTINGS,
+  POSTGRES_STMT_OPERATOR_SETTINGS,
   POSTGRES_STMT_SCHEMA_SETTINGS,
   POSTGRES_STMT_CREATE_CONVERSATION,
   POSTGRES_STMT_FIND_OR_CREATE,
@@ -56,8 +57,8 @@ enum {
 
 struct postgres_stmt_text {
   const char *name; /* what errors and logs call it */
-  const char
-      *sql; /* {{schema}}, {{user_id_type}}, {{claim}} and {{role}} are filled in once per connection */
+  const char *
+      sql; /* {{schema}}, {{user_id_type}}, {{claim}}, {{role}} and {{operator_role}} are filled in once per connection */
 };
 
 extern const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS];

@@ -70,8 +70,7 @@ static sqlite_operation *const operations[CONVSTORE_OPERATIONS] = {
     [CONVSTORE_MIGRATE] = convstore__sqlite_migrate,
 };
 
-static int start(struct convstore_connection *base, struct convstore_call *call) {
-  struct sqlite_connection *connection = (struct sqlite_connection *)base;
+static int start_call(struct sqlite_connection *connection, struct convstore_call *call) {
   connection->deadline_ms = call->deadline_ms;
   errno = 0; /* see fail_io() in sqlite_error.c */
   /* A rollback that failed, for want of memory, has left its transaction open: no later call may become part of it. */
@@ -87,7 +86,15 @@ static int start(struct convstore_connection *base, struct convstore_call *call)
   /* Disk full, an I/O error or no memory may have made SQLite undo the caller's whole transaction. */
   if (call->depth > 0 && sqlite3_get_autocommit(connection->db) &&
       call->request->operation != CONVSTORE_COMMIT && call->request->operation != CONVSTORE_ROLLBACK)
-    base->lost = true;
+    connection->base.lost = true;
+  return status;
+}
+
+static int start(struct convstore_connection *base, struct convstore_call *call) {
+  struct sqlite_connection *connection = (struct sqlite_connection *)base;
+  convstore__sqlite_forget_waits(connection);
+  int status = start_call(connection, call);
+  convstore__sqlite_note_waits(connection);
   return status;
 }
 

@@ -11,14 +11,48 @@
 #include "../core/clock.h"
 #include "../core/operations.h"
 
+#define JOURNAL_MODE_SIZE 16
+#define LONG_WAIT_MS 100 /* of a call: worth an event */
+
 /* ---- opening --------------------------------------------------------------------------------------------------- */
+
+/* A wait that is over is known by the one that follows. */
+static void end_wait(struct sqlite_connection *connection) {
+  connection->waited_ms += connection->wait_ms;
+  connection->wait_ms = 0;
+}
+
+static void begin_wait(struct sqlite_connection *connection) {
+  end_wait(connection);
+  connection->wait_began_ms = convstore__monotonic_ms();
+  connection->wait_statement = connection->statement;
+}
+
+void convstore__sqlite_forget_waits(struct sqlite_connection *connection) {
+  connection->waited_ms = 0;
+  connection->wait_ms = 0;
+}
+
+void convstore__sqlite_note_waits(struct sqlite_connection *connection) {
+  end_wait(connection);
+  if (connection->waited_ms < LONG_WAIT_MS) return;
+  convstore_event *event =
+      convstore__event(connection->base.events, CONVSTORE_EVENT_WAIT,
+                       "\"%s\" was locked by another connection for %lld ms of this call", connection->path,
+                       (long long)connection->waited_ms);
+  if (event == NULL) return;
+  event->elapsed_ms = connection->waited_ms;
+  if (connection->wait_statement >= 0)
+    event->statement = convstore__sqlite_stmt_texts[connection->wait_statement].name;
+}
 
 /* Waits a little more, until the call's deadline: SQLite's own handler backs off to 100 ms steps, in which a busy bot
  * starves. The sleep grows to 10 ms and is jittered, so that waiting processes do not wake in step. */
 static int on_busy(void *context, int count) {
-  const struct sqlite_connection *connection = context;
+  struct sqlite_connection *connection = context;
   int64_t left_us = (connection->deadline_ms - convstore__monotonic_ms()) * 1000;
   unsigned char random;
+  if (count == 0) begin_wait(connection);
   int64_t sleep_us = count < 10 ? 1000 * (count + 1) : 10000;
   if (left_us <= 0) return 0;
   sqlite3_randomness(1, &random);
@@ -26,6 +60,7 @@ static int on_busy(void *context, int count) {
   if (sleep_us > left_us) sleep_us = left_us;
   struct timespec time = {.tv_sec = sleep_us / 1000000, .tv_nsec = sleep_us % 1000000 * 1000};
   (void)nanosleep(&time, NULL);
+  connection->wait_ms = convstore__monotonic_ms() - connection->wait_began_ms;
   return 1;
 }
 
@@ -49,15 +84,6 @@ int convstore__sqlite_connect(struct sqlite_connection *connection, convstore_er
       err);
 }
 
-int convstore__sqlite_use_wal(struct sqlite_connection *connection, convstore_error *err) {
-  int status;
-  /* The switch wants the file alone and does not always ask the busy handler, so it is tried until the deadline. */
-  for (int count = 0;; count++) {
-    status = convstore__sqlite_run_script(connection, "PRAGMA journal_mode = WAL;", err);
-    if (status != CONVSTORE_E_BUSY || !on_busy(connection, count)) return status;
-  }
-}
-
 /* ---- statements ------------------------------------------------------------------------------------------------ */
 
 void convstore__sqlite_forget_statements(struct sqlite_connection *connection) {
@@ -70,6 +96,7 @@ void convstore__sqlite_forget_statements(struct sqlite_connection *connection) {
 sqlite3_stmt *convstore__sqlite_statement(struct sqlite_connection *connection, int id,
                                           convstore_error *err) {
   sqlite3_stmt **statement = &connection->statements[id];
+  connection->statement = id;
   if (*statement != NULL) return *statement;
   if (sqlite3_prepare_v3(connection->db, convstore__sqlite_stmt_texts[id].sql, -1, SQLITE_PREPARE_PERSISTENT,
                          statement, NULL) != SQLITE_OK)
@@ -86,10 +113,42 @@ int convstore__sqlite_exec(struct sqlite_connection *connection, sqlite3_stmt *s
   return status;
 }
 
+/* `each` is called with `context` for each row. */
+static int run_script(struct sqlite_connection *connection, const char *sql,
+                      int (*each)(void *, int, char **, char **), void *context, convstore_error *err) {
+  connection->statement = -1;
+  if (sqlite3_exec(connection->db, sql, each, context, NULL) == SQLITE_OK) return CONVSTORE_OK;
+  return convstore__sqlite_fail(connection, err);
+}
+
 int convstore__sqlite_run_script(struct sqlite_connection *connection, const char *sql,
                                  convstore_error *err) {
-  if (sqlite3_exec(connection->db, sql, NULL, NULL, NULL) == SQLITE_OK) return CONVSTORE_OK;
-  return convstore__sqlite_fail(connection, err);
+  return run_script(connection, sql, NULL, NULL, err);
+}
+
+static int read_mode(void *context, int n, char **values, char **names) {
+  char *mode = context;
+  (void)names;
+  if (n == 1 && values[0] != NULL) (void)sqlite3_snprintf(JOURNAL_MODE_SIZE, mode, "%s", values[0]);
+  return 0;
+}
+
+int convstore__sqlite_use_wal(struct sqlite_connection *connection, convstore_error *err) {
+  char mode[JOURNAL_MODE_SIZE] = "";
+  int status;
+  /* The switch wants the file alone and does not always ask the busy handler, so it is tried until the deadline. */
+  for (int count = 0;; count++) {
+    status = run_script(connection, "PRAGMA journal_mode = WAL;", read_mode, mode, err);
+    if (status != CONVSTORE_E_BUSY || !on_busy(connection, count)) break;
+  }
+  /* A database in memory has none, and needs none. */
+  if (status == CONVSTORE_OK && strcmp(mode, "wal") != 0 && strcmp(mode, "memory") != 0)
+    (void)convstore__event(
+        connection->base.events, CONVSTORE_EVENT_FALLBACK,
+        "\"%s\" cannot have a write-ahead log here; with journal_mode %s readers and writers "
+        "wait for each other",
+        connection->path, mode);
+  return status;
 }
 
 int convstore__sqlite_bind_text(sqlite3_stmt *statement, int index, convstore_text text) {

@@ -13,6 +13,12 @@
 #include "../core/users.h"
 #include "sqlite_statements.h"
 
+/* The steps that a migration has run, until it is known that they are committed. */
+struct sqlite_ran {
+  struct convstore_migration_plan plan;
+  int64_t *elapsed_ms; /* of each step of it, in the result's arena */
+};
+
 struct sqlite_connection {
   struct convstore_connection base; /* first: the core sees only this */
   sqlite3 *db;
@@ -23,9 +29,16 @@ struct sqlite_connection {
   int64_t schema_cookie;                  /* SQLite's, when base.schema_version was learnt */
   int64_t deadline_ms;                    /* of the call under way: until when the busy handler waits */
   sqlite3_stmt *statements[SQLITE_STMTS]; /* prepared on first use */
-  convstore_result scratch;               /* memory of a search that it needs for a while only */
-  bool tail_is_long;                      /* index_part() in sqlite_search_index.c: there is more to do */
-  bool index_is_damaged;                  /* a search met what none wrote */
+  int statement;                          /* the one asked for last, or -1: what a wait is for */
+  int64_t waited_ms;        /* for locks, in the call under way, but for the wait that goes on */
+  int64_t wait_began_ms;    /* of the last wait */
+  int64_t wait_ms;          /* how long that has lasted */
+  int wait_statement;       /* and what it was for */
+  convstore_result scratch; /* memory of a search that it needs for a while only */
+  bool tail_is_long;        /* index_part() in sqlite_search_index.c: there is more to do */
+  size_t n_indexed;         /* the same: messages in the segment that it wrote */
+  struct sqlite_ran ran;    /* steps of the migration under way; sqlite_schema.c */
+  bool index_is_damaged;    /* a search met what none wrote */
 };
 
 /* Opens the file and sets what holds for a connection, without changing the file. */
@@ -33,6 +46,10 @@ int convstore__sqlite_connect(struct sqlite_connection *connection, convstore_er
 
 /* Switches the file to write-ahead logging, unless it is that already or cannot be. Waits until the deadline. */
 int convstore__sqlite_use_wal(struct sqlite_connection *connection, convstore_error *err);
+
+/* A new call has waited for nothing; what one waited for is noted at its end, where it was long. */
+void convstore__sqlite_forget_waits(struct sqlite_connection *connection);
+void convstore__sqlite_note_waits(struct sqlite_connection *connection);
 
 /* Finalizes every cached statement: before DDL and before closing. */
 void convstore__sqlite_forget_statements(struct sqlite_connection *connection);

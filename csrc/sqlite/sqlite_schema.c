@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../core/clock.h"
 #include "../core/render.h"
 #include "sqlite_operations.h"
 
@@ -360,19 +361,34 @@ static int make_plan(struct convstore_migration_plan *out, struct sqlite_connect
 static int migrate_body(struct sqlite_connection *connection, struct convstore_call *call) {
   struct settings settings = {0};
   struct convstore_migration_plan plan = {0};
+  connection->ran.plan.n = 0;
   /* Again, under the lock: another process may have been faster. */
   int status = make_plan(&plan, connection, call);
   if (status == CONVSTORE_OK) status = settings_at(&settings, plan.current, connection, call->err);
   if (status != CONVSTORE_OK || plan.n == 0) return status;
 
+  int64_t *elapsed_ms = convstore__arena_alloc(call->result->memory, plan.n * sizeof *elapsed_ms);
+  if (elapsed_ms == NULL) return convstore__sqlite_no_memory(call->err);
+  connection->ran = (struct sqlite_ran){.plan = plan, .elapsed_ms = elapsed_ms};
   if (plan.current == 0) status = convstore__sqlite_run_script(connection, create_migrations_sql, call->err);
-  for (size_t i = 0; status == CONVSTORE_OK && i < plan.n; i++)
+  for (size_t i = 0; status == CONVSTORE_OK && i < plan.n; i++) {
+    int64_t started_ms = convstore__monotonic_ms();
     status =
         run_step(connection, call, convstore__migrate_step(&plan, steps(connection), i), plan.up, &settings);
+    elapsed_ms[i] = convstore__monotonic_ms() - started_ms;
+  }
   if (status == CONVSTORE_OK && plan.current == 0) status = record_settings(connection, &settings, call->err);
   if (status == CONVSTORE_OK && plan.target == 0)
     status = convstore__sqlite_run_script(connection, "DROP TABLE convstore_migrations", call->err);
   return status;
+}
+
+static void note_ran(struct sqlite_connection *connection) {
+  const struct sqlite_ran *ran = &connection->ran;
+  for (size_t i = 0; i < ran->plan.n; i++)
+    convstore__event_migrated(connection->base.events,
+                              convstore__migrate_step(&ran->plan, steps(connection), i), ran->plan.up,
+                              ran->elapsed_ms[i]);
 }
 
 int convstore__sqlite_migrate(struct sqlite_connection *connection, struct convstore_call *call) {
@@ -384,6 +400,7 @@ int convstore__sqlite_migrate(struct sqlite_connection *connection, struct convs
     convstore__sqlite_forget_statements(connection);
     status = convstore__sqlite_write(connection, call, migrate_body);
     if (status != CONVSTORE_OK) return status;
+    note_ran(connection);
   }
   status = learn(&applied, connection, call);
   if (status == CONVSTORE_OK && applied.version > 0 && !connection->options.readonly)

@@ -234,6 +234,7 @@ static int index_part(struct sqlite_connection *connection, struct convstore_cal
   int64_t id = 0;
   int status = convstore__sqlite_read_tail(&part, &tail, &connection->scratch, connection, call);
   connection->tail_is_long = false;
+  connection->n_indexed = 0;
   if (status != CONVSTORE_OK || !convstore__sqlite_is_worth_a_segment(&part, &tail)) return status;
   if (part.segment.n_messages > 0) {
     status = insert_segment(&id, connection, call, &part.segment);
@@ -245,10 +246,13 @@ static int index_part(struct sqlite_connection *connection, struct convstore_cal
   for (size_t i = 0; status == CONVSTORE_OK && i < part.n_finished; i++)
     status = run_for(connection, call, SQLITE_STMT_SEARCH_INDEXED, part.finished[i]);
   connection->tail_is_long = !tail.done;
+  connection->n_indexed = part.segment.n_messages;
   return status;
 }
 
-int convstore__sqlite_index_tail(struct sqlite_connection *connection, struct convstore_call *call) {
+/* *n_indexed grows by what was indexed, also where the end is an error. */
+static int index_parts(int64_t *n_indexed, struct sqlite_connection *connection,
+                       struct convstore_call *call) {
   int status;
   do {
     int64_t now = convstore__monotonic_ms();
@@ -260,7 +264,17 @@ int convstore__sqlite_index_tail(struct sqlite_connection *connection, struct co
     status = convstore__sqlite_write(connection, call, index_part);
     connection->deadline_ms = call->deadline_ms;
     convstore_result_free(&connection->scratch);
+    if (status == CONVSTORE_OK) *n_indexed += (int64_t)connection->n_indexed;
   } while (status == CONVSTORE_OK && connection->tail_is_long);
+  return status;
+}
+
+int convstore__sqlite_index_tail(struct sqlite_connection *connection, struct convstore_call *call) {
+  int64_t started_ms = convstore__monotonic_ms();
+  int64_t n_indexed = 0;
+  int status = index_parts(&n_indexed, connection, call);
+  if (n_indexed > 0)
+    convstore__event_indexed(connection->base.events, n_indexed, convstore__monotonic_ms() - started_ms);
   return status;
 }
 

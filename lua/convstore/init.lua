@@ -53,6 +53,34 @@ local convstore = {
   null = core.null,
 }
 
+--- What the function of the option `log` is told, after the call in which it happened and outside of everything that
+-- the database does. It may use the store, whose further events come behind, and even close it; it may not yield.
+-- Where it raises, the call is as if it had not, and the next event is a "log_failed". No event tells what messages
+-- say, nor a password; but a "notice" has the words of the database, and so those of triggers of your own.
+---@class convstore.Event
+---@field event
+---| "dropped" # `count` events found no room
+---| "fallback" # done without: prepared statements, write-ahead logging
+---| "index" # a search has indexed `count` messages first
+---| "log_failed" # the function raised an error
+---| "lost" # a connection was lost, or did not come about in time
+---| "migrate" # one step was committed; the schema is at `version` by it
+---| "notice" # a notice or a warning of the database
+---| "reconnect" # connected again, or at last, at try `attempt`
+---| "retry" # a deadlock or a serialization failure: the call is run once more
+---| "slow" # the call took `slow_ms` or longer
+---| "wait" # SQLite: the call waited for the lock, 100 ms or longer in all
+---@field message string one sentence
+---@field at integer when, in milliseconds since 1970-01-01 UTC
+---@field call? string the call's name, such as "append"
+---@field elapsed_ms? integer how long it took
+---@field attempt? integer which try failed ("retry"), or how many were made
+---@field code? string of what failed
+---@field sqlstate? string PostgreSQL's code
+---@field statement? string the statement's name in the library
+---@field version? integer of the schema
+---@field count? integer
+
 --- Opens a store.
 ---@param dsn? string a path, ":memory:", "sqlite:PATH", a "postgresql://" URI, "postgres:" and libpq's keyword=value
 ---pairs; without one CONVSTORE_DSN, else "convstore.db"

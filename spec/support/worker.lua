@@ -31,6 +31,15 @@ function jobs.append(dsn, key, n, name)
   end
 end
 
+-- The same alone, and prints the kind of each event that it is told of.
+function jobs.append_logging(dsn, key, n, name)
+  local chat = conversation(dsn, key, { log = function(event) print(event.event) end })
+  wait_for_start()
+  for i = 1, tonumber(n) do
+    assert(chat:append("user", name .. ":" .. i))
+  end
+end
+
 -- Appends with `expect` only, again and again until it was the first, and says what it had seen.
 function jobs.append_expecting(dsn, key, n)
   local chat = conversation(dsn, key, { timeout = 60 })
