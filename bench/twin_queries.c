@@ -1,4 +1,4 @@
-/* The SQLite twin's queries: contexts and lists, with convstore's statements, straight from the rows into Lua tables. */
+/* The SQLite twin's queries: contexts and lists, with convstore's statements, straight from rows into Lua tables. */
 #include <string.h>
 
 #include "../csrc/convstore.h"

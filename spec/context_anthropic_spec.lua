@@ -177,7 +177,8 @@ for _, backend in ipairs(backends) do
     it("is too large where no message of a user's fits, since the API takes no empty array", function()
       local chat = fresh()
       assert(chat:append_many({
-        { role = "user", content = "q", token_count = 9 }, { role = "assistant", content = "a", token_count = 1 },
+        { role = "user", content = "q", token_count = 9 },
+        { role = "assistant", content = "a", token_count = 1 },
         { role = "assistant", content = "b", token_count = 1 },
       }))
       check.fails("too_large", "user", chat:context({ format = "anthropic", max_messages = 2 }))

@@ -205,9 +205,9 @@ for _, backend in ipairs(backends) do
       assert.same({}, found(alice, "lime"))
       assert.same({}, found(store:user("bob"), "lime"))
       if not backend.shared then return end
+      local runs = database:table("search_runs")
       assert.equal("0\n", database:sql(
-        ("SELECT count(*) FROM %s WHERE conversation_id IN ('%s', '%s');"):format(database:table("search_runs"),
-          chat.id, other.id)))
+        ("SELECT count(*) FROM %s WHERE conversation_id IN ('%s', '%s');"):format(runs, chat.id, other.id)))
     end)
 
     it("finds two-character words of real Chinese conversations, and nothing else", function()
