@@ -38,6 +38,7 @@ static void queue_pick(struct postgres_connection *connection, const struct conv
   add_condition(&params, call);
   convstore__postgres_add_integer(&params, waits ? 1 : most);
   convstore__postgres_add_integer(&params, CONVSTORE_PART_MESSAGES);
+  if (id != POSTGRES_STMT_PICK_IDLE) convstore__postgres_add_integer(&params, CONVSTORE_PART_RUNS);
   convstore__postgres_queue(connection, (enum postgres_stmt)((int)id + (waits ? POSTGRES_STMT_WAITING : 0)),
                             &params);
 }

@@ -503,12 +503,11 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
          " RETURNING through) SELECT through FROM stored UNION ALL SELECT through FROM made"},
     [POSTGRES_STMT_CONTEXT] = {"context", CONTEXT},
 
-    /* Behind the operators' settings: a part finds its rows one by one, however young a table was when that was
-     * planned. */
+    /* Beside the other settings: a part finds its rows one by one, however young a table was when that was planned. */
     [POSTGRES_STMT_PLAN_BY_INDEX] =
         {"plan_by_index",
-         "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off',"
-         " true), set_config('enable_mergejoin', 'off', true)"},
+         "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true),"
+         " set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)"},
     [POSTGRES_STMT_PICK_OLD] = {"pick_old", PICK(LOCKED_OLD(" SKIP LOCKED"), SHRUNK)},
     [POSTGRES_STMT_PICK_OLD + POSTGRES_STMT_WAITING] = {"pick_old_waiting", PICK(LOCKED_OLD(""), SHRUNK)},
     [POSTGRES_STMT_PICK_IDLE] = {"pick_idle", PICK(LOCKED_IDLE(" SKIP LOCKED"), WHOLE)},

@@ -35,6 +35,12 @@ struct part {
 
 /* Runs a part, but lets others write first where one has just ended. */
 static int write_part(struct sqlite_connection *connection, struct convstore_call *call, sqlite_body *body) {
+  /* Where nothing is old SQLite would not notice. */
+  if (sqlite3_db_readonly(connection->db, "main") == 1)
+    return convstore_fail(
+        call->err, CONVSTORE_E_READONLY,
+        "\"%s\" cannot be written; open it without `readonly`, on a file that may be changed",
+        connection->path);
   int64_t left_ms = connection->part_ended_ms + PAUSE_MS - convstore__monotonic_ms();
   if (call->depth == 0 && left_ms > 0 && left_ms <= PAUSE_MS) {
     struct timespec time = {.tv_nsec = (long)left_ms * 1000000};
@@ -114,15 +120,45 @@ static int shrink(struct sqlite_connection *connection, const struct convstore_c
   return status;
 }
 
-/* Purges one, or its end. `call` is about it. *room is for how many messages, and becomes less. */
-static int purge_one(int64_t *room, struct sqlite_connection *connection, const struct convstore_call *call,
-                     const struct old *old) {
-  int64_t kept = old->last_seq > *room ? old->last_seq - *room : 0;
-  int status = convstore__sqlite_drop_segments(connection, call, kept + 1, INT64_MAX);
+/* What a part has still room for. */
+struct room {
+  int64_t messages;
+  int64_t runs;
+};
+
+/* Where the conversation is to end so that no more than room->runs are taken out of the search index, which become
+ * less. */
+static int end_by_runs(int64_t *kept, struct room *room, struct sqlite_connection *connection,
+                       const struct convstore_call *call) {
+  int status = CONVSTORE_OK;
+  sqlite3_stmt *statement = convstore__sqlite_statement(connection, SQLITE_STMT_LAST_RUNS, call->err);
+  if (statement == NULL) return call->err->status;
+  if (convstore__sqlite_bind_conversation(statement, call) != SQLITE_OK ||
+      sqlite3_bind_int64(statement, 3, room->runs) != SQLITE_OK)
+    return convstore__sqlite_fail(connection, call->err);
+  int code = sqlite3_step(statement);
+  if (code == SQLITE_ROW) {
+    int64_t n = sqlite3_column_int64(statement, 1);
+    int64_t first_seq = sqlite3_column_int64(statement, 0);
+    if (n == room->runs && first_seq - 1 > *kept) *kept = first_seq - 1;
+    room->runs -= n;
+  } else if (code != SQLITE_DONE) {
+    status = convstore__sqlite_fail(connection, call->err);
+  }
+  sqlite3_reset(statement);
+  return status;
+}
+
+/* Purges one, or its end. `call` is about it. *room becomes less. */
+static int purge_one(struct room *room, struct sqlite_connection *connection,
+                     const struct convstore_call *call, const struct old *old) {
+  int64_t kept = old->last_seq > room->messages ? old->last_seq - room->messages : 0;
+  int status = end_by_runs(&kept, room, connection, call);
+  if (status == CONVSTORE_OK) status = convstore__sqlite_drop_segments(connection, call, kept + 1, INT64_MAX);
   if (status == CONVSTORE_OK && kept > 0) status = shrink(connection, call, old->archived, kept);
   if (status == CONVSTORE_OK && kept == 0)
     status = convstore__sqlite_run_for_conversation(connection, call, SQLITE_STMT_PURGE_CONVERSATION);
-  *room -= old->last_seq - kept;
+  room->messages = kept > 0 ? 0 : room->messages - old->last_seq;
   call->result->n_messages_changed += old->last_seq - kept;
   call->result->n_conversations += kept == 0;
   return status;
@@ -131,14 +167,13 @@ static int purge_one(int64_t *room, struct sqlite_connection *connection, const 
 static int purge_part(struct sqlite_connection *connection, struct convstore_call *call,
                       enum sqlite_stmt found_by) {
   struct part part;
+  struct room room = {.messages = CONVSTORE_PART_MESSAGES, .runs = CONVSTORE_PART_RUNS};
   convstore_request request = *call->request;
   struct convstore_call one = *call;
-  int64_t room = CONVSTORE_PART_MESSAGES;
-  int64_t changes = sqlite3_total_changes64(connection->db);
   int status = find_old(&part, connection, call, found_by);
   one.request = &request;
-  for (size_t i = 0; status == CONVSTORE_OK && i < part.n && i < part.n_max && room > 0; i++) {
-    if (sqlite3_total_changes64(connection->db) - changes >= CONVSTORE_PART_ROWS) break;
+  for (size_t i = 0; status == CONVSTORE_OK && i < part.n && i < part.n_max; i++) {
+    if (room.messages <= 0 || room.runs <= 0) break;
     request.user_id = part.list[i].user_id;
     memcpy(request.conversation_id, part.list[i].id, CONVSTORE_ID_SIZE);
     status = purge_one(&room, connection, &one, &part.list[i]);

@@ -318,6 +318,11 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
                                             "updated_at < ?2 AND archived_at IS NULL AND deleted_at IS NULL",
                                             "updated_at")},
     [SQLITE_STMT_USERS_CONVERSATIONS] = {"users_conversations", OLDEST("user_id = ?1", "id")},
+    /* Where the last runs begin, the ?3-th from the end first. */
+    [SQLITE_STMT_LAST_RUNS] =
+        {"last_runs",
+         "SELECT first_seq, count(*) OVER () FROM (SELECT first_seq FROM convstore_search_runs"
+         " WHERE user_id = ?1 AND conversation_id = ?2 ORDER BY first_seq DESC LIMIT ?3) ORDER BY first_seq"},
     /* ?3 now, ?4 the last message that stays */
     [SQLITE_STMT_SHRINK_CONVERSATION] =
         {"shrink_conversation",
