@@ -71,8 +71,8 @@ enum {
 
 struct postgres_stmt_text {
   const char *name; /* what errors and logs call it */
-  const char *
-      sql; /* {{schema}}, {{user_id_type}}, {{claim}}, {{role}} and {{operator_role}} are filled in once per connection */
+  /* {{schema}}, {{user_id_type}}, {{claim}}, {{role}} and {{operator_role}} are filled in once per connection. */
+  const char *sql;
 };
 
 extern const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS];

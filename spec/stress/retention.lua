@@ -33,7 +33,7 @@ local function load_half(store, half)
       local batch = {}
       for i = first, math.min(first + 999, length) do
         batch[#batch + 1] = { role = i % 2 == 1 and "user" or "assistant",
-          content = ("message %d of half %d, with some words that are long enough to be worth their while: %d")
+          content = ("message %d of half %d, with some words long enough to be worth their while: %d")
             :format(i, half, n) }
         n = n + 1
       end

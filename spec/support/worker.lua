@@ -186,8 +186,8 @@ function jobs.archive_forever(dsn, keys)
   end
 end
 
--- Appends to a conversation of its own, then says how often and how long the slowest one took, in seconds. `stop` is the
--- name of a file whose appearance ends it.
+-- Appends to a conversation of its own until a file named `stop` appears, then says how often and how long the slowest
+-- one took, in seconds.
 function jobs.append_timed(dsn, key, stop)
   local system = require "system"
   local chat = conversation(dsn, key, { timeout = 60 })
