@@ -162,6 +162,18 @@ for _, backend in ipairs(backends) do
 
     if not backend.shared then return end
 
+    it("ends where a conversation counts messages that it does not have", function()
+      local store, alice, database = fresh()
+      for i = 1, 3 do
+        local chat = filled(alice, "k" .. i, 1100)
+        database:sql(("UPDATE %s SET last_seq = %d WHERE id = '%s';"):format(
+          database:table("conversations"), i == 1 and 9000000000000000 or 5000, chat.id))
+      end
+      assert(alice:erase())
+      assert.equal(0, database:count("conversations"))
+      assert.equal(0, database:count("messages"))
+    end)
+
     it("takes either of two reasons", function()
       local store, alice, database = fresh()
       local both, one, other, none =

@@ -52,9 +52,13 @@
 #define KEPT_BY_RUNS                                                                                         \
   "(SELECT r.first_seq - 1 FROM " RUNS_OF(                                                                   \
       "f") " ORDER BY r.first_seq DESC LIMIT 1 OFFSET CAST($5 AS bigint) - 1)"
+/* By the messages that are there: a last_seq that is damaged would never end. */
+#define NTH_LAST(table)                                                                                      \
+  "(SELECT t.seq - 1 FROM " table " AS t WHERE t.user_id = f.user_id AND t.conversation_id = f.id"           \
+  " ORDER BY t.seq DESC LIMIT 1 OFFSET CAST($4 AS bigint) - f.before - 1)"
 #define KEPT                                                                                                 \
-  "greatest(0, f.last_seq - (CAST($4 AS bigint) - f.before),"                                                \
-  " CASE WHEN f.place = 1 THEN " KEPT_BY_RUNS " END) AS kept"
+  "greatest(0, CASE WHEN f.last_seq > CAST($4 AS bigint) - f.before THEN coalesce(" NTH_LAST(                \
+      LIVE) ", " NTH_LAST(ARCHIVE) ") END, CASE WHEN f.place = 1 THEN " KEPT_BY_RUNS " END) AS kept"
 #define COUNTED_COSTS COUNTED("costs", "f.last_seq + f.runs_cost")
 #define SHRUNK_PART                                                                                          \
   "part AS (SELECT f.user_id, f.id, f.last_seq, " KEPT                                                       \

@@ -126,34 +126,51 @@ struct room {
   int64_t runs;
 };
 
-/* Where the conversation is to end so that no more than room->runs are taken out of the search index, which become
- * less. */
-static int end_by_runs(int64_t *kept, struct room *room, struct sqlite_connection *connection,
-                       const struct convstore_call *call) {
+/* Steps a statement of user, conversation and a number. *found is false where it gives no row; its first column is
+ * *seq, its second *n, where that is asked for. */
+static int look(bool *found, int64_t *seq, int64_t *n, struct sqlite_connection *connection,
+                const struct convstore_call *call, int id, int64_t number) {
   int status = CONVSTORE_OK;
-  sqlite3_stmt *statement = convstore__sqlite_statement(connection, SQLITE_STMT_LAST_RUNS, call->err);
+  sqlite3_stmt *statement = convstore__sqlite_statement(connection, id, call->err);
   if (statement == NULL) return call->err->status;
   if (convstore__sqlite_bind_conversation(statement, call) != SQLITE_OK ||
-      sqlite3_bind_int64(statement, 3, room->runs) != SQLITE_OK)
+      sqlite3_bind_int64(statement, 3, number) != SQLITE_OK)
     return convstore__sqlite_fail(connection, call->err);
   int code = sqlite3_step(statement);
-  if (code == SQLITE_ROW) {
-    int64_t n = sqlite3_column_int64(statement, 1);
-    int64_t first_seq = sqlite3_column_int64(statement, 0);
-    if (n == room->runs && first_seq - 1 > *kept) *kept = first_seq - 1;
-    room->runs -= n;
-  } else if (code != SQLITE_DONE) {
-    status = convstore__sqlite_fail(connection, call->err);
-  }
+  *found = code == SQLITE_ROW;
+  if (*found) *seq = sqlite3_column_int64(statement, 0);
+  if (*found && n != NULL) *n = sqlite3_column_int64(statement, 1);
+  if (code != SQLITE_ROW && code != SQLITE_DONE) status = convstore__sqlite_fail(connection, call->err);
   sqlite3_reset(statement);
+  return status;
+}
+
+/* Where the conversation is to end so that no more messages and runs go than there is room for; 0: all of it may go.
+ * By the messages that are there: a last_seq that is damaged would never end. */
+static int find_end(int64_t *kept, struct room *room, struct sqlite_connection *connection,
+                    const struct convstore_call *call, const struct old *old) {
+  bool found = false;
+  int64_t seq = 0;
+  int64_t n = 0;
+  int status = CONVSTORE_OK;
+  *kept = 0;
+  if (old->last_seq > room->messages)
+    status =
+        look(&found, &seq, NULL, connection, call, SQLITE_STMT_LAST_MESSAGES + old->archived, room->messages);
+  if (status == CONVSTORE_OK && found) *kept = seq - 1;
+  if (status == CONVSTORE_OK)
+    status = look(&found, &seq, &n, connection, call, SQLITE_STMT_LAST_RUNS, room->runs);
+  if (status != CONVSTORE_OK || !found) return status;
+  if (n == room->runs && seq - 1 > *kept) *kept = seq - 1;
+  room->runs -= n;
   return status;
 }
 
 /* Purges one, or its end. `call` is about it. *room becomes less. */
 static int purge_one(struct room *room, struct sqlite_connection *connection,
                      const struct convstore_call *call, const struct old *old) {
-  int64_t kept = old->last_seq > room->messages ? old->last_seq - room->messages : 0;
-  int status = end_by_runs(&kept, room, connection, call);
+  int64_t kept = 0;
+  int status = find_end(&kept, room, connection, call, old);
   if (status == CONVSTORE_OK) status = convstore__sqlite_drop_segments(connection, call, kept + 1, INT64_MAX);
   if (status == CONVSTORE_OK && kept > 0) status = shrink(connection, call, old->archived, kept);
   if (status == CONVSTORE_OK && kept == 0)

@@ -140,6 +140,10 @@
 #define OLDEST(where, time)                                                                                  \
   "SELECT * FROM (SELECT " OLD_COLUMNS " FROM convstore_conversations WHERE " where " ORDER BY " time        \
   " LIMIT ?3)"
+/* The seq of the ?3-th message from the end. */
+#define LAST_MESSAGES(table)                                                                                 \
+  "SELECT seq FROM " table                                                                                   \
+  " WHERE user_id = ?1 AND conversation_id = ?2 ORDER BY seq DESC LIMIT 1 OFFSET ?3 - 1"
 #define SHRINK_MESSAGES(table)                                                                               \
   "DELETE FROM " table " WHERE user_id = ?1 AND conversation_id = ?2 AND seq > ?4"
 
@@ -335,6 +339,8 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
     [SQLITE_STMT_SHRINK_MESSAGES] = {"shrink_messages", SHRINK_MESSAGES(LIVE)},
     [SQLITE_STMT_SHRINK_MESSAGES +
         SQLITE_STMT_ARCHIVED] = {"shrink_messages_archived", SHRINK_MESSAGES(ARCHIVE)},
+    [SQLITE_STMT_LAST_MESSAGES] = {"last_messages", LAST_MESSAGES(LIVE)},
+    [SQLITE_STMT_LAST_MESSAGES + SQLITE_STMT_ARCHIVED] = {"last_messages_archived", LAST_MESSAGES(ARCHIVE)},
     [SQLITE_STMT_ARCHIVE_COPY] = {"archive_copy",
                                   "INSERT INTO " ARCHIVE " (" STORED_COLUMNS ") SELECT " STORED_COLUMNS
                                   " FROM " LIVE " WHERE user_id = ?1 AND conversation_id = ?2 ORDER BY seq"},
