@@ -90,8 +90,8 @@ quietly = $(if $(filter 0,$(V)),@echo "  $(1)	$@";,)
 .DELETE_ON_ERROR:
 # Keeps the tests' objects, which are intermediate files to make.
 .SECONDARY:
-.PHONY: all help demo test test-programs test-c test-lua test-pgbouncer test-postgres-doors stress-postgres check lint \
-  format format-check embed asan sanitized-tests valgrind gc coverage coverage-report bench install uninstall clean FORCE
+.PHONY: all help demo test test-programs test-c test-lua test-pgbouncer test-postgres-doors stress-postgres \
+  stress-retention check lint format format-check embed asan sanitized-tests valgrind gc coverage coverage-report bench install uninstall clean FORCE
 # The last line of `make test` is the tests', also when make was called with -C or by another make.
 MAKEFLAGS += --no-print-directory
 
@@ -155,6 +155,11 @@ test-postgres-doors: $(MODULE) $(PROXY) ## the same by a unix socket, and as the
 STRESS ?= 16 1000 2
 stress-postgres: $(MODULE) ## kill PostgreSQL's backends under many clients and see that nothing is lost
 	@tools/with_postgres $(LUA) spec/stress/postgres.lua $(STRESS)
+
+# RETENTION: messages, and the databases that hold them.
+RETENTION ?= 1000000 sqlite postgres
+stress-retention: $(MODULE) ## archive and purge half of many messages while others append, and print the slowest append
+	@tools/with_postgres $(LUA) spec/stress/retention.lua $(firstword $(RETENTION)) '$(wordlist 2,9,$(RETENTION))'
 
 # The whole story ------------------------------------------------------------------------------------------------------
 # What is missing is installed first, so what follows is a make of its own that looks for it again.

@@ -229,6 +229,21 @@ for option, kind in pairs({
   end)
 end
 
+-- The argument is a table: what is none raises as a value of no table's type does.
+for method, options in pairs({
+  purge = { deleted_before = "time", idle_before = "time", limit = "limit" },
+  archive = { idle_before = "time", limit = "limit" },
+}) do
+  add("store:" .. method, "options", "options", function(t, v) return t.store[method](t.store, v) end)
+  for option, kind in pairs(options) do
+    add("store:" .. method, option, kind, function(t, v)
+      local all = { idle_before = 1 }
+      all[option] = v
+      return t.store[method](t.store, all)
+    end)
+  end
+end
+
 for field, kind in pairs({ at = "at", id = "id", title = "title", key = "key", metadata = "metadata" }) do
   add("conv:fork", field, kind, function(t, v) return t.chat:fork({ [field] = v }) end)
 end
@@ -307,7 +322,7 @@ for _, backend in ipairs(backends) do
           deep(70), type, io.stdout, convstore.null, convstore.array {}, case.alice, case.chat, case.store,
         }
         local methods = {
-          { case.store, "user", "transaction", "migrations", "schema_version" },
+          { case.store, "user", "transaction", "migrations", "schema_version", "purge", "archive" },
           { case.alice, "conversation", "create", "get", "list", "messages", "usage", "conversations",
             "search" },
           { case.chat, "append", "append_many", "message", "history", "update", "annotate", "each", "fork",

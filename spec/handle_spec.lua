@@ -6,10 +6,11 @@ local check = require "spec.support.check"
 -- Every method with arguments that a live handle takes.
 local STORE_METHODS = {
   user = { "alice" }, transaction = { function() end }, schema_version = {}, migrate = {}, migrations = {},
+  purge = { { idle_before = 0 } }, archive = { { idle_before = 0 } },
 }
 local USER_METHODS = {
   conversation = { "a" }, create = {}, get = { "00000000-0000-7000-8000-000000000000" },
-  list = {}, conversations = {}, messages = {}, usage = {},
+  list = {}, conversations = {}, messages = {}, usage = {}, erase = {},
 }
 local CONVERSATION_METHODS = {
   append = { "user", "hello" }, append_many = { {} }, message = { 1 }, history = {}, each = {},

@@ -15,6 +15,9 @@ for _, backend in ipairs(backends) do
       check.fails("schema", "migrat", alice:list())
       check.fails("schema", "migrat", alice:messages())
       check.fails("schema", "migrat", alice:usage())
+      check.fails("schema", "migrat", alice:erase())
+      check.fails("schema", "migrat", store:purge({ idle_before = 1 }))
+      check.fails("schema", "migrat", store:archive({ idle_before = 1 }))
       check.raises("^schema: ", function() return alice:conversations()() end)
       if chat then
         check.fails("schema", "migrat", chat:fork())

@@ -107,6 +107,30 @@ describe("a lost connection #postgres #faults", function()
         SELECT count(*), max(ordinal), max(through), max(content) FROM convstore.summaries]]))
       database:assert_sound()
     end)
+
+    -- A part whose answer is lost is done, but not counted.
+    it("lets archive, purge and erase do all their work when it goes " .. case[1], function()
+      local alice, _, network, database, store = fresh()
+      for _, user in ipairs({ alice, store:user("bob") }) do
+        assert(assert(user:create()):append_many({ { role = "user", content = "x" },
+          { role = "user", content = "y" } }))
+      end
+      for _, work in ipairs({
+        { "archive", function() return store:archive({ idle_before = 253402300799999 }) end, 3, 0, 4 },
+        { "erase", function() return alice:erase() end, 2, 0, 2 },
+        { "purge", function() return store:purge({ idle_before = 253402300799999 }) end, 1, 0, 0 },
+      }) do
+        local cuts = network:cuts()
+        network:tell(table.unpack(case[2]))
+        local result = assert(work[2]())
+        assert.equal(cuts + 1, network:cuts(), work[1])
+        assert.is_true(result.conversations == 0 or result.conversations == work[3], work[1])
+        assert.equal(work[4], database:count("messages"), work[1])
+        assert.equal(work[5], database:count("messages_archive"), work[1])
+        database:assert_sound()
+      end
+      assert.equal(0, database:count("conversations"))
+    end)
   end
 
   it("lets every read succeed when it goes as the answer comes", function()

@@ -103,6 +103,13 @@ describe("a round trip #postgres", function()
       { "usage", function() assert(assert(alice:usage()).messages == 1007) end },
       { "usage by day", function() assert(alice:usage({ by = "day" })) end },
       { "usage by conversation", function() assert(#assert(alice:usage({ by = "conversation" })) == 1) end },
+      { "archive", function() assert(store:archive({ idle_before = 1 })) end },
+      { "purge of old ones", function() assert(store:purge({ idle_before = 1, deleted_before = 1 })) end },
+      { "erase of a user with little", function()
+        local bob = store:user("bob")
+        assert(assert(bob:create()):append("user", "x"))
+        assert(assert(bob:erase()).messages == 1)
+      end, 3 },
       { "delete", function() assert(other:delete()) end },
       { "restore", function() assert(other:restore()) end },
       { "purge", function() assert(other:purge()) end },

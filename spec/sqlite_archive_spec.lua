@@ -1,5 +1,5 @@
 -- Conversations whose messages lie in the archive table: every call reads them as before, an append moves them back.
--- The rows are moved by hand here, as a later version's `archive` will do it.
+-- The rows are moved by hand here, whatever their conversation is; spec/archive_spec.lua has the real archive.
 local backends = require "spec.support.backends"
 local check = require "spec.support.check"
 local model = require "spec.support.history_model"

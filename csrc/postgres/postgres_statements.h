@@ -43,6 +43,19 @@ enum postgres_stmt {
   POSTGRES_STMT_LOCK_CONVERSATION,
   POSTGRES_STMT_SUMMARIZE,
   POSTGRES_STMT_CONTEXT,
+  POSTGRES_STMT_PLAN_BY_INDEX,
+  POSTGRES_STMT_PICK_OLD, /* + POSTGRES_STMT_WAITING */
+  POSTGRES_STMT_PICK_IDLE = POSTGRES_STMT_PICK_OLD + 2,
+  POSTGRES_STMT_PICK_USERS = POSTGRES_STMT_PICK_IDLE + 2,
+  POSTGRES_STMT_REOPEN_PART_NEIGHBOURS = POSTGRES_STMT_PICK_USERS + 2,
+  POSTGRES_STMT_DROP_PART_SEGMENTS,
+  POSTGRES_STMT_SHRINK_PART,
+  POSTGRES_STMT_DELETE_PART,
+  POSTGRES_STMT_ARCHIVE_PART,
+  POSTGRES_STMT_MARK_PART_ARCHIVED,
+  POSTGRES_STMT_OLD_LEFT,
+  POSTGRES_STMT_IDLE_LEFT,
+  POSTGRES_STMT_USERS_LEFT,
   /* From here on each comes twice: + POSTGRES_STMT_DESCENDING. */
   POSTGRES_STMT_HISTORY,
   POSTGRES_STMT_HISTORY_PAGE = POSTGRES_STMT_HISTORY + 2,
@@ -52,13 +65,14 @@ enum postgres_stmt {
 
 enum {
   POSTGRES_STMT_DESCENDING = 1,
+  POSTGRES_STMT_WAITING = 1,
   POSTGRES_STMT_BY_CREATED = 3
 };
 
 struct postgres_stmt_text {
   const char *name; /* what errors and logs call it */
-  const char *
-      sql; /* {{schema}}, {{user_id_type}}, {{claim}}, {{role}} and {{operator_role}} are filled in once per connection */
+  /* {{schema}}, {{user_id_type}}, {{claim}}, {{role}} and {{operator_role}} are filled in once per connection. */
+  const char *sql;
 };
 
 extern const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS];

@@ -28,6 +28,7 @@ struct sqlite_connection {
   bool refers_to_users;                   /* the schema was made with a table of users */
   int64_t schema_cookie;                  /* SQLite's, when base.schema_version was learnt */
   int64_t deadline_ms;                    /* of the call under way: until when the busy handler waits */
+  int64_t part_ended_ms;                  /* of a purge, an erasure, a move to the archive; monotonic */
   sqlite3_stmt *statements[SQLITE_STMTS]; /* prepared on first use */
   int statement;                          /* the one asked for last, or -1: what a wait is for */
   int64_t waited_ms;        /* for locks, in the call under way, but for the wait that goes on */

@@ -7,6 +7,7 @@
 #include "../core/clock.h"
 #include "check.h"
 #include "scenario_parts.h"
+#include "scenario_retention.h"
 #include "support.h"
 
 #define PARTS_MESSAGE 50 /* the number of the one that has parts, as its id ends */
@@ -347,6 +348,11 @@ const struct scenario scenarios[] = {
     SCENARIO(nested_transaction),
     SCENARIO(schema_version),
     SCENARIO(migrations),
+    SCENARIO(scenario_purge_old),
+    SCENARIO(scenario_purge_limited),
+    SCENARIO(scenario_archive),
+    SCENARIO(scenario_erase),
+    SCENARIO(scenario_shrink),
     SCENARIO(migrate_down),
 };
 const size_t n_scenarios = sizeof scenarios / sizeof *scenarios;
@@ -407,5 +413,6 @@ void scenario_make(const char *path) {
               " WHERE id = '" ARCHIVED_ID "';"
               "INSERT INTO convstore_summaries (user_id, conversation_id, ordinal, through, content,"
               " token_count, created_at) VALUES ('alice', '" ARCHIVED_ID "', 1, 4, '" LONG_TEXT "', 50, 1);");
+  scenario_make_old(path);
   support_check_database(path);
 }

@@ -346,6 +346,10 @@ static void test_transaction__needs_one_to_end_and_none_to_migrate(void) {
   CHECK_INT(run(store, CONVSTORE_BEGIN, &err), CONVSTORE_OK);
   CHECK_INT(run(store, CONVSTORE_MIGRATE, &err), CONVSTORE_E_INVALID);
   CHECK_HAS(err.message, "transaction");
+  CHECK_INT(run(store, CONVSTORE_PURGE_OLD, &err), CONVSTORE_E_INVALID);
+  CHECK_HAS(err.message, "purge runs in short transactions");
+  CHECK_INT(run(store, CONVSTORE_ARCHIVE, &err), CONVSTORE_E_INVALID);
+  CHECK_HAS(err.message, "archive runs in short transactions");
   CHECK_INT(n_calls(), 1);
   convstore_close(store);
 }

@@ -188,6 +188,20 @@ static void test_run__refuses_bad_pages(void) {
   refused(attempts, n);
 }
 
+static void test_run__refuses_bad_ages(void) {
+  struct attempt attempts[10];
+  size_t n = 0;
+  BAD(CONVSTORE_PURGE_OLD, CONVSTORE_E_INVALID, "deleted_before", request.limit = 1);
+  BAD(CONVSTORE_PURGE_OLD, CONVSTORE_E_INVALID, "deleted_before", request.deleted_before_ms = -1);
+  BAD(CONVSTORE_PURGE_OLD, CONVSTORE_E_INVALID, "idle_before", request.idle_before_ms = INT64_MAX);
+  BAD(CONVSTORE_PURGE_OLD, CONVSTORE_E_INVALID, "limit", request.limit = 0);
+  attempts[n - 1].request.idle_before_ms = 1;
+  BAD(CONVSTORE_ARCHIVE, CONVSTORE_E_INVALID, "idle_before", request.deleted_before_ms = 1);
+  BAD(CONVSTORE_ARCHIVE, CONVSTORE_E_INVALID, "limit", request.limit = -1);
+  attempts[n - 1].request.idle_before_ms = 1;
+  refused(attempts, n);
+}
+
 static void test_run__refuses_bad_forks_and_summaries(void) {
   struct attempt attempts[20];
   size_t n = 0;
@@ -367,6 +381,7 @@ static const struct check_test tests[] = {
     TEST(test_append__refuses_bad_messages),
     TEST(test_run__refuses_bad_ranges_and_fields),
     TEST(test_run__refuses_bad_pages),
+    TEST(test_run__refuses_bad_ages),
     TEST(test_run__refuses_bad_forks_and_summaries),
     TEST(test_run__refuses_unknown_operations),
     TEST(test_user_id__is_spelled_as_its_type_prints_it),

@@ -86,15 +86,33 @@ function database:backdate()
   self:sql("UPDATE " .. self:table("conversations") .. " SET updated_at = 5;")
 end
 
--- seq has no gaps, counters are right, no message is there twice: judged by plain SQL.
+-- seq has no gaps, counters are right, no message is there twice or in the wrong table, nothing speaks of messages that
+-- are not there: judged by plain SQL.
 function database:assert_sound()
-  local broken = self:sql(([[
+  local sql = [[
     SELECT c.id, c.last_seq, count(m.id), max(m.seq), c.token_count, sum(m.token_count)
-      FROM %s AS c LEFT JOIN %s AS m ON m.user_id = c.user_id AND m.conversation_id = c.id
+      FROM conversations AS c LEFT JOIN (
+        SELECT user_id, conversation_id, id, seq, role, token_count, token_total, 0 AS archived
+          FROM messages
+        UNION ALL
+        SELECT user_id, conversation_id, id, seq, role, token_count, token_total, 1
+          FROM messages_archive) AS m
+        ON m.user_id = c.user_id AND m.conversation_id = c.id
      GROUP BY c.user_id, c.id
     HAVING c.last_seq <> count(m.id) OR c.last_seq <> coalesce(max(m.seq), 0)
-        OR count(m.id) <> count(DISTINCT m.id) OR c.token_count <> coalesce(sum(m.token_count), 0);]]):format(
-    self:table("conversations"), self:table("messages")))
+        OR count(m.id) <> count(DISTINCT m.id) OR c.token_count <> coalesce(sum(m.token_count), 0)
+        OR c.pinned_token_count <> coalesce(sum(
+          CASE WHEN m.role IN ('system', 'developer') THEN m.token_count END), 0)
+        OR c.token_count - c.pinned_token_count <> coalesce(max(m.token_total), 0)
+        OR coalesce(min(m.archived), 0) <> coalesce(max(m.archived), 0)
+        OR count(m.id) > 0 AND max(m.archived) <> CASE WHEN c.archived_at IS NULL THEN 0 ELSE 1 END;
+    SELECT c.id, s.through FROM conversations AS c JOIN summaries AS s
+        ON s.user_id = c.user_id AND s.conversation_id = c.id WHERE s.through > c.last_seq;
+    SELECT c.id, r.last_seq FROM conversations AS c JOIN search_runs AS r
+        ON r.user_id = c.user_id AND r.conversation_id = c.id WHERE r.last_seq > c.last_seq;]]
+  local broken = self:sql((sql:gsub("([FJ]%u+) ([a-z_]+)", function(keyword, name)
+    return keyword .. " " .. self:table(name)
+  end)))
   if broken ~= "" then
     error("these conversations are broken: " .. broken, 2)
   end

@@ -11,6 +11,12 @@ function rows.set_updated_at(database, id, ms)
     time(database, ms), id))
 end
 
+-- Makes `ms` the time since when a conversation is deleted.
+function rows.set_deleted_at(database, id, ms)
+  database:sql(("UPDATE %s SET deleted_at = %s WHERE id = '%s';"):format(database:table("conversations"),
+    time(database, ms), id))
+end
+
 -- Moves a conversation's messages to the archive, as `archive` does it.
 function rows.archive(database, id)
   local messages, archived = database:table("messages"), database:table("messages_archive")

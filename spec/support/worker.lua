@@ -184,6 +184,40 @@ function jobs.search_and_append(dsn, name, rounds)
   print("done")
 end
 
+-- Moves everything to the archive, again and again, a few conversations at a time; some come back by an append.
+function jobs.archive_forever(dsn, keys)
+  local store = assert(convstore.open(dsn, { timeout = 60, durability = "normal" }))
+  local alice = store:user("alice")
+  print("started")
+  for round = 1, math.huge do
+    assert(store:archive({ idle_before = os.time() * 1000 + 3600000, limit = round % 5 + 1 }))
+    assert(assert(alice:conversation("key " .. round % tonumber(keys) + 1)):append("user", "back"))
+  end
+end
+
+-- Appends to a conversation of its own until a file named `stop` appears, then says how often and how long the slowest
+-- one took, in seconds.
+function jobs.append_timed(dsn, key, stop)
+  local system = require "system"
+  local chat = conversation(dsn, key, { timeout = 60 })
+  local slowest, n = 0, 0
+  wait_for_start()
+  repeat
+    local started = system.monotime()
+    assert(chat:append("user", "message " .. n))
+    slowest, n = math.max(slowest, system.monotime() - started), n + 1
+    local file = io.open(stop)
+  until file
+  print(n, slowest)
+end
+
+-- Purges everything, a deleted conversation or one that lies idle.
+function jobs.purge(dsn)
+  local store = assert(convstore.open(dsn, { timeout = 60 }))
+  print("started")
+  assert(store:purge({ idle_before = os.time() * 1000 + 3600000 }))
+end
+
 -- Holds the write lock until it is told to go.
 function jobs.hold(dsn)
   local _, store = conversation(dsn, "held")
