@@ -112,4 +112,7 @@ extern const luaL_Reg convstore__lua_fork_methods[];
 extern const luaL_Reg convstore__lua_list_methods[];
 extern const luaL_Reg convstore__lua_search_methods[];
 
+/* Methods of stores that stand in other files than lua_store.c. */
+extern const luaL_Reg convstore__lua_operator_methods[];
+
 #endif

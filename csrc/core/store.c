@@ -107,6 +107,9 @@ static int require_transaction(const convstore *store, convstore_operation opera
   if (operation == CONVSTORE_MIGRATE && store->depth > 0)
     return convstore_fail(err, CONVSTORE_E_INVALID,
                           "migrate runs in a transaction of its own; call it outside store:transaction");
+  if (operation == CONVSTORE_BACKUP && store->depth > 0)
+    return convstore_fail(err, CONVSTORE_E_INVALID,
+                          "backup copies what is committed; call it outside store:transaction");
   if (store->connection->lost && operation != CONVSTORE_ROLLBACK && operation != CONVSTORE_COMMIT)
     return fail_lost(store, err, "an earlier failure has ended this transaction and undone it");
   return CONVSTORE_OK;
