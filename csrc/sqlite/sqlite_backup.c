@@ -73,14 +73,12 @@ static int fail_system(const struct backup *backup, convstore_error *err) {
   }
 }
 
+/* A name in a folder, as SQLite takes it literally: builds with URI names would read "file:..." as something else. */
 static char *join(const char *folder, const char *name) {
-  size_t n_folder = strlen(folder);
-  size_t n_name = strlen(name);
-  char *path = malloc(n_folder + n_name + 2);
-  if (path == NULL) return NULL;
-  memcpy(path, folder, n_folder);
-  path[n_folder] = '/';
-  memcpy(path + n_folder + 1, name, n_name + 1);
+  const char *prefix = strncmp(folder, "file:", 5) == 0 ? "./" : "";
+  size_t size = strlen(prefix) + strlen(folder) + strlen(name) + 2;
+  char *path = malloc(size);
+  if (path != NULL) (void)snprintf(path, size, "%s%s/%s", prefix, folder, name);
   return path;
 }
 
