@@ -82,23 +82,27 @@ static char *join(const char *folder, const char *name) {
   return path;
 }
 
-/* Splits the request's path. */
+static char *copy_bytes(const char *data, size_t size) {
+  char *copy = malloc(size + 1);
+  if (copy == NULL) return NULL;
+  memcpy(copy, data, size);
+  copy[size] = '\0';
+  return copy;
+}
+
+/* Takes the request's path, and the folder in it. */
 static int set_path(struct backup *backup, const struct convstore_call *call) {
   const convstore_text *path = &call->request->path;
-  backup->path = malloc(path->size + 1);
+  backup->path = copy_bytes(path->data, path->size);
   if (backup->path == NULL) return convstore__sqlite_no_memory(call->err);
-  memcpy(backup->path, path->data, path->size);
-  backup->path[path->size] = '\0';
   const char *slash = strrchr(backup->path, '/');
   if (slash != NULL && slash[1] == '\0')
     return convstore_fail(call->err, CONVSTORE_E_INVALID, "path is \"%s\", a folder; give the path of a file",
                           backup->path);
   if (slash == NULL)
-    backup->folder = strdup(".");
-  else
-    backup->folder = slash == backup->path
-                         ? strdup("/")
-                         : strndup(backup->path, (size_t)(slash - backup->path)); /* bytes, not text */
+    backup->folder = copy_bytes(".", 1);
+  else /* that of "/copy.db" is "/" */
+    backup->folder = copy_bytes(backup->path, slash == backup->path ? 1 : (size_t)(slash - backup->path));
   return backup->folder != NULL ? CONVSTORE_OK : convstore__sqlite_no_memory(call->err);
 }
 
