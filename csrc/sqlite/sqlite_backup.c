@@ -96,9 +96,6 @@ static int set_path(struct backup *backup, const struct convstore_call *call) {
   backup->path = copy_bytes(path->data, path->size);
   if (backup->path == NULL) return convstore__sqlite_no_memory(call->err);
   const char *slash = strrchr(backup->path, '/');
-  if (slash != NULL && slash[1] == '\0')
-    return convstore_fail(call->err, CONVSTORE_E_INVALID, "path is \"%s\", a folder; give the path of a file",
-                          backup->path);
   if (slash == NULL)
     backup->folder = copy_bytes(".", 1);
   else /* that of "/copy.db" is "/" */
