@@ -143,7 +143,7 @@ static int sync_folder(const struct backup *backup, convstore_error *err) {
 static int give_name(struct backup *backup, convstore_error *err) {
   struct stat info;
   if (link(backup->temporary, backup->path) == 0) return CONVSTORE_OK;
-  if (errno != EPERM && errno != ENOSYS && errno != EOPNOTSUPP && errno != ENOTSUP && errno != EMLINK)
+  if (errno != EPERM && errno != ENOSYS && errno != EOPNOTSUPP && errno != EMLINK)
     return fail_system(backup, err);
   if (lstat(backup->path, &info) == 0) {
     errno = EEXIST;
@@ -178,9 +178,11 @@ static int fail_copy(const struct backup *backup, struct sqlite_connection *conn
 static int open_copy(struct backup *backup, struct sqlite_connection *connection, convstore_error *err) {
   /* Nobody else knows the file, and it is thrown away after a failure: no journal, no syncs until it is whole. */
   static const char quick[] = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;";
+  sqlite3 *copy = NULL;
   int code = sqlite3_open_v2(
-      backup->temporary, &backup->copy,
+      backup->temporary, &copy,
       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE, NULL);
+  backup->copy = copy; /* there is one to close after a failure, too */
   if (code == SQLITE_OK) code = sqlite3_exec(backup->copy, quick, NULL, NULL, NULL);
   return code == SQLITE_OK ? CONVSTORE_OK : fail_copy(backup, connection, code, err);
 }

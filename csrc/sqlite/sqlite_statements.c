@@ -301,8 +301,8 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
          " WHERE user_id = ?1 AND conversation_id = ?2"},
 
     [SQLITE_STMT_JOURNAL_MODE] = {"journal_mode", "PRAGMA journal_mode"},
-    /* A page of users: ?1 the last one, or what is before all, ?2 limit. From user to user by index, whatever the number
-     * of conversations between; then the conversations of these alone. */
+    /* A page of users: ?1 the last one, or what is before all, ?2 limit. From user to user by index, whatever the
+     * number of conversations between; then the conversations of these alone. */
     [SQLITE_STMT_USERS] =
         {"users",
          "WITH RECURSIVE u (user_id, n) AS ("
