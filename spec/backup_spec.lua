@@ -300,6 +300,25 @@ describe("backup of a file in use #sqlite", function()
     assert.equal("10\n", sqlite3(path .. "2", "SELECT count(*) FROM convstore_messages;"))
   end)
 
+  it("lets others write between its steps where the file is not in write-ahead mode", function()
+    local store, database, path = large(8)
+    store:close()
+    database:sql("CREATE TABLE host (n INTEGER); PRAGMA journal_mode = DELETE;")
+    local reader = database:open({ readonly = true })
+    local others = assert(io.popen(("for i in $(seq 60); do env -u LD_PRELOAD sqlite3 -cmd '.timeout 9999' %s"
+      .. " \"INSERT INTO host VALUES ($i);\" || echo failed; done"):format(shell.quote(database.path))))
+    for n = 1, 3 do assert.is_true(reader:backup(path .. n)) end
+    assert.equal("", others:read("a"))
+    others:close()
+    for n = 1, 3 do
+      assert.equal("ok\n", sqlite3(path .. n, "PRAGMA integrity_check;"))
+      assert.equal("1\n", sqlite3(path .. n, "SELECT count(*) = coalesce(max(n), 0) FROM host;"))
+      local copy <close> = assert(convstore.open(path .. n))
+      assert.same({}, assert(copy:check()))
+    end
+    assert.equal("60\n", database:sql("SELECT count(*) FROM host;"))
+  end)
+
   it("does not hand a damaged file on as a copy", function()
     local store, database, path = large(2)
     store:close()

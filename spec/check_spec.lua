@@ -389,6 +389,27 @@ for _, backend in ipairs(backends) do
       assert.is_true(n >= 13, n .. " indexes")
     end)
 
+    it("has nothing to say of what others are writing", function()
+      local store, database = fresh()
+      local alice = store:user("alice")
+      for _, key in ipairs({ "common", "own a", "own b" }) do assert(alice:conversation(key)) end
+      local workers = {}
+      for i, name in ipairs({ "a", "b" }) do
+        workers[i] = database:start("search_and_append", { name, 10 })
+      end
+      local n, last = 0, 0
+      repeat -- until they have been seen at work, and have finished
+        assert_sound(store)
+        n, last = n + 1, assert(store:stats()).messages
+      until last == 800 or n == 1000
+      for _, worker in ipairs(workers) do
+        local _, ok, errors = worker:finish()
+        assert.is_true(ok, errors)
+      end
+      assert_sound(store)
+      assert.is_true(n > 2)
+    end)
+
     it("holds nobody up, and is held up by nobody", function()
       local store, database, chat = seven()
       local reader = database:open({ readonly = true })

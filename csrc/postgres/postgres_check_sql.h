@@ -15,7 +15,7 @@
   "(SELECT user_id, conversation_id AS id, count(*) AS n, max(seq) AS last,"                                 \
   " min(seq_before + 1) FILTER (WHERE seq <> seq_before + 1) AS missing, sum(token_count) AS tokens,"        \
   " coalesce(sum(token_count) FILTER (WHERE pinned), 0) AS pinned, min(seq) FILTER (WHERE"                   \
-  " seq = seq_before + 1 AND token_total <> total_before + CASE WHEN pinned THEN 0 ELSE token_count END)"    \
+  " seq = seq_before + 1 AND token_total - total_before <> CASE WHEN pinned THEN 0 ELSE token_count END)"    \
   " AS wrong FROM (SELECT user_id, conversation_id, seq, token_count, token_total,"                          \
   " role IN ('system', 'developer') AS pinned, lag(seq, 1, CAST(0 AS bigint)) OVER one AS seq_before,"       \
   " lag(token_total, 1, CAST(0 AS bigint)) OVER one AS total_before FROM " table                             \

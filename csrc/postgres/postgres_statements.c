@@ -242,15 +242,26 @@
 #define SUMMARY_COLUMNS                                                                                      \
   "user_id, conversation_id, ordinal, through, content, metadata, token_count, created_at"
 
+/* A sum of counters, of which damaged ones may add up to more than there is room for. */
+#define BIGINT(sum) "CAST(least(" sum ", 9223372036854775807) AS bigint)"
+#define STATS_SUM(column) BIGINT("coalesce(sum(" column "), 0)")
+#define STATS_USERS                                                                                          \
+  "(SELECT count(*) AS conversations, sum(c.last_seq) AS messages,"                                          \
+  " sum(c.last_seq) FILTER (WHERE c.archived_at IS NOT NULL) AS archived FROM " CONVERSATIONS                \
+  " AS c GROUP BY c.user_id) AS u"
+#define STATS_BYTES(schema)                                                                                  \
+  "(SELECT CAST(coalesce(sum(pg_total_relation_size(o.oid)), 0) AS bigint) FROM " OUR_TABLES(schema) ")"
 /* The first user, and the one behind another, by index; then what those in `u` have. */
 #define FIRST_USER "(SELECT c.user_id FROM " CONVERSATIONS " AS c ORDER BY c.user_id LIMIT 1)"
 #define NEXT_USER(user)                                                                                      \
   "(SELECT c.user_id FROM " CONVERSATIONS " AS c WHERE c.user_id > " user " ORDER BY c.user_id LIMIT 1)"
 #define ALL_OF_USERS                                                                                         \
   "SELECT CAST(u.user_id AS text), c.conversations, c.messages, c.updated_at FROM u CROSS JOIN LATERAL"      \
-  " (SELECT count(*) AS conversations, CAST(sum(c.last_seq) AS bigint) AS messages,"                         \
-  " max(c.updated_at) AS updated_at FROM " CONVERSATIONS " AS c WHERE c.user_id = u.user_id) AS c"           \
-  " WHERE u.user_id IS NOT NULL ORDER BY u.n"
+  " (SELECT count(*) AS conversations, " BIGINT(                                                             \
+      "sum(c.last_seq)") " AS messages,"                                                                     \
+                         " max(c.updated_at) AS updated_at FROM " CONVERSATIONS                              \
+                         " AS c WHERE c.user_id = u.user_id) AS c"                                           \
+                         " WHERE u.user_id IS NOT NULL ORDER BY u.n"
 
 #include "postgres_check_sql.h"
 #include "postgres_search_sql.h"
@@ -534,15 +545,9 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
                                     " WHERE u.user_id IS NOT NULL AND u.n < CAST($2 AS bigint)) " ALL_OF_USERS},
     /* $1 schema */
     [POSTGRES_STMT_STATS] =
-        {"stats",
-         "SELECT split_part(current_setting('server_version'), ' ', 1), count(*),"
-         " CAST(coalesce(sum(u.conversations), 0) AS bigint), CAST(coalesce(sum(u.messages), 0) AS bigint),"
-         " CAST(coalesce(sum(u.archived), 0) AS bigint),"
-         " (SELECT CAST(coalesce(sum(pg_total_relation_size(o.oid)), 0) AS bigint) FROM " OUR_TABLES(
-             "$1") ")"
-                   " FROM (SELECT count(*) AS conversations, sum(c.last_seq) AS messages,"
-                   " sum(c.last_seq) FILTER (WHERE c.archived_at IS NOT NULL) AS archived FROM " CONVERSATIONS
-                   " AS c GROUP BY c.user_id) AS u"},
+        {"stats", "SELECT split_part(current_setting('server_version'), ' ', 1), count(*),"
+                  " CAST(coalesce(sum(u.conversations), 0) AS bigint), " STATS_SUM(
+                      "u.messages") ", " STATS_SUM("u.archived") ", " STATS_BYTES("$1") " FROM " STATS_USERS},
     /* Around a check, which reads everything: groups without statistics are never gone through one by one. */
     [POSTGRES_STMT_BEGIN_CHECK] =
         {"begin_check",
