@@ -7,6 +7,7 @@ local check = require "spec.support.check"
 local STORE_METHODS = {
   user = { "alice" }, transaction = { function() end }, schema_version = {}, migrate = {}, migrations = {},
   purge = { { idle_before = 0 } }, archive = { { idle_before = 0 } },
+  users = {}, check = {}, stats = {}, backup = { "/nowhere/copy.db" },
 }
 local USER_METHODS = {
   conversation = { "a" }, create = {}, get = { "00000000-0000-7000-8000-000000000000" },

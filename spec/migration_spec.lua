@@ -18,6 +18,12 @@ for _, backend in ipairs(backends) do
       check.fails("schema", "migrat", alice:erase())
       check.fails("schema", "migrat", store:purge({ idle_before = 1 }))
       check.fails("schema", "migrat", store:archive({ idle_before = 1 }))
+      check.fails("schema", "migrat", store:users())
+      check.fails("schema", "migrat", store:check())
+      check.fails("schema", "migrat", store:stats())
+      if not backend.name:find("^postgres") then
+        check.fails("schema", "migrat", store:backup("/nowhere/copy.db"))
+      end
       check.raises("^schema: ", function() return alice:conversations()() end)
       if chat then
         check.fails("schema", "migrat", chat:fork())

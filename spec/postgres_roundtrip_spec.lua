@@ -110,6 +110,17 @@ describe("a round trip #postgres", function()
         assert(assert(bob:create()):append("user", "x"))
         assert(assert(bob:erase()).messages == 1)
       end, 3 },
+      { "users", function() assert(#assert(store:users()) == 1) end },
+      { "users, two pages", function()
+        assert(store:user("bob"):create())
+        local _, cursor = assert(store:users({ limit = 1 }))
+        assert(#assert(store:users({ limit = 1, cursor = cursor })) == 1)
+        for _, chat_of_bob in ipairs(assert(store:user("bob"):list())) do
+          assert(assert(store:user("bob"):get(chat_of_bob.id)):purge())
+        end
+      end, 6 },
+      { "stats", function() assert(assert(store:stats()).messages == 1007) end },
+      { "check", function() assert(#assert(store:check()) == 0) end },
       { "delete", function() assert(other:delete()) end },
       { "restore", function() assert(other:restore()) end },
       { "purge", function() assert(other:purge()) end },

@@ -236,6 +236,14 @@ static int prepare_retention(struct convstore_rules *rules, convstore_request *r
   if (request->limit < 1)
     return convstore_fail(rules->err, CONVSTORE_E_INVALID, "limit is %lld; give at least 1",
                           (long long)request->limit);
+/* A path is what the system takes: bytes, of which only NUL is none. */
+static int check_path(convstore_text path, convstore_error *err) {
+  if (path.data == NULL || path.size == 0)
+    return convstore_fail(err, CONVSTORE_E_INVALID, "path is empty; give the file to make");
+  if (memchr(path.data, '\0', path.size) != NULL)
+    return convstore_fail(err, CONVSTORE_E_INVALID, "path holds a NUL byte");
+  if (path.data[path.size - 1] == '/')
+    return convstore_fail(err, CONVSTORE_E_INVALID, "path ends in '/', as folders do; give the file to make");
   return CONVSTORE_OK;
 }
 
@@ -279,6 +287,10 @@ static int prepare_operation(struct convstore_rules *rules, convstore_request *r
   case CONVSTORE_PURGE_OLD:
   case CONVSTORE_ARCHIVE:
     return prepare_retention(rules, request);
+  case CONVSTORE_USERS:
+    return prepare_page(rules, request, 20);
+  case CONVSTORE_BACKUP:
+    return check_path(request->path, rules->err);
   default:
     return CONVSTORE_OK;
   }

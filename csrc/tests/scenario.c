@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "../core/clock.h"
 #include "check.h"
@@ -267,6 +269,37 @@ static int nested_transaction(uint64_t *hash, convstore *store, convstore_error 
   return status;
 }
 
+static int users(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_USERS, "");
+  request.user_id = (convstore_text){0};
+  return finish(hash, store, &request, err);
+}
+
+static int stats(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_STATS, "");
+  return finish(hash, store, &request, err);
+}
+
+static int check(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_CHECK, "");
+  return finish(hash, store, &request, err);
+}
+
+/* After a success the copy is there, of the same size each time; after a failure it is not. The file is looked at
+ * without SQLite, whose calls may still be failing. */
+static int backup(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_BACKUP, "");
+  const char *path = support_path("backup.db");
+  struct stat info;
+  request.path = text_of(path);
+  int status = finish(hash, store, &request, err);
+  bool there = stat(path, &info) == 0;
+  CHECK_INT(there, status == CONVSTORE_OK);
+  if (status == CONVSTORE_OK && there) *hash = support_hash(*hash, &info.st_size, sizeof info.st_size);
+  (void)unlink(path);
+  return status;
+}
+
 static int schema_version(uint64_t *hash, convstore *store, convstore_error *err) {
   convstore_request request = request_of(CONVSTORE_SCHEMA_VERSION, "");
   return scenario_finish(hash, store, &request, err);
@@ -346,6 +379,10 @@ const struct scenario scenarios[] = {
     PART(purge_first_indexed),
     SCENARIO(transaction),
     SCENARIO(nested_transaction),
+    SCENARIO(users),
+    SCENARIO(stats),
+    SCENARIO(check),
+    SCENARIO(backup),
     SCENARIO(schema_version),
     SCENARIO(migrations),
     SCENARIO(scenario_purge_old),

@@ -317,6 +317,25 @@ uint64_t support_hash_result(const convstore_result *result) {
   hash = hash_number(hash, result->more);
   hash = hash_number(hash, result->first_seq);
   hash = hash_number(hash, result->last_seq);
+  for (size_t i = 0; i < result->n_users; i++) {
+    hash = hash_text(hash, result->users[i].user_id);
+    hash = hash_number(hash, result->users[i].conversations);
+    hash = hash_number(hash, result->users[i].messages);
+    hash = hash_number(hash, result->users[i].updated_at_ms);
+  }
+  for (size_t i = 0; i < result->n_problems; i++) {
+    hash = hash_text(hash, result->problems[i].problem);
+    hash = hash_string(hash, result->problems[i].conversation_id);
+    hash = hash_text(hash, result->problems[i].detail);
+  }
+  hash = hash_text(hash, result->stats.backend_version);
+  hash = hash_number(hash, result->stats.conversations);
+  hash = hash_number(hash, result->stats.messages);
+  hash = hash_number(hash, result->stats.archived_messages);
+  hash = hash_number(hash, result->n_conversations);
+  hash = hash_text(hash, result->summary.content);
+  hash = hash_text(hash, result->summary.metadata);
+  hash = hash_number(hash, result->summary.through);
   for (size_t i = 0; i < result->n_migrations; i++) {
     hash = hash_number(hash, result->migrations[i].version);
     hash = hash_string(hash, result->migrations[i].name);
