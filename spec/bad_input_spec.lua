@@ -332,8 +332,8 @@ for _, backend in ipairs(backends) do
           deep(70), type, io.stdout, convstore.null, convstore.array {}, case.alice, case.chat, case.store,
         }
         local methods = {
-          { case.store, "user", "transaction", "migrations", "schema_version", "purge", "archive" },
-          { case.store, "user", "transaction", "migrations", "schema_version", "users", "check", "stats" },
+          { case.store, "user", "transaction", "migrations", "schema_version", "purge", "archive", "users",
+            "check", "stats" },
           { case.alice, "conversation", "create", "get", "list", "messages", "usage", "conversations",
             "search" },
           { case.chat, "append", "append_many", "message", "history", "update", "annotate", "each", "fork",

@@ -236,6 +236,9 @@ static int prepare_retention(struct convstore_rules *rules, convstore_request *r
   if (request->limit < 1)
     return convstore_fail(rules->err, CONVSTORE_E_INVALID, "limit is %lld; give at least 1",
                           (long long)request->limit);
+  return CONVSTORE_OK;
+}
+
 /* A path is what the system takes: bytes, of which only NUL is none. */
 static int check_path(convstore_text path, convstore_error *err) {
   if (path.data == NULL || path.size == 0)

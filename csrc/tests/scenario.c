@@ -272,17 +272,17 @@ static int nested_transaction(uint64_t *hash, convstore *store, convstore_error 
 static int users(uint64_t *hash, convstore *store, convstore_error *err) {
   convstore_request request = request_of(CONVSTORE_USERS, "");
   request.user_id = (convstore_text){0};
-  return finish(hash, store, &request, err);
+  return scenario_finish(hash, store, &request, err);
 }
 
 static int stats(uint64_t *hash, convstore *store, convstore_error *err) {
   convstore_request request = request_of(CONVSTORE_STATS, "");
-  return finish(hash, store, &request, err);
+  return scenario_finish(hash, store, &request, err);
 }
 
 static int check(uint64_t *hash, convstore *store, convstore_error *err) {
   convstore_request request = request_of(CONVSTORE_CHECK, "");
-  return finish(hash, store, &request, err);
+  return scenario_finish(hash, store, &request, err);
 }
 
 /* After a success the copy is there, of the same size each time; after a failure it is not. The file is looked at
@@ -291,8 +291,8 @@ static int backup(uint64_t *hash, convstore *store, convstore_error *err) {
   convstore_request request = request_of(CONVSTORE_BACKUP, "");
   const char *path = support_path("backup.db");
   struct stat info;
-  request.path = text_of(path);
-  int status = finish(hash, store, &request, err);
+  request.path = scenario_text(path);
+  int status = scenario_finish(hash, store, &request, err);
   bool there = stat(path, &info) == 0;
   CHECK_INT(there, status == CONVSTORE_OK);
   if (status == CONVSTORE_OK && there) *hash = support_hash(*hash, &info.st_size, sizeof info.st_size);

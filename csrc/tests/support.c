@@ -332,10 +332,6 @@ uint64_t support_hash_result(const convstore_result *result) {
   hash = hash_number(hash, result->stats.conversations);
   hash = hash_number(hash, result->stats.messages);
   hash = hash_number(hash, result->stats.archived_messages);
-  hash = hash_number(hash, result->n_conversations);
-  hash = hash_text(hash, result->summary.content);
-  hash = hash_text(hash, result->summary.metadata);
-  hash = hash_number(hash, result->summary.through);
   for (size_t i = 0; i < result->n_migrations; i++) {
     hash = hash_number(hash, result->migrations[i].version);
     hash = hash_string(hash, result->migrations[i].name);

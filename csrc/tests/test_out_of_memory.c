@@ -162,12 +162,7 @@ static void run_again(const struct scenario *scenario, const struct expected *ex
 /* What refuses to be part of a transaction. */
 static bool runs_alone(const struct scenario *scenario) {
   return scenario_is_migration(scenario) || strncmp(scenario->name, "scenario_purge", 14) == 0 ||
-         strcmp(scenario->name, "scenario_archive") == 0;
-}
-
-/* What no transaction may be around. */
-static bool is_alone(const struct scenario *scenario) {
-  return is_migration(scenario) || strcmp(scenario->name, "backup") == 0;
+         strcmp(scenario->name, "scenario_archive") == 0 || strcmp(scenario->name, "backup") == 0;
 }
 
 /* The k-th run. False: the operation made fewer allocations, and succeeded. */
@@ -208,8 +203,6 @@ static void sweep_warm(const struct scenario *scenario, const struct expected *e
   bool hit = true;
   if (runs_alone(scenario)) return;
   for (int64_t failing = 0; hit && failing < 100000; failing += check_fault_stride()) {
-  if (is_alone(scenario)) return;
-  for (int64_t failing = 0; hit && failing < 100000; failing += check_stride()) {
     if (!store) {
       store = support_open(support_path("copy.db"), &fast);
       if (!store) return;
@@ -243,8 +236,6 @@ static void sweep_cold(const struct scenario *scenario, const struct expected *e
     bool real = runs_alone(scenario) || failing % (10 * stride) == 0;
     if (data_version() == version || scenario_is_migration(scenario))
       run_again(scenario, expected, store, real);
-    bool real = is_alone(scenario) || failing % (10 * stride) == 0;
-    if (data_version() == version || is_migration(scenario)) run_again(scenario, expected, store, real);
     convstore_close(store);
     if (data_version() != version) copy_original();
   }
