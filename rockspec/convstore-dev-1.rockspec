@@ -53,6 +53,7 @@ build = {
         "csrc/binding/lua_messages.c",
         "csrc/binding/lua_search.c",
         "csrc/binding/lua_store.c",
+        "csrc/binding/lua_terminal.c",
         "csrc/binding/lua_transaction.c",
         "csrc/binding/lua_user.c",
         "csrc/binding/push.c",

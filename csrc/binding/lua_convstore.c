@@ -7,6 +7,7 @@
 #include "arguments.h"
 #include "call.h"
 #include "json.h"
+#include "terminal.h"
 
 CONVSTORE_API int luaopen_convstore_core(lua_State *L);
 
@@ -60,6 +61,7 @@ int luaopen_convstore_core(lua_State *L) {
                                        {NULL, NULL}};
   luaL_checkversion(L);
   luaL_newlib(L, functions);
+  luaL_setfuncs(L, convstore__lua_terminal_functions, 0);
   lua_pushliteral(L, "convstore " CONVSTORE_VERSION);
   lua_setfield(L, -2, "_VERSION");
   lua_pushlightuserdata(L, NULL);
