@@ -5,15 +5,22 @@
 local convstore = require "convstore"
 
 local ESCAPES = {
-  ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t",
+  ['"'] = '\\"', ["\\"] = "\\\\",
+  ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t",
 }
 
 local function escape(character)
   return ESCAPES[character] or ("\\u%04x"):format(character:byte())
 end
 
+local function escape_c1(character)
+  return ("\\u%04x"):format(utf8.codepoint(character))
+end
+
+-- The control characters behind ASCII steer some terminals, and JSON need not have them raw.
 local function string_text(text)
-  return '"' .. text:gsub('[%c"\\]', escape) .. '"'
+  text = text:gsub('[%c"\\]', escape):gsub("\xC2[\x80-\x9F]", escape_c1)
+  return '"' .. text .. '"'
 end
 
 -- The shortest of two ways that gives the same number back.

@@ -10,7 +10,8 @@ local LIMIT_HELP = "at most N"
 
 local TIMES = [[
 A TIME is a date (2026-01-31), a date and time (2026-01-31T12:00, 2026-01-31T12:00:00Z), or an age:
-30d is thirty days ago; the units are s, m (minutes), h, d and w. Without a zone a time is local, with --utc UTC.]]
+30d is thirty days ago; the units are s, m (minutes), h, d and w. Without a zone a time is local, with --utc
+UTC.]]
 
 local ROLES = { "user", "assistant", "system", "developer", "tool" }
 
@@ -30,23 +31,26 @@ return {
   summary = "look after the conversations that a bot keeps",
   description = {
     "Shows, searches and looks after what convstore keeps in SQLite or PostgreSQL.",
-    "A command on a database with an older or newer schema fails and changes nothing; only `migrate` changes a schema, " ..
-      "and only it creates a file.",
-    "Streams (users, list, show, search) print with --json one JSON object a line (JSON Lines), the others one JSON " ..
-      "document. Their fields are those of the Lua functions, times in milliseconds since 1970-01-01 UTC.",
-    "In texts for people control characters are shown as \\xNN. Colours and progress appear on a terminal alone, and " ..
-      "not with NO_COLOR or TERM=dumb.",
+    [[
+A command on a database with an older or newer schema fails and changes nothing; only `migrate` changes a
+schema, and only it creates a file.]],
+    [[
+Streams (users, list, show, search) print with --json one JSON object a line (JSON Lines), the others one
+JSON document. Their fields are those of the Lua functions, times in milliseconds since 1970-01-01 UTC.]],
+    [[
+In texts for people control characters are shown as \xNN. Colours and progress appear on a terminal
+alone, and not with NO_COLOR or TERM=dumb.]],
   },
   options = {
     { name = "dsn", value = "DSN", file = true,
-      help = "the database: a file, sqlite:PATH, postgresql://… or postgres:KEYWORDS; default: CONVSTORE_DSN" },
+      help = "a file, sqlite:PATH, postgresql://… or postgres:KEYWORDS; default: CONVSTORE_DSN" },
     { name = "user", value = "ID", help = "whose conversations" },
     { name = "json", help = "print JSON, for programs" },
     { name = "utc", help = "show and read times in UTC, not in the local zone" },
     { name = "timeout", value = "SECONDS", kind = "seconds",
       help = "how long one call may take; default: 10, for migrate, check, stats and backup an hour" },
     { name = "schema", value = "NAME", help = "PostgreSQL: the schema of the tables; default: convstore" },
-    { name = "role", value = "NAME",
+    { name = "database-role", value = "NAME",
       help = "PostgreSQL: the role that work takes on; default: convstore_user; empty: none" },
     { name = "operator-role", value = "NAME",
       help = "PostgreSQL: the role for work over all users; default: convstore_operator" },
@@ -59,18 +63,26 @@ return {
       summary = "set up the tables, or bring them to another version",
       arguments = { { name = "ACTION", optional = true, choices = { "up", "down", "status", "sql" } } },
       options = {
-        { name = "to", value = "VERSION", kind = "count", help = "the version to reach; 0 removes everything" },
-        { name = "users", value = "TABLE(COLUMN)", help = "up, new tables: the table that user ids refer to" },
-        { name = "jwt-claim", value = "NAME", help = "up, new tables, PostgreSQL: the claim that names the user" },
+        { name = "to", value = "VERSION", kind = "count",
+          help = "the version to reach; 0 removes everything" },
+        { name = "users", value = "TABLE(COLUMN)",
+          help = "up, new tables: the table that user ids refer to" },
+        { name = "jwt-claim", value = "NAME",
+          help = "up, new tables, PostgreSQL: the claim that names the user" },
         with_help(YES, "down: do not ask"),
       },
       description = {
-        "up (the default) makes the tables or brings them up to date; a file that is not there is created. " ..
-          "down takes one step back, or those above --to VERSION, with what only they keep. " ..
-          "status shows the steps and when they were applied; sql prints what `migrate` with the same --to would run.",
+        [[
+up (the default) makes the tables or brings them up to date; a file that is not there is created. down
+takes one step back, or those above --to VERSION, with what only they keep. status shows the steps and
+when they were applied; sql prints what `migrate` with the same --to would run.]],
         "All steps are done in one transaction, or none.",
       },
-      examples = { "convstore --dsn bot.db migrate", "convstore migrate status", "convstore migrate down --to 2" },
+      examples = {
+        "convstore --dsn bot.db migrate",
+        "convstore migrate status",
+        "convstore migrate down --to 2",
+      },
     },
     {
       name = "users", run = "lists",
@@ -93,10 +105,14 @@ return {
         { name = "deleted", help = "those that were deleted, and not purged yet" },
       },
       description = {
-        "CONVERSATION is the key, or the id where there is none: what `show` takes. A title in [brackets] begins with " ..
-          "a status other than active; a conversation without a title shows its last message.",
+        [[
+CONVERSATION is the key, or the id where there is none: what `show` takes. A title in [brackets] begins
+with a status other than active; a conversation without a title shows its last message.]],
       },
-      examples = { "convstore --user 42 list", "convstore --user 42 list --all --status closed --json" },
+      examples = {
+        "convstore --user 42 list",
+        "convstore --user 42 list --all --status closed --json",
+      },
     },
     {
       name = "show", run = "show", user = true,
@@ -105,15 +121,20 @@ return {
       options = {
         { name = "after", value = "SEQ", kind = "count", help = "those after message SEQ" },
         { name = "before", value = "SEQ", kind = "positive", help = "those before message SEQ" },
-        { name = "limit", value = "N", kind = "positive", help = "the first N after --after, else the last N" },
+        { name = "limit", value = "N", kind = "positive",
+          help = "the first N after --after, else the last N" },
         { name = "role", value = "ROLE", kind = "choices", choices = ROLES,
           help = "those of a role, or of several with commas between" },
       },
       description = {
-        "CONVERSATION is an id or a key. Contents are indented; tool calls, parts of other kinds and attachments stand " ..
-          "in [brackets].",
+        [[
+CONVERSATION is an id or a key. Contents are indented; tool calls, parts of other kinds and attachments
+stand in [brackets].]],
       },
-      examples = { "convstore --user 42 show telegram:1001 --limit 20", "convstore --user 42 show telegram:1001 | less" },
+      examples = {
+        "convstore --user 42 show telegram:1001 --limit 20",
+        "convstore --user 42 show telegram:1001 | less",
+      },
     },
     {
       name = "search", run = "lists", user = true,
@@ -127,11 +148,15 @@ return {
         { name = "before", value = "TIME", kind = "time", help = "in messages before then" },
       },
       description = {
-        'All words must occur; "a phrase" in quotes, -without for words that must not; after -- where TEXT begins ' ..
-          "with a hyphen. The best hits come first.",
+        [[
+All words must occur; "a phrase" in quotes, -without for words that must not; after -- where TEXT begins
+with a hyphen. The best hits come first.]],
         TIMES,
       },
-      examples = { "convstore --user 42 search printer beeps", "convstore --user 42 search --since 30d '\"paper jam\"'" },
+      examples = {
+        "convstore --user 42 search printer beeps",
+        "convstore --user 42 search --since 30d '\"paper jam\"'",
+      },
     },
     {
       name = "stats", run = "operate", patient = true,
@@ -142,7 +167,8 @@ return {
       name = "check", run = "operate", patient = true,
       summary = "look for damage; exit status 1 where there is any",
       description = {
-        "Gaps, wrong counters, orphans, a search index out of step, and settings that leave the data unprotected.",
+        [[
+Gaps, wrong counters, orphans, a search index out of step, and settings that leave the data unprotected.]],
       },
       examples = { "convstore check" },
     },
@@ -150,28 +176,36 @@ return {
       name = "purge", run = "retention", writes = true,
       summary = "delete old conversations for good",
       options = {
-        { name = "deleted-before", value = "TIME", kind = "time", help = "those that were deleted before then" },
+        { name = "deleted-before", value = "TIME", kind = "time",
+          help = "those that were deleted before then" },
         with_help(IDLE_BEFORE, "those without activity since then, deleted or not"),
-        { name = "limit", value = "N", kind = "positive", help = LIMIT_HELP .. " conversations; default: all" },
+        { name = "limit", value = "N", kind = "positive",
+          help = LIMIT_HELP .. " conversations; default: all" },
         YES,
       },
       description = {
-        "At least one time must be given; with both, either suffices. Of all users. What is to go is counted and shown " ..
-          "before it is asked for; it is done in parts, and after Ctrl-C the parts that were done stay done.",
+        [[
+At least one time must be given; with both, either suffices. Of all users. What is to go is counted and
+shown before it is asked for; it is done in parts, and after Ctrl-C the parts that were done stay done.]],
         TIMES,
       },
-      examples = { "convstore purge --deleted-before 30d", "convstore purge --idle-before 2024-01-01 --yes" },
+      examples = {
+        "convstore purge --deleted-before 30d",
+        "convstore purge --idle-before 2024-01-01 --yes",
+      },
     },
     {
       name = "archive", run = "retention", writes = true,
       summary = "move idle conversations to the archive table",
       options = {
         with_help(IDLE_BEFORE, "those without activity since then; must be given"),
-        { name = "limit", value = "N", kind = "positive", help = LIMIT_HELP .. " conversations; default: all" },
+        { name = "limit", value = "N", kind = "positive",
+          help = LIMIT_HELP .. " conversations; default: all" },
       },
       description = {
-        "Archived conversations read and search as before; an append moves one back. Of all users. It is done in parts, " ..
-          "and after Ctrl-C the parts that were done stay done.",
+        [[
+Archived conversations read and search as before; an append moves one back. Of all users. It is done in
+parts, and after Ctrl-C the parts that were done stay done.]],
         TIMES,
       },
       examples = { "convstore archive --idle-before 90d" },

@@ -85,7 +85,7 @@ function database.open(line, screen)
     readonly = not writes,
     timeout = options.timeout or (command.patient and HOUR or nil),
     schema = options.schema,
-    role = role_of(options.role),
+    role = role_of(options.database_role),
     operator_role = options.operator_role,
     users = options.users,
     jwt_claim = options.jwt_claim,

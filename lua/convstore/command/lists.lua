@@ -11,8 +11,8 @@ local lists = {}
 local PAGE = 1000 -- the most that the library gives at once
 local USUAL = 20
 
--- Calls page(limit, cursor) until there is nothing more, or `most` rows were had, and write(rows) for each page that has
--- any. Returns whether there is more, and how many there were.
+-- Calls page(limit, cursor) until there is nothing more, or `most` rows were had, and write(rows) for each page that
+-- has any. Returns whether there is more, and how many there were.
 local function each_page(most, page, write)
   local cursor, n = nil, 0
   repeat
@@ -50,8 +50,8 @@ local function remark(context, n, none, more)
   end
 end
 
-local function updated_title(context)
-  return context.options.utc and "UPDATED (UTC)" or "UPDATED"
+local function time_title(context, created)
+  return (created and "CREATED" or "UPDATED") .. (context.options.utc and " (UTC)" or "")
 end
 
 --- convstore users
@@ -59,8 +59,8 @@ end
 function lists.users(context)
   local utc = context.options.utc
   local rows = new_rows(context.screen, {
-    { title = updated_title(context) }, { title = "CONVERSATIONS", right = true }, { title = "MESSAGES", right = true },
-    { title = "USER", style = "yellow" },
+    { title = time_title(context) }, { title = "CONVERSATIONS", right = true },
+    { title = "MESSAGES", right = true }, { title = "USER", style = "yellow" },
   })
   local more, n = each_page(context.options.limit, function(limit, cursor)
     return context.store:users({ limit = limit, cursor = cursor })
@@ -95,12 +95,13 @@ function lists.list(context)
   local most = options.limit or not options.all and USUAL or nil
   local created = options.order == "created"
   local rows = new_rows(context.screen, {
-    { title = created and updated_title(context):gsub("UPDATED", "CREATED") or updated_title(context) },
-    { title = "MESSAGES", right = true }, { title = "CONVERSATION", style = "yellow" }, { title = "TITLE", cut = true },
+    { title = time_title(context, created) }, { title = "MESSAGES", right = true },
+    { title = "CONVERSATION", style = "yellow" }, { title = "TITLE", cut = true },
   })
   local more, n = each_page(most, function(limit, cursor)
     return context.user:list({
-      limit = limit, cursor = cursor, order = options.order, status = options.status, deleted = options.deleted,
+      limit = limit, cursor = cursor, order = options.order,
+      status = options.status, deleted = options.deleted,
     })
   end, writer(context, function(page)
     local lines = {}
@@ -115,8 +116,9 @@ function lists.list(context)
     rows:write(lines)
   end))
   local narrowed = options.status or options.deleted
-  remark(context, n, ("user %s has no %sconversations"):format(text.line(context.user.id), narrowed and "such " or ""),
-    more and ("these are the first %d; --all shows all"):format(n) or nil)
+  local none = ("user %s has %s conversations"):format(text.line(context.user.id),
+    narrowed and "no such" or "no")
+  remark(context, n, none, more and ("these are the first %d; --all shows all"):format(n) or nil)
 end
 
 local ENTITIES = { ["&lt;"] = "<", ["&gt;"] = ">", ["&quot;"] = '"', ["&#39;"] = "'", ["&amp;"] = "&" }
@@ -159,7 +161,8 @@ function lists.search(context)
       write_hit(context, hit)
     end
   end))
-  remark(context, n, "nothing was found", more and ("these are the best %d; see --limit"):format(n) or nil)
+  more = more and ("these are the best %d; see --limit"):format(n) or nil
+  remark(context, n, "nothing was found", more)
 end
 
 return lists

@@ -23,7 +23,8 @@ function actions.up(context)
   local store, target = context.store, context.options.to
   local before = failure.must(store:schema_version())
   if target and target < before then
-    failure.raise(failure.FAILED, "the schema is at version %d; convstore migrate down --to %d goes back", before, target)
+    failure.raise(failure.FAILED, "the schema is at version %d; convstore migrate down --to %d goes back",
+      before, target)
   end
   context.screen:progress("migrating …")
   report_version(context, before, failure.must(store:migrate(target)))
@@ -83,10 +84,14 @@ function actions.status(context)
   local lines = {}
   for i, step in ipairs(steps) do
     lines[i] = {
-      tostring(step.version), step.name, step.applied_at and times.text(step.applied_at, "second", utc) or "pending",
+      tostring(step.version), step.name,
+      step.applied_at and times.text(step.applied_at, "second", utc) or "pending",
     }
   end
-  new_rows(screen, { { title = "VERSION", right = true }, { title = "NAME" }, { title = "APPLIED" } }):write(lines)
+  local rows = new_rows(screen, {
+    { title = "VERSION", right = true }, { title = "NAME" }, { title = "APPLIED" },
+  })
+  rows:write(lines)
 end
 
 function actions.sql(context)
@@ -103,7 +108,7 @@ function actions.sql(context)
   elseif #steps == 0 then
     screen:say(("the schema is at version %d; there is nothing to run"):format(version))
   else
-    screen:write("-- What convstore migrate would run, in one transaction, and note in its table of migrations.\n")
+    screen:write("-- What convstore migrate would run in one transaction, noting each step in a table.\n")
     for _, step in ipairs(steps) do
       screen:write(("\n-- %s: %d %s\n"):format(way, step.version, step.name), step[way], "\n")
     end

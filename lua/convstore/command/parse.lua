@@ -93,7 +93,8 @@ local function take_arguments(line, words)
       usage(line.command, "%s needs %s", line.command.name, argument.name)
     end
     if text and argument.choices and not values.read(text, argument, false) then
-      usage(line.command, "unknown %s %s%s", argument.name:lower(), text, suggestion(text, argument.choices, ""))
+      usage(line.command, "unknown %s %s%s", argument.name:lower(), text,
+        suggestion(text, argument.choices, ""))
     end
     line.arguments[argument.name] = text
   end

@@ -92,14 +92,15 @@ local function reasons(options)
 end
 
 local function is_old(options)
-  local deleted_before, idle_before = options.deleted_before or math.mininteger, options.idle_before or math.mininteger
+  local deleted_before = options.deleted_before or math.mininteger
+  local idle_before = options.idle_before or math.mininteger
   return function(conversation)
     return conversation.deleted_at and conversation.deleted_at < deleted_before
       or conversation.updated_at < idle_before
   end
 end
 
--- Asks before what cannot be undone; false where there is nothing to do. `count` is not called where nobody can be asked.
+-- Asks before what cannot be undone; false where there is nothing to do. Nothing is counted where nobody can be asked.
 local function confirmed(context, count, sentence, limit)
   if context.options.yes then
     return true
@@ -125,7 +126,10 @@ function retention.purge(context)
     failure.raise(failure.USAGE, "purge needs --deleted-before or --idle-before; see convstore purge --help")
   end
   local sentence = ("This deletes for good %%s: those %s."):format(reasons(options):gsub("%%", "%%%%"))
-  if confirmed(context, function() return count_of_all(context, is_old(options)) end, sentence, options.limit) then
+  local function count()
+    return count_of_all(context, is_old(options))
+  end
+  if confirmed(context, count, sentence, options.limit) then
     sums = in_parts(context, options.limit, "purged", function(limit)
       return context.store:purge({
         deleted_before = options.deleted_before, idle_before = options.idle_before, limit = limit,

@@ -28,7 +28,7 @@ local function line_of(self, row, style)
   for i, column in ipairs(self.columns) do
     local cell = row[i]
     if i < #self.columns then
-      cell = column.right and (" "):rep(column.width - text.width(cell)) .. cell or text.pad(cell, column.width)
+      cell = column.right and text.pad_left(cell, column.width) or text.pad(cell, column.width)
       used = used + text.width(cell) + #GAP
     elseif column.cut and self.screen.columns then
       cell = text.cut(cell, math.max(self.screen.columns - used, 8))

@@ -23,7 +23,8 @@ local function check_user(line)
   if line.command.user and not line.options.user then
     failure.raise(failure.USAGE, "%s needs --user ID; see convstore %s --help", name, name)
   elseif line.options.user and not line.command.user then
-    failure.raise(failure.USAGE, "%s is about all users and takes no --user; see convstore %s --help", name, name)
+    failure.raise(failure.USAGE, "%s is about all users and takes no --user; see convstore %s --help", name,
+      name)
   end
 end
 

@@ -20,7 +20,7 @@ local function find(user, name)
     local id_message = message
     conversation, message, code = user:conversation(name)
     if code == "readonly" then
-      message = id_message or ("not_found: there is no conversation %q of this user, neither by key nor by id"):format(name)
+      message = id_message or ("not_found: this user has no conversation with the key %q"):format(name)
     end
   end
   return failure.must(conversation, message)
@@ -46,7 +46,8 @@ end
 local function call_line(call)
   local called = call["function"]
   if type(called) == "table" and type(called.name) == "string" and type(called.arguments) == "string" then
-    return ("[call %s: %s %s]"):format(text.line(tostring(call.id)), text.line(called.name), text.plain(called.arguments))
+    local id = text.line(tostring(call.id))
+    return ("[call %s: %s %s]"):format(id, text.line(called.name), text.plain(called.arguments))
   end
   return ("[call: %s]"):format(text.plain(json_text(call)))
 end
@@ -59,7 +60,7 @@ local function attachment_line(attachment)
       facts[#facts + 1] = name == "size" and text.count(fact, "byte") or short(tostring(fact))
     end
   end
-  return ("[attachment: %s]"):format(#facts > 0 and table.concat(facts, ", ") or text.plain(json_text(attachment)))
+  return ("[attachment: %s]"):format(table.concat(facts, ", "))
 end
 
 -- Everything that a message says, as lines to be indented.

@@ -24,7 +24,8 @@ function values.seconds(text)
 end
 
 function values.time(text, _, utc)
-  return times.parse(text, utc), "a date such as 2026-01-31, a time such as 2026-01-31T12:00:00Z, or an age such as 30d"
+  local right = "a date such as 2026-01-31, a time such as 2026-01-31T12:00:00Z, or an age such as 30d"
+  return times.parse(text, utc), right
 end
 
 local function is_choice(word, choices)
@@ -43,7 +44,7 @@ function values.choices(text, choices)
   local chosen = {}
   for word in (text .. ","):gmatch("([^,]*),") do
     if not is_choice(word, choices) then
-      return nil, "of " .. table.concat(choices, ", ")
+      return nil, "among " .. table.concat(choices, ", ")
     end
     chosen[#chosen + 1] = word
   end
