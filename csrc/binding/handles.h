@@ -111,5 +111,9 @@ extern const luaL_Reg convstore__lua_fork_methods[];
 /* Methods of users that stand in other files than lua_user.c. */
 extern const luaL_Reg convstore__lua_list_methods[];
 extern const luaL_Reg convstore__lua_search_methods[];
+extern const luaL_Reg convstore__lua_erase_methods[];
+
+/* Methods of stores that stand in other files than lua_store.c. */
+extern const luaL_Reg convstore__lua_retention_methods[];
 
 #endif

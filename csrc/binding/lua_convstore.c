@@ -39,8 +39,11 @@ static int l_array(lua_State *L) {
   return 1;
 }
 
-/* Gives conversations and users the methods that stand in other files. */
+/* Gives the handles the methods that stand in other files. */
 static void add_methods(lua_State *L) {
+  lua_getfield(L, -1, "store");
+  luaL_setfuncs(L, convstore__lua_retention_methods, 0);
+  lua_pop(L, 1);
   lua_getfield(L, -1, "conversation");
   luaL_setfuncs(L, convstore__lua_message_methods, 0);
   luaL_setfuncs(L, convstore__lua_history_methods, 0);
@@ -50,6 +53,7 @@ static void add_methods(lua_State *L) {
   lua_getfield(L, -1, "user");
   luaL_setfuncs(L, convstore__lua_list_methods, 0);
   luaL_setfuncs(L, convstore__lua_search_methods, 0);
+  luaL_setfuncs(L, convstore__lua_erase_methods, 0);
   lua_pop(L, 1);
 }
 

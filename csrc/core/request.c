@@ -221,6 +221,24 @@ static int prepare_context(const convstore_request *request, convstore_error *er
   return CONVSTORE_OK;
 }
 
+/* Times that say what is old, and how many conversations at most. */
+static int prepare_retention(struct convstore_rules *rules, convstore_request *request) {
+  int status = convstore__rule_time(rules, request->deleted_before_ms, "deleted_before");
+  if (status == CONVSTORE_OK) status = convstore__rule_time(rules, request->idle_before_ms, "idle_before");
+  if (status != CONVSTORE_OK) return status;
+  bool purges = request->operation == CONVSTORE_PURGE_OLD;
+  if (request->idle_before_ms == CONVSTORE_ABSENT &&
+      (!purges || request->deleted_before_ms == CONVSTORE_ABSENT))
+    return convstore_fail(rules->err, CONVSTORE_E_INVALID,
+                          purges ? "deleted_before and idle_before are missing; give at least one of them"
+                                 : "idle_before is missing; give the time since when nothing was written");
+  if (request->limit == CONVSTORE_ABSENT) request->limit = INT64_MAX;
+  if (request->limit < 1)
+    return convstore_fail(rules->err, CONVSTORE_E_INVALID, "limit is %lld; give at least 1",
+                          (long long)request->limit);
+  return CONVSTORE_OK;
+}
+
 /* The part that differs from operation to operation. */
 static int prepare_operation(struct convstore_rules *rules, convstore_request *request,
                              convstore_request *asked, int64_t now_ms) {
@@ -258,6 +276,9 @@ static int prepare_operation(struct convstore_rules *rules, convstore_request *r
     return prepare_usage(rules, request);
   case CONVSTORE_CONTEXT:
     return prepare_context(request, rules->err);
+  case CONVSTORE_PURGE_OLD:
+  case CONVSTORE_ARCHIVE:
+    return prepare_retention(rules, request);
   default:
     return CONVSTORE_OK;
   }

@@ -107,6 +107,10 @@ static int require_transaction(const convstore *store, convstore_operation opera
   if (operation == CONVSTORE_MIGRATE && store->depth > 0)
     return convstore_fail(err, CONVSTORE_E_INVALID,
                           "migrate runs in a transaction of its own; call it outside store:transaction");
+  if ((operation == CONVSTORE_PURGE_OLD || operation == CONVSTORE_ARCHIVE) && store->depth > 0)
+    return convstore_fail(err, CONVSTORE_E_INVALID,
+                          "%s runs in short transactions of its own; call it outside store:transaction",
+                          operation == CONVSTORE_ARCHIVE ? "archive" : "purge");
   if (store->connection->lost && operation != CONVSTORE_ROLLBACK && operation != CONVSTORE_COMMIT)
     return fail_lost(store, err, "an earlier failure has ended this transaction and undone it");
   return CONVSTORE_OK;

@@ -261,8 +261,10 @@ static int send_append(struct postgres_connection *connection, struct convstore_
   if (connection->step == STEP_LOOK || connection->step == STEP_LOOK_DUPLICATES)
     return queue_look(connection, call);
   if (connection->step == STEP_UNARCHIVE) {
+    /* The lock is a statement of its own: one that waits for it would not see what was archived meanwhile. */
     struct postgres_params params = {0};
     convstore__postgres_add_conversation(&params, call);
+    convstore__postgres_queue(connection, POSTGRES_STMT_LOCK_CONVERSATION, &params);
     convstore__postgres_queue(connection, POSTGRES_STMT_UNARCHIVE, &params);
   }
   if (call->request->n_messages > 1) return queue_many(connection, call);
@@ -275,7 +277,7 @@ static int receive_append(struct postgres_connection *connection, struct convsto
   if (connection->step == STEP_LOOK || connection->step == STEP_LOOK_DUPLICATES)
     return receive_look(connection, call);
   int status = read_appended(
-      &found, convstore__postgres_result(connection, connection->step == STEP_UNARCHIVE ? 1 : 0), call);
+      &found, convstore__postgres_result(connection, connection->step == STEP_UNARCHIVE ? 2 : 0), call);
   if (status != CONVSTORE_OK || found) return status;
   connection->step = STEP_LOOK;
   return POSTGRES_AGAIN;

@@ -234,6 +234,10 @@ extern const struct postgres_operation convstore__postgres_messages;
 extern const struct postgres_operation convstore__postgres_usage;
 extern const struct postgres_operation convstore__postgres_fork;
 extern const struct postgres_operation convstore__postgres_summarize;
+/* postgres_retention.c */
+extern const struct postgres_operation convstore__postgres_erase;
+extern const struct postgres_operation convstore__postgres_purge_old;
+extern const struct postgres_operation convstore__postgres_archive;
 /* postgres_context.c */
 extern const struct postgres_operation convstore__postgres_context;
 

@@ -86,12 +86,21 @@ int convstore__postgres_no_memory(convstore_error *err) {
   return convstore_fail(err, CONVSTORE_E_MEMORY, "not enough memory");
 }
 
-static int fail_role(const struct postgres_connection *connection, convstore_error *err) {
+/* The role that the call under way takes on; NULL: none. */
+static const char *taken_role(const struct postgres_connection *connection) {
+  if (connection->role == NULL || connection->operation == NULL) return connection->role;
+  return connection->operation->frame == POSTGRES_FRAME_OPERATOR ? connection->operator_role
+                                                                 : connection->role;
+}
+
+static int fail_role(const struct postgres_connection *connection, const char *role, convstore_error *err) {
+  bool operates = role == connection->operator_role;
   return convstore_fail(
       err, CONVSTORE_E_DENIED,
       "the login cannot take on the role \"%s\"; let an administrator run \"CREATE ROLE %s NOLOGIN\" if "
-      "it is missing and \"GRANT %s TO %s\", or open with role = false",
-      connection->role, connection->role, connection->role, PQuser(connection->db));
+      "it is missing and \"GRANT %s TO %s\", or open with %s",
+      role, role, role, PQuser(connection->db),
+      operates ? "a login that may work on all users" : "role = false");
 }
 
 int convstore__postgres_fail(const PGresult *result, const struct postgres_connection *connection,
@@ -102,10 +111,11 @@ int convstore__postgres_fail(const PGresult *result, const struct postgres_conne
   if (message == NULL) message = "no reason given";
   size_t i = find(sqlstate);
   /* The one statement that names the role is the transaction's settings. Both codes occur: missing, or not a member. */
-  bool about_role = connection->role != NULL && strstr(message, connection->role) != NULL &&
-                    strstr(message, "role") != NULL && strstr(message, "GRANT") == NULL;
+  const char *role = taken_role(connection);
+  bool about_role = role != NULL && strstr(message, role) != NULL && strstr(message, "role") != NULL &&
+                    strstr(message, "GRANT") == NULL;
   if (about_role && (strcmp(sqlstate, "22023") == 0 || strcmp(sqlstate, "42501") == 0))
-    (void)fail_role(connection, err);
+    (void)fail_role(connection, role, err);
   else if (i == MEANINGS)
     (void)convstore_fail(err, CONVSTORE_E_INTERNAL, "PostgreSQL refused a statement of convstore: %s (%s)",
                          message, sqlstate);

@@ -95,8 +95,8 @@
 #define NOT_REDACTED                                                                                         \
   "(SELECT count(*) FROM given AS g CROSS JOIN LATERAL (" REDACTED ") AS m) = CAST($9 AS bigint)"
 #define NOT_PURGED                                                                                           \
-  "(SELECT count(DISTINCT g.id) FROM given AS g) = (SELECT count(*) FROM " CONVERSATIONS                     \
-  " AS c WHERE c.user_id = " USER " AND c.id = ANY (CAST($2 AS uuid[])))"
+  "(SELECT count(*) FROM given AS g) = (SELECT count(*) FROM given AS g JOIN " CONVERSATIONS                 \
+  " AS c ON c.user_id = " USER " AND c.id = g.id AND c.last_seq >= g.last_seq)"
 #define INSERT_SEGMENT                                                                                       \
   "WITH " GIVEN ", fresh AS (SELECT 1 WHERE " NOT_INDEXED " AND " NOT_REDACTED " AND " NOT_PURGED "),"       \
   " segment AS (INSERT INTO " SEGMENTS " AS s (user_id, conversation_id, n_messages, messages) SELECT " USER \

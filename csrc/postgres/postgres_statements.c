@@ -243,6 +243,8 @@
 
 #include "postgres_search_sql.h"
 
+#include "postgres_retention_sql.h"
+
 const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] = {
     /* Around a call of its own. Prepared like the rest: parsing them anew took 5 to 10 % of an append. The isolation is
      * named, so that a default of the database does not change what the statements see. */
@@ -500,6 +502,63 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
          " CAST($6 AS bigint), CAST($7 AS timestamptz) FROM c WHERE NOT EXISTS (SELECT FROM stored)"
          " RETURNING through) SELECT through FROM stored UNION ALL SELECT through FROM made"},
     [POSTGRES_STMT_CONTEXT] = {"context", CONTEXT},
+
+    /* Behind the operators' settings: a part finds its rows one by one, however young a table was when that was
+     * planned. */
+    [POSTGRES_STMT_PLAN_BY_INDEX] =
+        {"plan_by_index",
+         "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off',"
+         " true), set_config('enable_mergejoin', 'off', true)"},
+    [POSTGRES_STMT_PICK_OLD] = {"pick_old", PICK(LOCKED_OLD(" SKIP LOCKED"), SHRUNK)},
+    [POSTGRES_STMT_PICK_OLD + POSTGRES_STMT_WAITING] = {"pick_old_waiting", PICK(LOCKED_OLD(""), SHRUNK)},
+    [POSTGRES_STMT_PICK_IDLE] = {"pick_idle", PICK(LOCKED_IDLE(" SKIP LOCKED"), WHOLE)},
+    [POSTGRES_STMT_PICK_IDLE + POSTGRES_STMT_WAITING] = {"pick_idle_waiting", PICK(LOCKED_IDLE(""), WHOLE)},
+    [POSTGRES_STMT_PICK_USERS] = {"pick_users", PICK(LOCKED_USERS(" SKIP LOCKED"), SHRUNK)},
+    [POSTGRES_STMT_PICK_USERS +
+        POSTGRES_STMT_WAITING] = {"pick_users_waiting", PICK(LOCKED_USERS(""), SHRUNK)},
+    /* As reopen_neighbours and drop_segments, for the messages that go. */
+    [POSTGRES_STMT_REOPEN_PART_NEIGHBOURS] =
+        {"reopen_part_neighbours",
+         "UPDATE " CONVERSATIONS " AS c SET search_pending = true FROM (SELECT DISTINCT n.user_id,"
+         " n.conversation_id FROM (" PART_SEGMENTS ") AS s JOIN " RUNS
+         " AS n ON n.user_id = s.user_id AND n.segment_id = s.segment_id) AS n WHERE c.user_id = n.user_id"
+         " AND c.id = n.conversation_id AND NOT c.search_pending"
+         " AND NOT EXISTS (SELECT FROM " PART " WHERE p.user_id = c.user_id AND p.id = c.id)"},
+    [POSTGRES_STMT_DROP_PART_SEGMENTS] = {"drop_part_segments",
+                                          "DELETE FROM " SEGMENTS " AS s USING (" PART_SEGMENTS
+                                          ") AS g WHERE s.user_id = g.user_id AND s.id = g.segment_id"},
+    /* Deletes the end of the one that is too long. Its times stay: a later purge finds it again. $1 now */
+    [POSTGRES_STMT_SHRINK_PART] =
+        {"shrink_part",
+         "WITH p AS (SELECT p.* FROM " PART
+         " WHERE p.kept > 0), live AS (" SHRUNK_MESSAGES(LIVE) "), archived AS (" SHRUNK_MESSAGES(
+             ARCHIVE) "),"
+                      " sums AS (SELECT coalesce(sum(m.token_count), 0) AS tokens, coalesce(sum(m.token_count)"
+                      " FILTER (WHERE m.role IN ('system', 'developer')), 0) AS pinned"
+                      " FROM (SELECT * FROM live UNION ALL SELECT * FROM archived) AS m),"
+                      " summaries AS (DELETE FROM " SUMMARIES " AS s USING p WHERE s.user_id = p.user_id"
+                      " AND s.conversation_id = p.id AND s.through > p.kept)"
+                      " UPDATE " CONVERSATIONS
+                      " AS c SET last_seq = p.kept, token_count = c.token_count - sums.tokens,"
+                      " pinned_token_count = c.pinned_token_count - sums.pinned,"
+                      " deleted_at = coalesce(c.deleted_at, CAST($1 AS timestamptz)), search_pending = true"
+                      " FROM p CROSS JOIN sums WHERE c.user_id = p.user_id AND c.id = p.id"},
+    [POSTGRES_STMT_DELETE_PART] = {"delete_part",
+                                   "DELETE FROM " CONVERSATIONS " AS c USING " PART
+                                   " WHERE p.kept = 0 AND c.user_id = p.user_id AND c.id = p.id"},
+    [POSTGRES_STMT_ARCHIVE_PART] = {"archive_part",
+                                    "WITH moved AS (DELETE FROM " LIVE " AS t USING " PART
+                                    " WHERE t.user_id = p.user_id AND t.conversation_id = p.id RETURNING t.*)"
+                                    " INSERT INTO " ARCHIVE " (" STORED_COLUMNS ") SELECT " STORED_COLUMNS
+                                    " FROM moved"},
+    [POSTGRES_STMT_MARK_PART_ARCHIVED] =
+        {"mark_part_archived", "UPDATE " CONVERSATIONS " AS c SET archived_at = CAST($1 AS timestamptz),"
+                               " status = CASE c.status WHEN 'active' THEN 'archived' ELSE c.status END"
+                               " FROM " PART " WHERE c.user_id = p.user_id AND c.id = p.id"},
+    [POSTGRES_STMT_OLD_LEFT] = {"old_left",
+                                DONE(LEFT(OLD_DELETED) " OR " LEFT(OLD_LIVE) " OR " LEFT(OLD_ARCHIVED))},
+    [POSTGRES_STMT_IDLE_LEFT] = {"idle_left", DONE(LEFT(IDLE))},
+    [POSTGRES_STMT_USERS_LEFT] = {"users_left", DONE(LEFT(USERS_OWN))},
 
     [POSTGRES_STMT_HISTORY + 0] = {"history", HISTORY("ASC")},
     [POSTGRES_STMT_HISTORY + 1] = {"history_desc", HISTORY("DESC")},

@@ -22,6 +22,7 @@ struct sqlite_connection {
   bool refers_to_users;                   /* the schema was made with a table of users */
   int64_t schema_cookie;                  /* SQLite's, when base.schema_version was learnt */
   int64_t deadline_ms;                    /* of the call under way: until when the busy handler waits */
+  int64_t part_ended_ms;                  /* of a purge, an erasure, a move to the archive; monotonic */
   sqlite3_stmt *statements[SQLITE_STMTS]; /* prepared on first use */
   convstore_result scratch;               /* memory of a search that it needs for a while only */
   bool tail_is_long;                      /* index_part() in sqlite_search_index.c: there is more to do */

@@ -69,6 +69,10 @@ sqlite_operation convstore__sqlite_messages;
 sqlite_operation convstore__sqlite_usage;
 sqlite_operation convstore__sqlite_fork;
 sqlite_operation convstore__sqlite_summarize;
+/* sqlite_retention.c */
+sqlite_operation convstore__sqlite_erase;
+sqlite_operation convstore__sqlite_purge_old;
+sqlite_operation convstore__sqlite_archive;
 /* sqlite_context.c */
 sqlite_operation convstore__sqlite_context;
 

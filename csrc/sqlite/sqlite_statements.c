@@ -135,6 +135,14 @@
 #define SUMMARY_COLUMNS                                                                                      \
   "user_id, conversation_id, ordinal, through, content, metadata, token_count, created_at"
 
+/* Conversations of all users, the longest idle first: each arm reads the beginning of one index. */
+#define OLD_COLUMNS "user_id, id, last_seq, archived_at IS NOT NULL"
+#define OLDEST(where, time)                                                                                  \
+  "SELECT * FROM (SELECT " OLD_COLUMNS " FROM convstore_conversations WHERE " where " ORDER BY " time        \
+  " LIMIT ?3)"
+#define SHRINK_MESSAGES(table)                                                                               \
+  "DELETE FROM " table " WHERE user_id = ?1 AND conversation_id = ?2 AND seq > ?4"
+
 const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
     [SQLITE_STMT_BEGIN] = {"begin", "BEGIN IMMEDIATE"},
     [SQLITE_STMT_BEGIN_READ] = {"begin_read", "BEGIN"},
@@ -297,6 +305,40 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
          "INSERT INTO convstore_summaries (" SUMMARY_COLUMNS ")"
          " SELECT ?1, ?2, coalesce(max(ordinal), 0) + 1, ?3, ?4, ?5, ?6, ?7 FROM convstore_summaries"
          " WHERE user_id = ?1 AND conversation_id = ?2"},
+
+    /* ?1 deleted before, ?2 written before, ?3 limit; NULL matches nothing */
+    [SQLITE_STMT_OLD_CONVERSATIONS] =
+        {"old_conversations",
+         OLDEST("deleted_at < ?1", "deleted_at") " UNION " OLDEST(
+             "updated_at < ?2 AND archived_at IS NULL",
+             "updated_at") " UNION " OLDEST("updated_at < ?2 AND archived_at IS NOT NULL",
+                                            "updated_at") " LIMIT ?3"},
+    [SQLITE_STMT_IDLE_CONVERSATIONS] = {"idle_conversations",
+                                        OLDEST(
+                                            "updated_at < ?2 AND archived_at IS NULL AND deleted_at IS NULL",
+                                            "updated_at")},
+    [SQLITE_STMT_USERS_CONVERSATIONS] = {"users_conversations", OLDEST("user_id = ?1", "id")},
+    /* ?3 now, ?4 the last message that stays */
+    [SQLITE_STMT_SHRINK_CONVERSATION] =
+        {"shrink_conversation",
+         "UPDATE convstore_conversations SET last_seq = ?4, (token_count, pinned_token_count) ="
+         " (SELECT total + pinned, pinned FROM (SELECT " FORK_SUMS ")),"
+         " deleted_at = coalesce(deleted_at, ?3), search_pending = 1 WHERE user_id = ?1 AND id = ?2"},
+    [SQLITE_STMT_SHRINK_SUMMARIES] =
+        {"shrink_summaries",
+         "DELETE FROM convstore_summaries WHERE user_id = ?1 AND conversation_id = ?2 AND through > ?4"},
+    [SQLITE_STMT_SHRINK_MESSAGES] = {"shrink_messages", SHRINK_MESSAGES(LIVE)},
+    [SQLITE_STMT_SHRINK_MESSAGES +
+        SQLITE_STMT_ARCHIVED] = {"shrink_messages_archived", SHRINK_MESSAGES(ARCHIVE)},
+    [SQLITE_STMT_ARCHIVE_COPY] = {"archive_copy",
+                                  "INSERT INTO " ARCHIVE " (" STORED_COLUMNS ") SELECT " STORED_COLUMNS
+                                  " FROM " LIVE " WHERE user_id = ?1 AND conversation_id = ?2 ORDER BY seq"},
+    [SQLITE_STMT_ARCHIVE_DELETE] = {"archive_delete",
+                                    "DELETE FROM " LIVE " WHERE user_id = ?1 AND conversation_id = ?2"},
+    [SQLITE_STMT_ARCHIVE_MARK] =
+        {"archive_mark",
+         "UPDATE convstore_conversations SET archived_at = ?3, status = iif(status = 'active', 'archived', status)"
+         " WHERE user_id = ?1 AND id = ?2"},
 
     [SQLITE_STMT_MESSAGE_BY_SEQ] = {"message_by_seq", MESSAGE_BY_SEQ(LIVE)},
     [SQLITE_STMT_MESSAGE_BY_SEQ +

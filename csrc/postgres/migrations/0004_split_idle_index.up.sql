@@ -1,0 +1,7 @@
+-- What lies idle, apart by where its messages lie: `archive` would walk over all that it has archived before. An append
+-- still writes to one of the two.
+DROP INDEX {{schema}}.conversations_updated_at_idx;
+CREATE INDEX conversations_updated_at_idx
+  ON {{schema}}.conversations (updated_at) WHERE archived_at IS NULL;
+CREATE INDEX conversations_archived_updated_at_idx
+  ON {{schema}}.conversations (updated_at) WHERE archived_at IS NOT NULL;
