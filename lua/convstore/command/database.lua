@@ -73,23 +73,30 @@ end
 ---@param line convstore.CommandLine
 ---@param screen convstore.Screen
 ---@return convstore.Store store to be closed
----@return string dsn
 function database.open(line, screen)
   local options, command = line.options, line.command
   local dsn = dsn_of(line, screen)
   local creates = command.name == "migrate" and (line.arguments.ACTION or "up") == "up"
   check_file(dsn, creates)
   local writes = command.writes and (command.name ~= "migrate" or creates or line.arguments.ACTION == "down")
-  return failure.must(convstore.open(dsn, {
+  local settings = {
     migrate = false,
     readonly = not writes,
-    timeout = options.timeout or (command.patient and HOUR or nil),
+    timeout = options.timeout,
     schema = options.schema,
     role = role_of(options.database_role),
     operator_role = options.operator_role,
     users = options.users,
     jwt_claim = options.jwt_claim,
-  })), dsn
+  }
+  local store = failure.must(convstore.open(dsn, settings))
+  if command.patient and not options.timeout then
+    -- Only now: a server that is not there is not waited for so long.
+    store:close()
+    settings.timeout = HOUR
+    store = failure.must(convstore.open(dsn, settings))
+  end
+  return store
 end
 
 return database

@@ -58,6 +58,7 @@ function actions.down(context)
     failure.raise(failure.FAILED, "the schema is at version %d, which --to %d is not below", before, target)
   end
   if not options.yes then
+    context.screen:require_terminal("This takes the schema back, with what it keeps.")
     local names = {}
     for _, step in ipairs(path(store, before, target)) do
       names[#names + 1] = ("%d %s"):format(step.version, step.name)

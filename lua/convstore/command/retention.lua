@@ -105,7 +105,7 @@ local function confirmed(context, count, sentence, limit)
   if context.options.yes then
     return true
   end
-  context.screen:require_terminal(sentence:format("conversations"))
+  context.screen:require_terminal(sentence:format("conversations and their messages"))
   local sums = count()
   if sums.conversations == 0 then
     return false
