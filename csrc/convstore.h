@@ -43,6 +43,8 @@ extern "C" {
 #define CONVSTORE_PREVIEW 200
 /** Rows of one page of a list. */
 #define CONVSTORE_MAX_PAGE 1000
+/** Problems that a check tells. */
+#define CONVSTORE_MAX_PROBLEMS 1000
 /** Levels of tables in one JSON value; the outermost counts as 1. */
 #define CONVSTORE_MAX_JSON_DEPTH 64
 
@@ -194,14 +196,31 @@ typedef struct convstore_user {
   int64_t updated_at_ms; /**< of the conversation that was written last */
 } convstore_user;
 
-/** Something that is not as it should be. */
+/**
+ * Something that is not as it should be. `problem` is one of these words, in whose order problems come:
+ * - "counter": a conversation's last_seq, token_count or pinned_token_count, or a message's token_total, is wrong;
+ * - "damage": SQLite: PRAGMA quick_check says so;
+ * - "foreign_keys": SQLite: a user id that the table of the option `users` does not have; PostgreSQL: a foreign key that
+ *   is switched off;
+ * - "gap": messages are missing between others;
+ * - "misplaced": messages lie in the table of archived ones and should not, or the other way round, or in both;
+ * - "orphan": rows without their conversation or segment;
+ * - "rls_bypassed": PostgreSQL: row-level security does not bind what normal calls run as;
+ * - "rls_missing": PostgreSQL: it does not guard a table;
+ * - "schema": an index is missing or not valid, or (PostgreSQL) a constraint is missing or not validated;
+ * - "search": the search index does not agree with the messages;
+ * - "summary": one stands for messages that are not there;
+ * - "more": there are more problems than CONVSTORE_MAX_PROBLEMS. It comes last.
+ * Where messages are missing or lie in two tables, the sums over them are not judged.
+ */
 typedef struct convstore_problem {
-  convstore_text problem;                  /**< a short stable word: "gap", "counter", ... */
+  convstore_text problem;
   char conversation_id[CONVSTORE_ID_SIZE]; /**< "" where it is about none */
-  convstore_text detail;                   /**< one sentence */
+  convstore_text detail;                   /**< one sentence, which names the user */
 } convstore_problem;
 
 typedef struct convstore_stats {
+  const char *backend; /**< "sqlite", "postgres"; not to be freed */
   convstore_text backend_version;
   int64_t users;
   int64_t conversations;
@@ -286,13 +305,14 @@ typedef enum convstore_operation {
   /** Moves the messages of conversations to the archive that were written last before idle_before_ms; at most `limit`.
    *  -> as ERASE. */
   CONVSTORE_ARCHIVE,
-  /** A page of users, by user_id; at most `limit` (20), behind `cursor`. -> users, cursor. */
+  /** A page of users, by user_id; at most `limit` (20), behind `cursor`. What is deleted counts. -> users, cursor. */
   CONVSTORE_USERS,
-  /** -> problems. */
+  /** Compares all that is stored with itself, as it is at one moment; holds nobody up. -> problems. */
   CONVSTORE_CHECK,
-  /** -> stats. */
+  /** Sums over what is stored, deleted or not, without reading a message. -> stats, schema_version. */
   CONVSTORE_STATS,
-  /** Copies the database to the file `path`, while others write. E_UNSUPPORTED on PostgreSQL. */
+  /** Copies what is committed to the new file `path`, while others write: the whole, or, after a failure, nothing. Not
+   *  in a transaction. E_CONFLICT: there is such a file; E_UNSUPPORTED on PostgreSQL. */
   CONVSTORE_BACKUP,
   /** A transaction around later calls of this handle; inside one, a savepoint. COMMIT and ROLLBACK end the innermost
    *  one. */
@@ -343,6 +363,8 @@ typedef struct convstore_position {
   int64_t now_ms; /**< when the first page was asked for: scores depend on it */
   size_t n_weights;
   unsigned char weights[32]; /**< of the query's units, fixed by the first page */
+  size_t n_user_id;
+  char user_id[CONVSTORE_MAX_USER_ID]; /**< USERS, and nothing else */
 } convstore_position;
 
 /** What a caller asks. Texts are borrowed. Zeroed fields are absent; start from CONVSTORE_REQUEST_INIT. */
@@ -386,7 +408,7 @@ typedef struct convstore_request {
   int64_t before_ms;         /**< exclusive; CONVSTORE_ABSENT: to the last */
   int64_t deleted_before_ms; /**< CONVSTORE_ABSENT: none for that reason */
   int64_t idle_before_ms;    /**< the same */
-  convstore_text path;
+  convstore_text path;       /**< of bytes, as the system has them */
   convstore_text cursor;
   convstore_position position; /**< the library's: what `cursor` means */
   int64_t target;

@@ -101,6 +101,7 @@ local KINDS = {
     raise = { 5, true, {}, print },
     invalid = with(NO_TEXT, "", "x", ("A"):rep(46), ("x"):rep(100000)),
   },
+  path = { raise = { 5, true, {}, print, convstore.null, io.stdout }, invalid = { "", "\0", "a\0b", "/nowhere/" } },
   deleted = { raise = { 0, 1, {}, print, convstore.null }, invalid = { "", "true", "Any", "\0" } },
   text = { raise = { 5, true, {}, print }, invalid = NO_TEXT, too_large = { ("x"):rep(1001) } },
   at = { raise = NO_INTEGER, invalid = { -1, 2, math.maxinteger, math.mininteger } },
@@ -172,6 +173,8 @@ local PARAMETERS = {
   { "user:list", "options", "options", function(t, v) return t.alice:list(v) end },
   { "user:messages", "options", "options", function(t, v) return t.alice:messages(v) end },
   { "user:usage", "options", "options", function(t, v) return t.alice:usage(v) end },
+  { "store:users", "options", "options", function(t, v) return t.store:users(v) end },
+  { "store:backup", "path", "path", function(t, v) return t.store:backup(v) end },
 }
 
 local function add(name, parameter, kind, call)
@@ -247,6 +250,10 @@ for method, options in pairs({
   end
 end
 
+for option, kind in pairs({ limit = "page", cursor = "cursor" }) do
+  add("store:users", option, kind, function(t, v) return t.store:users({ [option] = v }) end)
+end
+
 for option, kind in pairs({
   limit = "page", cursor = "cursor", role = "roles", since = "time", before = "time", conversation_id = "id",
 }) do
@@ -307,7 +314,7 @@ for _, backend in ipairs(backends) do
           deep(70), type, io.stdout, convstore.null, convstore.array {}, case.alice, case.chat, case.store,
         }
         local methods = {
-          { case.store, "user", "transaction", "migrations", "schema_version" },
+          { case.store, "user", "transaction", "migrations", "schema_version", "users", "check", "stats" },
           { case.alice, "conversation", "create", "get", "list", "messages", "usage", "conversations",
             "search" },
           { case.chat, "append", "append_many", "message", "history", "update", "annotate", "each", "fork",

@@ -138,8 +138,8 @@ describe("the command's database", function()
     local database = backends.sqlite.place()
     for _, line in ipairs({
       { "users" }, { "--user", "a", "list" }, { "stats" }, { "check" }, { "backup", database.folder .. "/copy.db" },
-      { "--user", "a", "erase", "--yes" }, { "migrate", "status" }, { "migrate", "sql" }, { "migrate", "down", "--yes" },
-      { "purge", "--idle-before", "1d", "--yes" },
+      { "--user", "a", "erase", "--yes" }, { "migrate", "status" }, { "migrate", "sql" },
+      { "migrate", "down", "--yes" }, { "purge", "--idle-before", "1d", "--yes" },
     }) do
       refused(1, "does not exist", line, { CONVSTORE_DSN = database.dsn })
       refused(1, "does not exist", line, { CONVSTORE_DSN = "sqlite:" .. database.dsn })
@@ -222,7 +222,7 @@ try convstore backup LICE
     local ok, output = shell.run("bash " .. path)
     os.remove(path)
     assert.is_true(ok, output)
-    assert.equal("show search stats\nmigrate\nactive archived closed\n--status\nup down status sql\n\nREADME.md\nLICENSE\n",
-      output)
+    assert.equal("show search stats\nmigrate\nactive archived closed\n--status\n" ..
+      "up down status sql\n\nREADME.md\nLICENSE\n", output)
   end)
 end)

@@ -6,6 +6,7 @@ local check = require "spec.support.check"
 -- Every method with arguments that a live handle takes.
 local STORE_METHODS = {
   user = { "alice" }, transaction = { function() end }, schema_version = {}, migrate = {}, migrations = {},
+  users = {}, check = {}, stats = {}, backup = { "/nowhere/copy.db" },
 }
 local USER_METHODS = {
   conversation = { "a" }, create = {}, get = { "00000000-0000-7000-8000-000000000000" },

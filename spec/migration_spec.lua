@@ -15,6 +15,10 @@ for _, backend in ipairs(backends) do
       check.fails("schema", "migrat", alice:list())
       check.fails("schema", "migrat", alice:messages())
       check.fails("schema", "migrat", alice:usage())
+      check.fails("schema", "migrat", store:users())
+      check.fails("schema", "migrat", store:check())
+      check.fails("schema", "migrat", store:stats())
+      check.fails("schema", "migrat", store:backup("/nowhere/copy.db"))
       check.raises("^schema: ", function() return alice:conversations()() end)
       if chat then
         check.fails("schema", "migrat", chat:fork())

@@ -103,6 +103,17 @@ describe("a round trip #postgres", function()
       { "usage", function() assert(assert(alice:usage()).messages == 1007) end },
       { "usage by day", function() assert(alice:usage({ by = "day" })) end },
       { "usage by conversation", function() assert(#assert(alice:usage({ by = "conversation" })) == 1) end },
+      { "users", function() assert(#assert(store:users()) == 1) end },
+      { "users, two pages", function()
+        assert(store:user("bob"):create())
+        local _, cursor = assert(store:users({ limit = 1 }))
+        assert(#assert(store:users({ limit = 1, cursor = cursor })) == 1)
+        for _, chat_of_bob in ipairs(assert(store:user("bob"):list())) do
+          assert(assert(store:user("bob"):get(chat_of_bob.id)):purge())
+        end
+      end, 6 },
+      { "stats", function() assert(assert(store:stats()).messages == 1007) end },
+      { "check", function() assert(#assert(store:check()) == 0) end },
       { "delete", function() assert(other:delete()) end },
       { "restore", function() assert(other:restore()) end },
       { "purge", function() assert(other:purge()) end },

@@ -116,4 +116,7 @@ extern const luaL_Reg convstore__lua_erase_methods[];
 /* Methods of stores that stand in other files than lua_store.c. */
 extern const luaL_Reg convstore__lua_retention_methods[];
 
+/* Methods of stores that stand in other files than lua_store.c. */
+extern const luaL_Reg convstore__lua_operator_methods[];
+
 #endif

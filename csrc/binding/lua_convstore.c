@@ -43,6 +43,7 @@ static int l_array(lua_State *L) {
 static void add_methods(lua_State *L) {
   lua_getfield(L, -1, "store");
   luaL_setfuncs(L, convstore__lua_retention_methods, 0);
+  luaL_setfuncs(L, convstore__lua_operator_methods, 0);
   lua_pop(L, 1);
   lua_getfield(L, -1, "conversation");
   luaL_setfuncs(L, convstore__lua_message_methods, 0);

@@ -14,8 +14,11 @@ enum {
   VERSION = 1,
   HEAD = 2,
   TAG = 8,
-  MOST_BYTES = HEAD + 5 * 8 + 2 * CONVSTORE_ID_BYTES + 1 + 32 + TAG
+  MOST_BYTES = HEAD + CONVSTORE_MAX_USER_ID + TAG
 };
+
+_Static_assert(MOST_BYTES >= HEAD + 5 * 8 + 2 * CONVSTORE_ID_BYTES + 1 + 32 + TAG,
+               "the position of a search is no longer than the longest user id");
 
 _Static_assert(sizeof((convstore_position){0}.weights) == 32, "a cursor has room for all weights");
 
@@ -173,6 +176,10 @@ static unsigned char *put_id(unsigned char *to, const char id[CONVSTORE_ID_SIZE]
 static size_t put_position(unsigned char *out, convstore_operation operation,
                            const convstore_position *position) {
   unsigned char *to = out;
+  if (operation == CONVSTORE_USERS) { /* it ends where the cursor does */
+    memcpy(out, position->user_id, position->n_user_id);
+    return position->n_user_id;
+  }
   if (operation == CONVSTORE_SEARCH) to = put_integer(to, position->score);
   to = put_integer(to, position->time_ms);
   if (operation != CONVSTORE_SEARCH) to = put_id(to, position->id);
@@ -222,6 +229,13 @@ static bool is_number(int64_t value) {
 static bool get_position(convstore_position *out, convstore_operation operation, const unsigned char *bytes,
                          size_t size) {
   struct reader reader = {bytes, size};
+  if (operation == CONVSTORE_USERS) {
+    if (size < 1 || size > sizeof out->user_id) return false;
+    memcpy(out->user_id, bytes, size);
+    out->n_user_id = size;
+    out->set = true;
+    return true;
+  }
   if (operation == CONVSTORE_SEARCH) out->score = take_integer(&reader);
   out->time_ms = take_integer(&reader);
   if (operation != CONVSTORE_SEARCH) take_id(out->id, &reader);
@@ -249,7 +263,7 @@ static bool get_position(convstore_position *out, convstore_operation operation,
 static convstore_position first_position(const convstore_request *request) {
   convstore_position first = {.time_ms =
                                   request->operation == CONVSTORE_MESSAGES ? request->before_ms : max_number};
-  if (request->operation == CONVSTORE_SEARCH) return first;
+  if (request->operation == CONVSTORE_SEARCH || request->operation == CONVSTORE_USERS) return first;
   static const unsigned char least[CONVSTORE_ID_BYTES] = {0};
   convstore__id_unpack(first.id, least);
   convstore__id_unpack(first.conversation_id, least);

@@ -4,7 +4,8 @@
  * A cursor holds the values of the last row, not an offset, so rows that come and go between two pages neither repeat
  * nor hide others. It carries a hash over itself, the user and every option that chooses rows or their order: one that
  * was cut, changed, or given to another call is refused instead of giving a page that means nothing. The hash's key is
- * no secret: what a forged cursor could reach is the user's own, since each statement carries the user_id.
+ * no secret: what a forged cursor could reach is the user's own, since each statement carries the user_id; that of a
+ * list of users reaches what its caller may see anyway.
  */
 #ifndef CONVSTORE_CORE_CURSOR_H
 #define CONVSTORE_CORE_CURSOR_H

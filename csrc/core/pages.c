@@ -33,6 +33,19 @@ int convstore__page_messages(struct convstore_call *call) {
   return write_cursor(call, &position);
 }
 
+int convstore__page_users(struct convstore_call *call) {
+  convstore_result *result = call->result;
+  size_t limit = (size_t)call->request->limit;
+  if (result->n_users <= limit) return CONVSTORE_OK;
+  result->n_users = limit;
+  const convstore_text *last = &result->users[limit - 1].user_id;
+  convstore_position position = {.set = true, .n_user_id = last->size};
+  if (last->size > sizeof position.user_id)
+    return convstore_fail(call->err, CONVSTORE_E_CORRUPT, "a stored user id is too long; restore a backup");
+  memcpy(position.user_id, last->data, last->size);
+  return write_cursor(call, &position);
+}
+
 void convstore__cut_preview(convstore_text *text) {
   if (text->data != NULL) text->size = convstore__utf8_cut(text->data, text->size, CONVSTORE_PREVIEW);
 }

@@ -239,6 +239,15 @@ static int prepare_retention(struct convstore_rules *rules, convstore_request *r
   return CONVSTORE_OK;
 }
 
+/* A path is what the system takes: bytes, of which only NUL is none. */
+static int check_path(convstore_text path, convstore_error *err) {
+  if (path.data == NULL || path.size == 0)
+    return convstore_fail(err, CONVSTORE_E_INVALID, "path is empty; give the file to make");
+  if (memchr(path.data, '\0', path.size) != NULL)
+    return convstore_fail(err, CONVSTORE_E_INVALID, "path holds a NUL byte");
+  return CONVSTORE_OK;
+}
+
 /* The part that differs from operation to operation. */
 static int prepare_operation(struct convstore_rules *rules, convstore_request *request,
                              convstore_request *asked, int64_t now_ms) {
@@ -279,6 +288,10 @@ static int prepare_operation(struct convstore_rules *rules, convstore_request *r
   case CONVSTORE_PURGE_OLD:
   case CONVSTORE_ARCHIVE:
     return prepare_retention(rules, request);
+  case CONVSTORE_USERS:
+    return prepare_page(rules, request, 20);
+  case CONVSTORE_BACKUP:
+    return check_path(request->path, rules->err);
   default:
     return CONVSTORE_OK;
   }

@@ -111,6 +111,9 @@ static int require_transaction(const convstore *store, convstore_operation opera
     return convstore_fail(err, CONVSTORE_E_INVALID,
                           "%s runs in short transactions of its own; call it outside store:transaction",
                           operation == CONVSTORE_ARCHIVE ? "archive" : "purge");
+  if (operation == CONVSTORE_BACKUP && store->depth > 0)
+    return convstore_fail(err, CONVSTORE_E_INVALID,
+                          "backup copies what is committed; call it outside store:transaction");
   if (store->connection->lost && operation != CONVSTORE_ROLLBACK && operation != CONVSTORE_COMMIT)
     return fail_lost(store, err, "an earlier failure has ended this transaction and undone it");
   return CONVSTORE_OK;

@@ -97,6 +97,9 @@ static const struct postgres_operation *const operations[CONVSTORE_OPERATIONS] =
     [CONVSTORE_ERASE] = &convstore__postgres_erase,
     [CONVSTORE_PURGE_OLD] = &convstore__postgres_purge_old,
     [CONVSTORE_ARCHIVE] = &convstore__postgres_archive,
+    [CONVSTORE_USERS] = &convstore__postgres_users,
+    [CONVSTORE_CHECK] = &convstore__postgres_check,
+    [CONVSTORE_STATS] = &convstore__postgres_stats,
     [CONVSTORE_BEGIN] = &savepoint,
     [CONVSTORE_COMMIT] = &commit,
     [CONVSTORE_ROLLBACK] = &rollback,
@@ -116,6 +119,11 @@ static int start(struct convstore_connection *base, struct convstore_call *call)
                : convstore__postgres_call_start(connection, call, &connect_only);
   if (operation == CONVSTORE_COMMIT || operation == CONVSTORE_ROLLBACK)
     if (!connection->begun) return CONVSTORE_OK;
+  if (operation == CONVSTORE_BACKUP)
+    return convstore_fail(call->err, CONVSTORE_E_UNSUPPORTED,
+                          "a PostgreSQL database is not copied by convstore; use pg_dump, for example "
+                          "\"pg_dump --schema=%s --file=FILE\"",
+                          connection->schema);
   return convstore__postgres_call_start(connection, call, operations[operation]);
 }
 

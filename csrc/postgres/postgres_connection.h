@@ -238,6 +238,15 @@ extern const struct postgres_operation convstore__postgres_summarize;
 extern const struct postgres_operation convstore__postgres_erase;
 extern const struct postgres_operation convstore__postgres_purge_old;
 extern const struct postgres_operation convstore__postgres_archive;
+/* postgres_operators.c, postgres_check.c */
+extern const struct postgres_operation convstore__postgres_users;
+extern const struct postgres_operation convstore__postgres_stats;
+extern const struct postgres_operation convstore__postgres_check;
+/* In a round of an operation over all users: that the login sees them all where it takes no role on. Both count as the
+ * operation's last statement, if `role` is NULL. E_DENIED. */
+void convstore__postgres_queue_sight(struct postgres_connection *connection);
+int convstore__postgres_receive_sight(struct postgres_connection *connection, size_t k,
+                                      struct convstore_call *call);
 /* postgres_context.c */
 extern const struct postgres_operation convstore__postgres_context;
 

@@ -1,7 +1,7 @@
 /*
  * Every DML text of the PostgreSQL backend, in one table; the schema itself is in migrations/.
  * Parameters are numbered alike: $1 user_id, $2 conversation id. Each statement on data carries `user_id = $1` beside
- * what row-level security adds. One statement is one operation wherever it can be, since each call is one round trip.
+ * what row-level security adds, but for what is for operators. One statement is one operation wherever it can be, since each call is one round trip.
  */
 #include "postgres_statements.h"
 
@@ -241,6 +241,10 @@
 #define SUMMARY_COLUMNS                                                                                      \
   "user_id, conversation_id, ordinal, through, content, metadata, token_count, created_at"
 
+/* A user behind another, by index. */
+#define NEXT_USER(where) "(SELECT c.user_id FROM " CONVERSATIONS " AS c " where " ORDER BY c.user_id LIMIT 1)"
+
+#include "postgres_check_sql.h"
 #include "postgres_search_sql.h"
 
 #include "postgres_retention_sql.h"
@@ -559,6 +563,51 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
                                 DONE(LEFT(OLD_DELETED) " OR " LEFT(OLD_LIVE) " OR " LEFT(OLD_ARCHIVED))},
     [POSTGRES_STMT_IDLE_LEFT] = {"idle_left", DONE(LEFT(IDLE))},
     [POSTGRES_STMT_USERS_LEFT] = {"users_left", DONE(LEFT(USERS_OWN))},
+    /* Whether the transaction sees all users' rows, where no role was taken on for it: $1 schema. */
+    [POSTGRES_STMT_SEES_ALL] = {"sees_all",
+                                "SELECT NOT row_security_active(c.oid) FROM pg_catalog.pg_class AS c"
+                                " JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
+                                " WHERE n.nspname = CAST($1 AS name) AND c.relname = 'conversations'"},
+    /* Before a page of users, which goes by index, however young the table is. */
+    [POSTGRES_STMT_BY_INDEX] =
+        {"by_index",
+         "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true)"},
+    /* A page of users: $1 the last one (NULL: from the first), $2 limit. From user to user by index, whatever the
+     * number of conversations between; then the conversations of these alone. */
+    [POSTGRES_STMT_USERS] =
+        {"users",
+         "WITH RECURSIVE u (user_id, n) AS (SELECT CASE WHEN CAST($1 AS text) IS NULL THEN " NEXT_USER("") " ELSE " NEXT_USER(
+             "WHERE c.user_id > " USER) " END, CAST(1 AS bigint) UNION ALL"
+                                        " SELECT " NEXT_USER(
+                                            "WHERE c.user_id > u.user_id") ", u.n + 1 FROM u"
+                                                                           " WHERE u.user_id IS NOT NULL AND u.n < CAST($2 AS bigint))"
+                                                                           " SELECT CAST(u.user_id AS text), c.conversations, c.messages, c.updated_at FROM u CROSS JOIN LATERAL"
+                                                                           " (SELECT count(*) AS conversations, CAST(sum(c.last_seq) AS bigint) AS messages,"
+                                                                           " max(c.updated_at) AS updated_at FROM " CONVERSATIONS
+                                                                           " AS c WHERE c.user_id = u.user_id) AS c"
+                                                                           " WHERE u.user_id IS NOT NULL ORDER BY u.n"},
+    /* $1 schema */
+    [POSTGRES_STMT_STATS] =
+        {"stats",
+         "SELECT split_part(current_setting('server_version'), ' ', 1), count(*),"
+         " CAST(coalesce(sum(u.conversations), 0) AS bigint), CAST(coalesce(sum(u.messages), 0) AS bigint),"
+         " CAST(coalesce(sum(u.archived), 0) AS bigint),"
+         " (SELECT CAST(coalesce(sum(pg_total_relation_size(o.oid)), 0) AS bigint) FROM " OUR_TABLES(
+             "$1") ")"
+                   " FROM (SELECT count(*) AS conversations, sum(c.last_seq) AS messages,"
+                   " sum(c.last_seq) FILTER (WHERE c.archived_at IS NOT NULL) AS archived FROM " CONVERSATIONS
+                   " AS c GROUP BY c.user_id) AS u"},
+    /* Around a check, which reads everything: groups without statistics are never gone through one by one. */
+    [POSTGRES_STMT_BEGIN_CHECK] =
+        {"begin_check",
+         "SELECT set_config('enable_nestloop', 'off', true), set_config('enable_seqscan', 'on', true),"
+         " set_config('enable_sort', 'on', true), set_config('enable_incremental_sort', 'on', true)"},
+    [POSTGRES_STMT_END_CHECK] = {"end_check", "SELECT set_config('enable_nestloop', 'on', true)"},
+    [POSTGRES_STMT_CHECK_MESSAGES] = {"check_messages", CHECK_OF_MESSAGES},
+    [POSTGRES_STMT_CHECK_SEARCH] = {"check_search", CHECK_OF_SEARCH},
+    [POSTGRES_STMT_CHECK_SUMMARIES] = {"check_summaries", CHECK_OF_SUMMARIES},
+    [POSTGRES_STMT_CHECK_SCHEMA] = {"check_schema", CHECK_OF_SCHEMA},
+    [POSTGRES_STMT_CHECK_SECURITY] = {"check_security", CHECK_OF_SECURITY},
 
     [POSTGRES_STMT_HISTORY + 0] = {"history", HISTORY("ASC")},
     [POSTGRES_STMT_HISTORY + 1] = {"history_desc", HISTORY("DESC")},

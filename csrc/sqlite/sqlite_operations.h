@@ -76,6 +76,12 @@ sqlite_operation convstore__sqlite_archive;
 /* sqlite_context.c */
 sqlite_operation convstore__sqlite_context;
 
+/* sqlite_operators.c, sqlite_check.c, sqlite_backup.c */
+sqlite_operation convstore__sqlite_users;
+sqlite_operation convstore__sqlite_stats;
+sqlite_operation convstore__sqlite_check;
+sqlite_operation convstore__sqlite_backup;
+
 /* sqlite_schema.c */
 sqlite_operation convstore__sqlite_open_schema; /* the second half of CONVSTORE_OPEN */
 sqlite_operation convstore__sqlite_schema_version;

@@ -1,7 +1,7 @@
 /*
  * Every DML text of the SQLite backend, in one table; the schema itself is in migrations/.
  * Parameters are numbered alike: ?1 user_id, ?2 conversation id. Each statement on data carries `user_id = ?1`: nothing
- * is reachable without it. The benchmark's C twin runs these very texts.
+ * is reachable without it, but by what is for operators. The benchmark's C twin runs these very texts.
  */
 #include "sqlite_statements.h"
 
@@ -142,6 +142,7 @@
   " LIMIT ?3)"
 #define SHRINK_MESSAGES(table)                                                                               \
   "DELETE FROM " table " WHERE user_id = ?1 AND conversation_id = ?2 AND seq > ?4"
+#include "sqlite_check_sql.h"
 
 const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
     [SQLITE_STMT_BEGIN] = {"begin", "BEGIN IMMEDIATE"},
@@ -339,6 +340,30 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
         {"archive_mark",
          "UPDATE convstore_conversations SET archived_at = ?3, status = iif(status = 'active', 'archived', status)"
          " WHERE user_id = ?1 AND id = ?2"},
+    [SQLITE_STMT_JOURNAL_MODE] = {"journal_mode", "PRAGMA journal_mode"},
+    /* A page of users: ?1 the last one, or what is before all, ?2 limit. From user to user by index, whatever the number
+     * of conversations between; then the conversations of these alone. */
+    [SQLITE_STMT_USERS] =
+        {"users",
+         "WITH RECURSIVE u (user_id, n) AS ("
+         "SELECT (SELECT user_id FROM convstore_conversations WHERE user_id > ?1 ORDER BY user_id LIMIT 1), 1"
+         " UNION ALL SELECT (SELECT c.user_id FROM convstore_conversations AS c WHERE c.user_id > u.user_id"
+         " ORDER BY c.user_id LIMIT 1), n + 1 FROM u WHERE u.user_id IS NOT NULL AND n < ?2)"
+         " SELECT c.user_id, count(*), sum(c.last_seq), max(c.updated_at) FROM u"
+         " CROSS JOIN convstore_conversations AS c ON c.user_id = u.user_id"
+         " GROUP BY c.user_id ORDER BY c.user_id"},
+    [SQLITE_STMT_STATS] =
+        {"stats", "SELECT count(*), coalesce(sum(conversations), 0), coalesce(sum(messages), 0),"
+                  " coalesce(sum(archived), 0),"
+                  " (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size)"
+                  " FROM (SELECT count(*) AS conversations, sum(last_seq) AS messages,"
+                  " sum(iif(archived_at IS NULL, 0, last_seq)) AS archived"
+                  " FROM convstore_conversations GROUP BY user_id)"},
+    [SQLITE_STMT_QUICK_CHECK] = {"quick_check", QUICK_CHECK},
+    [SQLITE_STMT_CHECK_MESSAGES] = {"check_messages", CHECK_OF_MESSAGES},
+    [SQLITE_STMT_CHECK_SEARCH] = {"check_search", CHECK_OF_SEARCH},
+    [SQLITE_STMT_CHECK_REST] = {"check_rest", CHECK_OF_THE_REST},
+    [SQLITE_STMT_CHECK_FOREIGN_KEYS] = {"check_foreign_keys", CHECK_FOREIGN_KEYS},
 
     [SQLITE_STMT_MESSAGE_BY_SEQ] = {"message_by_seq", MESSAGE_BY_SEQ(LIVE)},
     [SQLITE_STMT_MESSAGE_BY_SEQ +

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../core/clock.h"
 #include "check.h"
@@ -330,6 +331,34 @@ static int nested_transaction(uint64_t *hash, convstore *store, convstore_error 
   return status;
 }
 
+static int users(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_USERS, "");
+  request.user_id = (convstore_text){0};
+  return finish(hash, store, &request, err);
+}
+
+static int stats(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_STATS, "");
+  return finish(hash, store, &request, err);
+}
+
+static int check(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_CHECK, "");
+  return finish(hash, store, &request, err);
+}
+
+/* The copy is there and sound after a success, and not at all after a failure. */
+static int backup(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_BACKUP, "");
+  const char *path = support_path("backup.db");
+  request.path = text_of(path);
+  int status = finish(hash, store, &request, err);
+  CHECK_INT(access(path, F_OK) == 0, status == CONVSTORE_OK);
+  if (status == CONVSTORE_OK) CHECK_INT(support_number(path, "SELECT count(*) FROM convstore_messages"), 14);
+  (void)remove(path);
+  return status;
+}
+
 static int schema_version(uint64_t *hash, convstore *store, convstore_error *err) {
   convstore_request request = request_of(CONVSTORE_SCHEMA_VERSION, "");
   return finish(hash, store, &request, err);
@@ -385,6 +414,10 @@ const struct scenario scenarios[] = {
     SCENARIO(usage),
     SCENARIO(transaction),
     SCENARIO(nested_transaction),
+    SCENARIO(users),
+    SCENARIO(stats),
+    SCENARIO(check),
+    SCENARIO(backup),
     SCENARIO(schema_version),
     SCENARIO(migrations),
     SCENARIO(migrate_down),

@@ -260,6 +260,21 @@ uint64_t support_hash_result(const convstore_result *result) {
     hash = hash_number(hash, result->usage[i].messages);
     hash = hash_number(hash, result->usage[i].tokens);
   }
+  for (size_t i = 0; i < result->n_users; i++) {
+    hash = hash_text(hash, result->users[i].user_id);
+    hash = hash_number(hash, result->users[i].conversations);
+    hash = hash_number(hash, result->users[i].messages);
+    hash = hash_number(hash, result->users[i].updated_at_ms);
+  }
+  for (size_t i = 0; i < result->n_problems; i++) {
+    hash = hash_text(hash, result->problems[i].problem);
+    hash = hash_string(hash, result->problems[i].conversation_id);
+    hash = hash_text(hash, result->problems[i].detail);
+  }
+  hash = hash_text(hash, result->stats.backend_version);
+  hash = hash_number(hash, result->stats.conversations);
+  hash = hash_number(hash, result->stats.messages);
+  hash = hash_number(hash, result->stats.archived_messages);
   hash = hash_number(hash, result->n_conversations);
   hash = hash_text(hash, result->summary.content);
   hash = hash_text(hash, result->summary.metadata);

@@ -25,6 +25,12 @@ static convstore_request request_of(convstore_operation operation) {
 /* As the operation fills it. */
 static convstore_position position_of(convstore_operation operation) {
   convstore_position position = {.set = true, .time_ms = INT64_C(1769903999123)};
+  if (operation == CONVSTORE_USERS) {
+    static const char user_id[] = "a user \xC3\xA4";
+    convstore_position user = {.set = true, .n_user_id = sizeof user_id - 1};
+    memcpy(user.user_id, user_id, sizeof user_id - 1);
+    return user;
+  }
   if (operation != CONVSTORE_SEARCH) memcpy(position.id, ID_A, sizeof ID_A);
   if (operation != CONVSTORE_LIST) memcpy(position.conversation_id, ID_B, sizeof ID_B);
   if (operation == CONVSTORE_SEARCH) {
@@ -37,7 +43,8 @@ static convstore_position position_of(convstore_operation operation) {
   return position;
 }
 
-static const convstore_operation operations[] = {CONVSTORE_LIST, CONVSTORE_MESSAGES, CONVSTORE_SEARCH};
+static const convstore_operation operations[] = {CONVSTORE_LIST, CONVSTORE_MESSAGES, CONVSTORE_SEARCH,
+                                                 CONVSTORE_USERS};
 enum {
   N_OPERATIONS = sizeof operations / sizeof *operations
 };
@@ -52,6 +59,8 @@ static void check_position(const convstore_position *got, const convstore_positi
   CHECK_INT(got->now_ms, expected->now_ms);
   CHECK_INT((int64_t)got->n_weights, (int64_t)expected->n_weights);
   CHECK(memcmp(got->weights, expected->weights, sizeof got->weights) == 0);
+  CHECK_INT((int64_t)got->n_user_id, (int64_t)expected->n_user_id);
+  CHECK(memcmp(got->user_id, expected->user_id, sizeof got->user_id) == 0);
 }
 
 static void test_cursor__comes_back_as_it_went(void) {
@@ -86,6 +95,20 @@ static void test_cursor__carries_from_no_to_all_weights(void) {
   }
 }
 
+static void test_cursor__carries_user_ids_of_any_length(void) {
+  convstore_request request = request_of(CONVSTORE_USERS);
+  convstore_position position = {.set = true};
+  for (size_t n = 1; n <= sizeof position.user_id; n++) {
+    convstore_result result = {0};
+    position.n_user_id = n;
+    position.user_id[n - 1] = (char)(1 + n % 127);
+    CHECK_INT(convstore__cursor_write(&request.cursor, &request, &position, &result, NULL), CONVSTORE_OK);
+    CHECK_INT(convstore__cursor_read(&request, NULL), CONVSTORE_OK);
+    check_position(&request.position, &position);
+    convstore_result_free(&result);
+  }
+}
+
 /* A program may have kept one from before an update: none of this may ever change. */
 static void test_cursor__keeps_its_form(void) {
   convstore_request request = request_of(CONVSTORE_LIST);
@@ -93,6 +116,11 @@ static void test_cursor__keeps_its_form(void) {
   convstore_result result = {0};
   CHECK_INT(convstore__cursor_write(&request.cursor, &request, &position, &result, NULL), CONVSTORE_OK);
   CHECK_STRING(request.cursor.data, "AREAAAGcFn_IkwGQ9ah7PH3vgSNFZ4mrze9L4QswfQUyHA");
+  convstore_result_free(&result);
+  request = request_of(CONVSTORE_USERS);
+  position = position_of(CONVSTORE_USERS);
+  CHECK_INT(convstore__cursor_write(&request.cursor, &request, &position, &result, NULL), CONVSTORE_OK);
+  CHECK_STRING(request.cursor.data, "ARhhIHVzZXIgw6Q9s05EysbRoA");
   convstore_result_free(&result);
 }
 
@@ -223,6 +251,7 @@ static void test_cursor__is_refused_by_another_call_user_or_choice(void) {
 static const struct check_test tests[] = {
     TEST(test_cursor__comes_back_as_it_went),
     TEST(test_cursor__carries_from_no_to_all_weights),
+    TEST(test_cursor__carries_user_ids_of_any_length),
     TEST(test_cursor__keeps_its_form),
     TEST(test_cursor__without_one_begins_ahead_of_everything),
     TEST(test_cursor__is_refused_with_any_byte_changed),

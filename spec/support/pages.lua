@@ -12,7 +12,7 @@ function pages.all(handle, method, options, between)
     local page, next_cursor = assert(handle[method](handle, given))
     n = n + 1
     assert(next_cursor == nil or #page == (given.limit or #page), "a page that is not the last is full")
-    assert(next_cursor == nil or (type(next_cursor) == "string" and #next_cursor < 200
+    assert(next_cursor == nil or (type(next_cursor) == "string" and #next_cursor < 400
       and next_cursor:find("^[%w_-]+$")), "a cursor is a short text that needs no escaping")
     table.move(page, 1, #page, #list + 1, list)
     cursor = next_cursor

@@ -241,6 +241,13 @@ function jobs.try(dsn)
   store:close()
 end
 
+-- Copies the database to a file, and says how that ended.
+function jobs.backup(dsn, path)
+  local store = assert(convstore.open(dsn, { timeout = 60 }))
+  local ok, message, code = store:backup(path)
+  print(ok and "copied" or code, message)
+end
+
 -- Opens when no more files can be opened, and again when they can.
 function jobs.starve(dsn)
   local files = {}

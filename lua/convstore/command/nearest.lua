@@ -31,6 +31,9 @@ return function(word, words)
     if #word >= 2 and candidate:sub(1, #word) == word then
       d = math.min(d, 1) -- it was only begun
     end
+    if candidate:byte() ~= word:byte() then
+      d = d + 0.5 -- the first letter is seldom wrong
+    end
     if d < best_distance and d < #candidate then
       best, best_distance = candidate, d
     end

@@ -1,0 +1,640 @@
+-- store:check: each kind of damage, made by plain SQL, is found and nothing else; when it is mended nothing is.
+local convstore = require "convstore"
+local backends = require "spec.support.backends"
+local check = require "spec.support.check"
+local postgres = require "spec.support.postgres"
+local rows = require "spec.support.rows"
+local searches = require "spec.support.searches"
+
+local function show(problems)
+  local lines = {}
+  for i, problem in ipairs(problems) do
+    lines[i] = ("%s %s: %s"):format(problem.problem, problem.conversation_id, problem.detail)
+  end
+  return #lines == 0 and "nothing" or table.concat(lines, "\n")
+end
+
+local function assert_sound(store)
+  local problems = assert(store:check())
+  assert(#problems == 0, "found " .. show(problems))
+end
+
+-- Everything found is a `word`, and one finding is about that conversation (nil: about none) in words that match.
+local function assert_found(store, word, id, pattern)
+  local problems = assert(store:check())
+  local found = false
+  for _, problem in ipairs(problems) do
+    assert(problem.problem == word, ("expected only %s, found %s"):format(word, show(problems)))
+    found = found or (problem.conversation_id == id and problem.detail:find(pattern) ~= nil)
+  end
+  assert(found, ("expected %s %s: %s, found %s"):format(word, tostring(id), pattern, show(problems)))
+end
+
+for _, backend in ipairs(backends) do
+  describe("check " .. backend.tags, function()
+    after_each(backends.clean)
+
+    local function batch(n)
+      local messages = {}
+      for i = 1, n do
+        messages[i] = { role = i == 1 and "system" or i % 2 == 0 and "user" or "assistant", content = "x",
+          token_count = 10 * i }
+      end
+      return messages
+    end
+
+    it("has nothing to say of a fresh store", function()
+      local store = backend.fresh()
+      assert.same({}, assert(store:check()))
+    end)
+
+    it("has nothing to say of what the library does", function()
+      local store, database = backend.fresh()
+      for _, name in ipairs({ "alice", "bob", "Zoë \"q\" %s" }) do
+        local user = store:user(name)
+        local chat = assert(user:conversation("k"))
+        assert(chat:append_many(batch(7)))
+        assert(chat:summarize("so far", { through = 7 }))
+        assert(chat:fork({ at = 3 }))
+        assert(assert(chat:fork()):append("user", "y"))
+        assert(assert(chat:fork()):delete())
+        assert(user:create())
+        assert(assert(user:conversation("many")):append_many(searches.filler(searches.ENOUGH)))
+        assert(user:search("filler", { limit = 1 }))
+        assert(assert(user:conversation("many")):append("user", "one more"))
+        assert(chat:redact(2))
+        assert(chat:annotate(3, { a = 1 }))
+        if backend.shared then
+          local old = assert(user:create())
+          assert(old:append_many(batch(4)))
+          rows.archive(database, old.id)
+        end
+      end
+      assert_sound(store)
+      assert(assert(store:user("bob"):conversation("many")):purge())
+      assert(assert(store:user("bob"):conversation("k")):purge())
+      assert_sound(store)
+    end)
+
+    it("looks at what a transaction has written, in it", function()
+      local store = backend.fresh()
+      local alice = store:user("alice")
+      assert(store:transaction(function()
+        assert(assert(alice:create()):append_many(batch(3)))
+        assert_sound(store)
+        assert(assert(alice:create()):append_many(batch(3)))
+        return true
+      end))
+      assert.equal(2, assert(store:stats()).conversations)
+    end)
+
+    if not backend.shared then return end
+
+    local T -- table of this backend by name
+
+    local function fresh(options)
+      local store, database = backend.fresh(options)
+      T = function(name) return database:table(name) end
+      return store, database
+    end
+
+    -- Runs SQL that foreign keys do not mind; $name stands for a table of ours.
+    local function run(database, sql, ...)
+      sql = sql:gsub("%$([%a_]+)", T):format(...)
+      if database.server_database then
+        return database:sql("SET session_replication_role = replica; BEGIN; " .. sql
+          .. "; COMMIT; RESET session_replication_role;")
+      end
+      return database:sql("PRAGMA foreign_keys = OFF; BEGIN; " .. sql .. "; COMMIT;")
+    end
+
+    -- Keeps the rows of a table to put them back: `where` chooses them.
+    local function keep(database, name, where)
+      run(database, "DROP TABLE IF EXISTS kept_%s; CREATE TABLE kept_%s AS SELECT * FROM $" .. name .. " %s", name,
+        name, where or "")
+    end
+
+    local function put_back(database, name)
+      local values = "*"
+      if name == "search_segments" and database.server_database then
+        values = "user_id, id, conversation_id, n_messages, messages"
+        run(database, "INSERT INTO $search_segments (" .. values .. ") OVERRIDING SYSTEM VALUE SELECT " .. values
+          .. " FROM kept_search_segments; DROP TABLE kept_search_segments")
+        return
+      end
+      run(database, "INSERT INTO $" .. name .. " SELECT * FROM kept_%s; DROP TABLE kept_%s", name, name)
+    end
+
+    -- alice's conversation of 7 messages, among others that are in order.
+    local function seven()
+      local store, database = fresh()
+      local chat = assert(store:user("alice"):conversation("seven"))
+      assert(chat:append_many(batch(7)))
+      assert(assert(store:user("alice"):conversation("other")):append_many(batch(5)))
+      assert(assert(store:user("bob"):conversation("seven")):append_many(batch(3)))
+      return store, database, chat
+    end
+
+    it("finds gaps", function()
+      local store, database, chat = seven()
+      for _, case in ipairs({
+        { "seq = 1", "1 messages are missing, the first of them 1" },
+        { "seq IN (3, 4)", "2 messages are missing, the first of them 3" },
+        { "seq IN (2, 6)", "2 messages are missing, the first of them 2" },
+      }) do
+        local where = ("WHERE conversation_id = '%s' AND %s"):format(chat.id, case[1])
+        keep(database, "messages", where)
+        run(database, "DELETE FROM $messages " .. where)
+        assert_found(store, "gap", chat.id, 'user "alice": ' .. case[2])
+        put_back(database, "messages")
+        assert_sound(store)
+      end
+      rows.archive(database, chat.id)
+      local where = ("WHERE conversation_id = '%s' AND seq = 5"):format(chat.id)
+      keep(database, "messages_archive", where)
+      run(database, "DELETE FROM $messages_archive " .. where)
+      assert_found(store, "gap", chat.id, "the first of them 5")
+      put_back(database, "messages_archive")
+      assert_sound(store)
+    end)
+
+    it("finds wrong counters", function()
+      local store, database, chat = seven()
+      for _, case in ipairs({
+        { "conversations", "last_seq", "id", "last_seq is 8, and the last message 7" },
+        { "conversations", "token_count", "id", "token_count is 281, and the messages have 280" },
+        { "conversations", "pinned_token_count", "id", "pinned_token_count is 11, and the messages have 10" },
+        { "messages", "token_total", "seq = 4 AND conversation_id", "token_total of message 4" },
+        { "messages", "token_total", "seq = 1 AND conversation_id", "token_total of message 1" },
+        { "messages", "token_total", "seq = 7 AND conversation_id", "token_total of message 7" },
+      }) do
+        local name, column, where, words = table.unpack(case)
+        local set = "UPDATE $%s SET %s = %s %s 1 WHERE %s = '%s'"
+        local function change(sign)
+          run(database, set:format(name, column, column, sign, where, chat.id):gsub("%%", "%%%%"))
+        end
+        change("+")
+        assert_found(store, "counter", chat.id, 'user "alice": ' .. words)
+        change("-")
+        assert_sound(store)
+      end
+      -- The last message is lost, and with it no number between the others.
+      local where = ("WHERE conversation_id = '%s' AND seq = 7"):format(chat.id)
+      keep(database, "messages", where)
+      run(database, "DELETE FROM $messages " .. where)
+      assert_found(store, "counter", chat.id, "last_seq is 7, and the last message 6")
+      put_back(database, "messages")
+      -- All are.
+      where = ("WHERE conversation_id = '%s'"):format(chat.id)
+      keep(database, "messages", where)
+      run(database, "DELETE FROM $messages " .. where)
+      assert_found(store, "counter", chat.id, "last_seq is 7, and the last message 0")
+      put_back(database, "messages")
+      assert_sound(store)
+      run(database, "UPDATE $messages SET token_count = token_count + 1 WHERE conversation_id = '%s' AND seq = 1",
+        chat.id)
+      assert_found(store, "counter", chat.id, "token_count is 280, and the messages have 281")
+    end)
+
+    it("finds wrong counters of what is deleted and archived, too", function()
+      local store, database, chat = seven()
+      rows.archive(database, chat.id)
+      assert(chat:delete())
+      assert_sound(store)
+      run(database, "UPDATE $conversations SET token_count = 300 WHERE id = '%s'", chat.id)
+      assert_found(store, "counter", chat.id, "token_count is 300")
+      run(database, "UPDATE $conversations SET token_count = 280 WHERE id = '%s'", chat.id)
+      assert_sound(store)
+    end)
+
+    it("finds messages that lie in the wrong table, or in both", function()
+      local store, database, chat = seven()
+      local here = ("WHERE conversation_id = '%s'"):format(chat.id)
+      local now = database.server_database and "now()" or "1"
+      run(database, "UPDATE $conversations SET archived_at = " .. now .. " WHERE id = '%s'", chat.id)
+      assert_found(store, "misplaced", chat.id, 'user "alice": it is archived')
+      run(database, "UPDATE $conversations SET archived_at = NULL WHERE id = '%s'", chat.id)
+      assert_sound(store)
+      run(database, "INSERT INTO $messages_archive SELECT * FROM $messages " .. here)
+      assert_found(store, "misplaced", chat.id, "lie in both tables")
+      run(database, "DELETE FROM $messages " .. here)
+      assert_found(store, "misplaced", chat.id, "it is not archived")
+      -- Half of a move.
+      run(database, "INSERT INTO $messages SELECT * FROM $messages_archive " .. here .. " AND seq < 4;"
+        .. "DELETE FROM $messages_archive " .. here .. " AND seq < 4")
+      assert_found(store, "misplaced", chat.id, "lie in both tables")
+      run(database, "INSERT INTO $messages SELECT * FROM $messages_archive " .. here
+        .. "; DELETE FROM $messages_archive " .. here)
+      assert_sound(store)
+    end)
+
+    -- carol's conversation, of which the search index knows all.
+    local function indexed()
+      local store, database, chat = seven()
+      local known = assert(store:user("carol"):conversation("known"))
+      assert(known:append_many(searches.filler(searches.ENOUGH)))
+      assert(store:user("carol"):search("filler", { limit = 1 }))
+      assert_sound(store)
+      return store, database, known, chat
+    end
+
+    it("finds what belongs to no conversation", function()
+      local store, database, known, chat = indexed()
+      assert(chat:summarize("so far"))
+      keep(database, "conversations")
+      run(database, "DELETE FROM $conversations WHERE id = '%s'", chat.id)
+      assert_found(store, "orphan", chat.id, 'user "alice": 7 rows in %w*_?messages belong to no conversation')
+      assert_found(store, "orphan", chat.id, "1 rows in %w*_?summaries belong to no conversation")
+      run(database, "DELETE FROM $conversations")
+      assert_found(store, "orphan", known.id, "300 rows in %w*_?messages belong to no conversation")
+      assert_found(store, "orphan", known.id, "%d rows in %w*_?search_runs belong to no conversation")
+      assert_found(store, "orphan", known.id, "1 rows in %w*_?search_segments belong to no conversation")
+      put_back(database, "conversations")
+      assert_sound(store)
+      rows.archive(database, chat.id)
+      keep(database, "conversations")
+      run(database, "DELETE FROM $conversations WHERE id = '%s'", chat.id)
+      assert_found(store, "orphan", chat.id, "7 rows in %w*_?messages_archive belong to no conversation")
+      run(database, "DELETE FROM kept_conversations WHERE id <> '%s'", chat.id)
+      put_back(database, "conversations")
+      assert_sound(store)
+    end)
+
+    it("finds what belongs to no segment of the search index", function()
+      local store, database = indexed()
+      keep(database, "search_segments")
+      run(database, "DELETE FROM $search_segments")
+      assert_found(store, "orphan", nil, 'user "carol": %d+ rows in %w*_?search_runs belong to no segment')
+      assert_found(store, "orphan", nil, "%d+ rows in %w*_?search_postings belong to no segment")
+      put_back(database, "search_segments")
+      assert_sound(store)
+    end)
+
+    it("finds a search index out of step", function()
+      local store, database, known, chat = indexed()
+      local run_of = ("conversation_id = '%s'"):format(known.id)
+      keep(database, "search_runs")
+      local function mend()
+        run(database, "DELETE FROM $search_runs")
+        put_back(database, "search_runs")
+        assert_sound(store)
+        keep(database, "search_runs")
+      end
+      run(database, "INSERT INTO $search_runs SELECT user_id, conversation_id, 5, 9, segment_id FROM kept_search_runs"
+        .. " WHERE " .. run_of)
+      assert_found(store, "search", known.id, 'user "carol": message %d+ is indexed twice')
+      mend()
+      run(database, "UPDATE $search_runs SET last_seq = last_seq + 1 WHERE " .. run_of)
+      assert_found(store, "search", known.id, "messages are indexed up to 301, and the last is 300")
+      mend()
+      run(database, "UPDATE $search_runs SET first_seq = 2 WHERE first_seq = 1 AND " .. run_of)
+      assert_found(store, "search", known.id, "it counts as indexed, and 1 messages are not")
+      assert_found(store, "search", known.id, "segment %d+ has %d+ messages, and its runs have %d+")
+      mend()
+      run(database, "DELETE FROM $search_runs")
+      assert_found(store, "search", known.id, "segment %d+ has %d+ messages, and its runs have 0")
+      mend()
+      run(database, "UPDATE $search_segments SET n_messages = n_messages + 1")
+      assert_found(store, "search", known.id, "segment %d+ has 30[0-9] messages, and its runs have 30[0-9]")
+      run(database, "UPDATE $search_segments SET n_messages = n_messages - 1")
+      assert_sound(store)
+      local no, yes = "0", "1"
+      if database.server_database then no, yes = "false", "true" end
+      run(database, "UPDATE $conversations SET search_pending = " .. no .. " WHERE id = '%s'", chat.id)
+      assert_found(store, "search", chat.id, "it counts as indexed, and 7 messages are not")
+      run(database, "UPDATE $conversations SET search_pending = " .. yes .. " WHERE id = '%s'", chat.id)
+      assert_sound(store)
+    end)
+
+    it("finds summaries of messages that are not there", function()
+      local store, database, chat = seven()
+      assert(chat:summarize("a", { through = 3 }))
+      assert(chat:summarize("b", { through = 7 }))
+      run(database, "UPDATE $summaries SET through = 8 WHERE ordinal = 2")
+      assert_found(store, "summary", chat.id,
+        'user "alice": a summary stands for messages up to 8, and the last is 7')
+      run(database, "UPDATE $summaries SET through = 7 WHERE ordinal = 2")
+      assert_sound(store)
+    end)
+
+    it("finds users that a host has deleted while it did not mind foreign keys", function()
+      local database = backend.place()
+      T = function(name) return database:table(name) end
+      database:sql("CREATE TABLE accounts (id INTEGER PRIMARY KEY); INSERT INTO accounts VALUES (7), (8);")
+      local store = database:open({ users = "accounts(id)" })
+      local chat = assert(store:user(7):conversation("k"))
+      assert(chat:append_many(batch(3)))
+      assert(store:user(8):create())
+      assert_sound(store)
+      if database.server_database then
+        database:sql("ALTER TABLE convstore.conversations DISABLE TRIGGER ALL")
+        assert_found(store, "foreign_keys", nil, "the foreign key conversations_user_id_fkey is switched off")
+        database:sql("ALTER TABLE convstore.conversations ENABLE TRIGGER ALL")
+      else
+        run(database, "DELETE FROM accounts WHERE id = 7")
+        assert_found(store, "foreign_keys", chat.id, 'user "7" is not in accounts')
+        run(database, "INSERT INTO accounts VALUES (7)")
+      end
+      assert_sound(store)
+    end)
+
+    it("gives problems by their words, at most 1,000, and then says that there are more", function()
+      local store, database, chat = seven()
+      local time = database.server_database and "now()" or "1"
+      local id = database.server_database and "CAST('00000000-0000-7000-8000-' || lpad(i::text, 12, '0') AS uuid)"
+        or "printf('00000000-0000-7000-8000-%%012d', i)"
+      local add = "INSERT INTO $conversations (user_id, id, last_seq, created_at, updated_at) WITH RECURSIVE n (i) AS"
+        .. " (SELECT %d UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT 'carol', " .. id .. ", 1, " .. time .. ", "
+        .. time .. " FROM n"
+      assert(chat:summarize("x"))
+      run(database, "UPDATE $summaries SET through = 9")
+      run(database, add, 1, 999)
+      local problems = assert(store:check())
+      assert.equal(1000, #problems)
+      for i = 1, 999 do
+        assert.equal("counter", problems[i].problem)
+        assert.equal(("00000000-0000-7000-8000-%012d"):format(i), problems[i].conversation_id)
+      end
+      assert.equal("summary", problems[1000].problem)
+      run(database, add, 1000, 1003)
+      problems = assert(store:check())
+      assert.equal(1001, #problems)
+      assert.equal("counter", problems[1000].problem)
+      assert.same({ problem = "more", detail = problems[1001].detail }, problems[1001])
+      run(database, "DELETE FROM $conversations WHERE user_id = 'carol'; UPDATE $summaries SET through = 7")
+      assert_sound(store)
+    end)
+
+    it("finds each index that is missing", function()
+      local store, database = seven()
+      store:close()
+      local list = database.server_database and [[
+        SELECT c.relname, pg_get_indexdef(c.oid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+         WHERE c.relnamespace = 'convstore'::regnamespace
+           AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = c.oid AND k.contype IN ('p', 'u'));]]
+        or [[SELECT name, replace(sql, char(10), ' ') FROM sqlite_schema
+              WHERE type = 'index' AND name LIKE 'convstore%' AND sql IS NOT NULL;]]
+      local n = 0
+      for name, definition in database:sql(list):gmatch("([^|\n]+)|([^\n]+)\n") do
+        database:sql(("DROP INDEX %s%s;"):format(database.server_database and "convstore." or "", name))
+        local other = database:open()
+        assert_found(other, "schema", nil, ("the index %s is missing"):format(name))
+        database:sql(definition .. ";")
+        assert_sound(other)
+        other:close()
+        n = n + 1
+      end
+      assert.is_true(n >= 13, n .. " indexes")
+    end)
+
+    it("holds nobody up, and is held up by nobody", function()
+      local store, database, chat = seven()
+      local reader = database:open({ readonly = true })
+      assert(reader:transaction(function()
+        assert_sound(reader)
+        assert(chat:append("user", "while the reader's transaction is open"))
+        assert_sound(reader)
+        return true
+      end))
+      local lock = database:hold()
+      assert_sound(store)
+      assert_sound(reader)
+      lock:release()
+    end)
+  end)
+end
+
+describe("check of a file #sqlite", function()
+  after_each(backends.clean)
+
+  local function filled()
+    local store, database = backends.sqlite.fresh()
+    local chat = assert(store:user("alice"):conversation("k"))
+    local batch = {}
+    for i = 1, 2000 do batch[i] = { role = "user", content = ("message %d "):format(i):rep(20) } end
+    assert(chat:append_many(batch))
+    return store, database, chat
+  end
+
+  local function words(problems)
+    local found = {}
+    for _, problem in ipairs(problems) do found[problem.problem] = (found[problem.problem] or 0) + 1 end
+    return found
+  end
+
+  it("finds pages that are damaged, and tells what else it can", function()
+    local store, database = filled()
+    store:close()
+    local page = tonumber(database:sql("SELECT max(pageno) FROM dbstat WHERE name = 'convstore_messages';"))
+      or assert(tonumber((database:sql("PRAGMA page_count;"))))
+    database:sql("PRAGMA wal_checkpoint(TRUNCATE);")
+    local file = assert(io.open(database.path, "r+b"))
+    assert(file:seek("set", (page - 1) * 4096))
+    assert(file:write(("\255"):rep(4096)))
+    file:close()
+    store = database:open()
+    local found = words(assert(store:check()))
+    assert.is_true((found.damage or 0) >= 1)
+    assert.is_nil(found.more)
+  end)
+
+  it("finds rows that break the tables' own rules", function()
+    local store, database, chat = filled()
+    database:sql("PRAGMA ignore_check_constraints = ON; UPDATE convstore_messages SET role = 'robot' WHERE seq = 7;")
+    local problems = assert(store:check())
+    assert.same({ damage = 1 }, words(problems))
+    assert.truthy(problems[1].detail:find("convstore_messages", 1, true))
+    database:sql("UPDATE convstore_messages SET role = 'user';")
+    assert.same({}, assert(store:check()))
+    assert.equal(2000, assert(chat:refresh()).last_seq)
+  end)
+
+  it("says that the table of users is no parent any more", function()
+    local database = backends.sqlite.place()
+    database:sql("CREATE TABLE accounts (id INTEGER PRIMARY KEY); INSERT INTO accounts VALUES (7);")
+    local store = database:open({ users = "accounts(id)" })
+    assert(store:user(7):create())
+    database:sql("PRAGMA foreign_keys = OFF; DROP TABLE accounts; CREATE TABLE accounts (id INTEGER);")
+    local problems = assert(store:check())
+    assert.same({ foreign_keys = 1 }, words(problems))
+    database:sql("PRAGMA foreign_keys = OFF; DROP TABLE accounts;")
+    assert.same({ foreign_keys = 1 }, words(assert(store:check())))
+  end)
+
+  it("gives timeout where there is not the time for it, and works the next time", function()
+    local store, database = filled()
+    local chat = assert(store:user("alice"):conversation("k"))
+    for _ = 1, 5 do assert(chat:fork()) end
+    local hurried = database:open({ timeout = 0.003 })
+    local seen
+    for _ = 1, 50 do -- on a quick machine one of them may be in time
+      local _, message, code = hurried:check()
+      seen = seen or (code and { message = message, code = code })
+      if seen then break end
+    end
+    assert.equal("timeout", seen.code, seen.message)
+    assert.truthy(seen.message:find("timeout", 1, true))
+    assert.same({}, assert(store:check()))
+  end)
+end)
+
+if not postgres.is_there() then return end
+
+describe("check of a server #postgres", function()
+  after_each(backends.clean)
+
+  local SECURED = { "conversations", "messages", "messages_archive", "search_postings", "search_runs",
+    "search_segments", "summaries" }
+
+  local function fresh(options)
+    local store, database = backends.postgres.fresh(options)
+    assert(assert(store:user("alice"):conversation("k")):append("user", "x"))
+    return store, database
+  end
+
+  it("finds tables that row-level security does not guard", function()
+    local store, database = fresh()
+    for _, name in ipairs(SECURED) do
+      for _, case in ipairs({
+        { "ALTER TABLE %s DISABLE ROW LEVEL SECURITY", "ALTER TABLE %s ENABLE ROW LEVEL SECURITY", "switched off on " },
+        { "ALTER TABLE %s NO FORCE ROW LEVEL SECURITY", "ALTER TABLE %s FORCE ROW LEVEL SECURITY",
+          "does not bind the owner of " },
+        { "ALTER POLICY " .. name .. "_user ON %s RENAME TO another",
+          "ALTER POLICY another ON %s RENAME TO " .. name .. "_user", "the policy " },
+        { "ALTER POLICY " .. name .. "_user ON %s USING (true)", "ALTER POLICY " .. name
+          .. "_user ON %s USING (user_id = NULLIF(current_setting('convstore.user_id', true), ''))", "the policy " },
+        { "ALTER POLICY " .. name .. "_user ON %s WITH CHECK (user_id = current_setting('convstore.user_id')"
+          .. " OR user_id = 'x')", "ALTER POLICY " .. name
+          .. "_user ON %s WITH CHECK (user_id = NULLIF(current_setting('convstore.user_id', true), ''))",
+          "the policy " },
+        { "ALTER POLICY " .. name .. "_user ON %s TO convstore_user", "ALTER POLICY " .. name
+          .. "_user ON %s TO PUBLIC", "the policy " },
+      }) do
+        database:sql(case[1]:format("convstore." .. name))
+        assert_found(store, "rls_missing", nil, case[3] .. name)
+        database:sql(case[2]:format("convstore." .. name))
+        assert_sound(store)
+      end
+    end
+    database:sql("DROP POLICY summaries_operator ON convstore.summaries")
+    assert_found(store, "rls_missing", nil, "the policy summaries_operator is missing")
+  end)
+
+  it("tells whether row-level security binds what normal calls run as", function()
+    local store, database = fresh()
+    assert_sound(store)
+    assert_found(database:open({ role = false }), "rls_bypassed", nil, "does not bind postgres")
+    local role = "spec_bypass_" .. convstore.uuid():sub(-12)
+    database:sql(("CREATE ROLE %s NOLOGIN BYPASSRLS; GRANT USAGE ON SCHEMA convstore TO %s;"
+      .. " GRANT SELECT ON ALL TABLES IN SCHEMA convstore TO %s"):format(role, role, role))
+    finally(function()
+      database:sql(("DROP OWNED BY %s; DROP ROLE %s"):format(role, role))
+    end)
+    assert_found(database:open({ role = role }), "rls_bypassed", nil, "does not bind " .. role)
+  end)
+
+  it("finds constraints that are missing or not validated, and indexes that are not valid", function()
+    local store, database = fresh()
+    store:close()
+    local list = database:sql([[
+      SELECT conname, conrelid::regclass, pg_get_constraintdef(oid) FROM pg_constraint
+       WHERE connamespace = 'convstore'::regnamespace AND contype = 'f' ORDER BY 1]])
+    local n = 0
+    store = database:open()
+    for name, table_name, definition in list:gmatch("([^|\n]+)|([^|\n]+)|([^\n]+)\n") do
+      database:sql(("ALTER TABLE %s DROP CONSTRAINT %s"):format(table_name, name))
+      assert_found(store, "schema", nil, ("the constraint %s is missing"):format(name))
+      database:sql(("ALTER TABLE %s ADD CONSTRAINT %s %s NOT VALID"):format(table_name, name, definition))
+      assert_found(store, "schema", nil, ("the constraint %s is not validated"):format(name))
+      database:sql(("ALTER TABLE %s VALIDATE CONSTRAINT %s"):format(table_name, name))
+      assert_sound(store)
+      n = n + 1
+    end
+    assert.equal(7, n)
+    database:sql("ALTER TABLE convstore.search_postings DROP CONSTRAINT search_postings_pkey")
+    assert_found(store, "schema", nil, "the constraint search_postings_pkey is missing")
+    database:sql("ALTER TABLE convstore.search_postings ADD CONSTRAINT search_postings_pkey"
+      .. " PRIMARY KEY (user_id, segment_id, bucket)")
+    database:sql("UPDATE pg_index SET indisvalid = false"
+      .. " WHERE indexrelid = 'convstore.messages_pinned_idx'::regclass")
+    assert_found(store, "schema", nil, "the index messages_pinned_idx is not valid")
+    database:sql("REINDEX INDEX convstore.messages_pinned_idx")
+    assert_sound(store)
+  end)
+
+  it("finds foreign keys that are switched off", function()
+    local store, database = fresh()
+    database:sql("ALTER TABLE convstore.messages DISABLE TRIGGER ALL")
+    assert_found(store, "foreign_keys", nil, "the foreign key messages_conversation_id_fkey is switched off")
+    database:sql("ALTER TABLE convstore.messages ENABLE TRIGGER ALL")
+    assert_sound(store)
+  end)
+
+  it("has nothing to say of an installation with a claim, other types of ids, another schema and other roles", function()
+    for _, options in ipairs({
+      { jwt_claim = "sub" },
+      { users = "accounts(id)" },
+      { users = "people(id)", schema = "Zoë's" },
+    }) do
+      local database = backends.postgres.place()
+      database:sql("CREATE TABLE accounts (id bigint PRIMARY KEY); INSERT INTO accounts VALUES (7);"
+        .. "CREATE TABLE people (id uuid PRIMARY KEY);"
+        .. "INSERT INTO people VALUES ('054e1df3-35e0-4bb8-a585-607dbdcd24e0');")
+      local store = database:open(options)
+      local user = store:user(options.users == "people(id)" and "054e1df3-35e0-4bb8-a585-607dbdcd24e0" or 7)
+      assert(assert(user:conversation("k")):append("user", "x"))
+      assert_sound(store)
+    end
+  end)
+
+  it("and all else over all users is denied to a login that may not", function()
+    local store, database = fresh()
+    database:sql("GRANT convstore_user TO bot_guest")
+    finally(function() database:sql("REVOKE convstore_user, convstore_operator FROM bot_guest") end)
+    store:close()
+    database.dsn = database.dsn:gsub("//[^@]*@", "//bot_guest@", 1)
+    local guest = database:open()
+    assert(guest:user("alice"):conversation("k"))
+    for _, method in ipairs({ "check", "stats", "users" }) do
+      check.fails("denied", "convstore_operator", guest[method](guest))
+    end
+    assert.equal(1, assert(assert(guest:user("alice"):conversation("k")):history())[1].seq)
+    database:sql("GRANT convstore_operator TO bot_guest")
+    assert_sound(guest)
+    assert.equal(1, assert(guest:stats()).messages)
+    assert.equal(1, #assert(guest:users()))
+    -- Without a role it would see nothing, and says so.
+    database:sql("GRANT USAGE ON SCHEMA convstore TO bot_guest;"
+      .. " GRANT SELECT ON ALL TABLES IN SCHEMA convstore TO bot_guest")
+    local bare = database:open({ role = false })
+    for _, method in ipairs({ "check", "stats", "users" }) do
+      check.fails("denied", "convstore_operator", bare[method](bare))
+    end
+    database:sql("REVOKE ALL ON SCHEMA convstore FROM bot_guest;"
+      .. " REVOKE ALL ON ALL TABLES IN SCHEMA convstore FROM bot_guest")
+  end)
+end)
+
+describe("check by a plain owner #postgres", function()
+  after_each(backends.clean)
+
+  it("has nothing to say of a fresh store", function()
+    local owner
+    for _, backend in ipairs(postgres.backends(function() end)) do
+      if backend.name == "postgres_owner" then owner = backend end
+    end
+    if not owner then return pending("there is no such login") end
+    local url = os.getenv("CONVSTORE_TEST_POSTGRES_OWNER_URL")
+    local schema = "spec_" .. convstore.uuid():sub(-12)
+    local store <close> = assert(convstore.open(url, { schema = schema }))
+    finally(function()
+      local again <close> = assert(convstore.open(url, { schema = schema }))
+      assert(again:migrate(0))
+    end)
+    assert(assert(store:user("alice"):conversation("k")):append("user", "x"))
+    assert.same({}, assert(store:check()))
+    assert.equal(1, assert(store:stats()).messages)
+    assert.equal("alice", assert(store:users())[1].user_id)
+  end)
+end)
+
