@@ -28,6 +28,7 @@ function screen.new()
     moves = able and core.terminal(2),
     asks = core.terminal(0) and core.terminal(2),
     shows_progress = false,
+    asking = false, -- the cursor stands behind a question
   }, screen)
   io.stdout:setvbuf(columns and "line" or "full")
   return self
@@ -73,11 +74,14 @@ function screen:progress(message)
   end
 end
 
---- Takes the line of progress away.
+--- Takes the line of progress away, or leaves that of a question which Ctrl-C or the end of the input answered.
 function screen:clear()
   if self.shows_progress then
     io.stderr:write(CLEAR_LINE)
     self.shows_progress = false
+  elseif self.asking then
+    io.stderr:write("\n")
+    self.asking = false
   end
 end
 
@@ -102,10 +106,9 @@ function screen:confirm(what)
   self:require_terminal(what)
   self:clear()
   io.stderr:write(what, " Go on? [y/N] ")
+  self.asking = true
   local answer = io.read("l")
-  if not answer then
-    io.stderr:write("\n")
-  end
+  self.asking = not answer
   if not (answer and answer:lower():find("^%s*y")) then
     failure.raise(failure.FAILED, "not confirmed; nothing was changed")
   end
