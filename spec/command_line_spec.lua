@@ -29,7 +29,8 @@ describe("the command's line", function()
   end)
 
   it("names the nearest option, and where to read more", function()
-    refused(2, "unknown option --limt, did you mean --limit?; see convstore list --help", { "list", "--limt", "3" })
+    refused(2, "unknown option --limt, did you mean --limit?; see convstore list --help",
+      { "list", "--limt", "3" })
     refused(2, "unknown option --jsn, did you mean --json?; see convstore --help", { "--jsn" })
     refused(2, "unknown option -x", { "list", "-x" })
   end)
@@ -46,9 +47,10 @@ describe("the command's line", function()
 
   it("refuses values that mean nothing", function()
     for option, value in pairs({ limit = "0", order = "name", status = "open" }) do
-      refused(2, "option --" .. option .. " must be", { "--dsn", "x", "--user", "a", "list", "--" .. option, value })
+      refused(2, "option --" .. option .. " must be",
+        { "--dsn", "x", "--user", "a", "list", "--" .. option, value })
     end
-    for _, value in ipairs({ "2026-02-29", "2026-13-01", "yesterday", "5", "30x", "2026-01-01T25:00", "-3d" }) do
+    for _, value in ipairs({ "2026-02-29", "2026-13-01", "5", "30x", "2026-01-01T25:00", "-3d" }) do
       refused(2, "option --idle-before must be", { "--dsn", "x", "archive", "--idle-before", value })
     end
     refused(2, "must be among user", { "--dsn", "x", "--user", "a", "show", "k", "--role", "user,robot" })
@@ -64,7 +66,8 @@ describe("the command's line", function()
 
   it("wants a user where a command is about one, and refuses one elsewhere", function()
     refused(2, "list needs --user ID", { "--dsn", "x", "list" })
-    refused(2, "purge is about all users", { "--dsn", "x", "--user", "a", "purge", "--idle-before", "1d", "--yes" })
+    refused(2, "purge is about all users",
+      { "--dsn", "x", "--user", "a", "purge", "--idle-before", "1d", "--yes" })
     refused(2, "option --user: a user id has 1 to 255 bytes", { "--dsn", ":memory:", "--user", "", "list" })
   end)
 
@@ -77,7 +80,8 @@ describe("the command's line", function()
     local store, database = backends.sqlite.fresh()
     assert(store:user("-1001"):create({ title = "a group" }))
     for _, line in ipairs({
-      { "--dsn", database.dsn, "--user", "-1001", "list" }, { "list", "--user=-1001", "--dsn=" .. database.dsn },
+      { "--dsn", database.dsn, "--user", "-1001", "list" },
+      { "list", "--user=-1001", "--dsn=" .. database.dsn },
       { "--user", "-1001", "--", "list" },
     }) do
       local status, output, said = command.run(line, { CONVSTORE_DSN = database.dsn })
@@ -137,7 +141,8 @@ describe("the command's database", function()
   it("is created by migrate alone", function()
     local database = backends.sqlite.place()
     for _, line in ipairs({
-      { "users" }, { "--user", "a", "list" }, { "stats" }, { "check" }, { "backup", database.folder .. "/copy.db" },
+      { "users" }, { "--user", "a", "list" }, { "stats" }, { "check" },
+      { "backup", database.folder .. "/copy.db" },
       { "--user", "a", "erase", "--yes" }, { "migrate", "status" }, { "migrate", "sql" },
       { "migrate", "down", "--yes" }, { "purge", "--idle-before", "1d", "--yes" },
     }) do
@@ -201,7 +206,8 @@ describe("the command's documents", function()
     if not shell.run("command -v groff") then
       return pending("no groff here")
     end
-    local ok, output = shell.run("lua5.4 tools/command_docs.lua man 1 | groff -man -ww -Tascii 2>&1 >/dev/null")
+    local ok, output = shell.run(
+      "lua5.4 tools/command_docs.lua man 1 | groff -man -ww -Tascii 2>&1 >/dev/null")
     assert.is_true(ok)
     assert.equal("", output)
   end)

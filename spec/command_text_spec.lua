@@ -19,7 +19,8 @@ describe("the command's times", function()
         dates[#dates + 1] = ("%04d-02-29"):format(year)
       end
     end
-    local ok, output = shell.run(("printf '%%s\\n' %s | TZ=UTC0 date -u -f - +%%s"):format(table.concat(dates, " ")))
+    local ok, output = shell.run(
+      ("printf '%%s\\n' %s | TZ=UTC0 date -u -f - +%%s"):format(table.concat(dates, " ")))
     assert.is_true(ok, output)
     local i = 0
     for seconds in output:gmatch("%S+") do
@@ -39,7 +40,8 @@ describe("the command's times", function()
   end)
 
   it("know ages", function()
-    for age, seconds in pairs({ ["0s"] = 0, ["5m"] = 300, ["12h"] = 43200, ["30d"] = 2592000, ["2w"] = 1209600 }) do
+    local ages = { ["0s"] = 0, ["5m"] = 300, ["12h"] = 43200, ["30d"] = 2592000, ["2w"] = 1209600 }
+    for age, seconds in pairs(ages) do
       assert.is_true(math.abs(os.time() - seconds - times.parse(age, false) // 1000) <= 1, age)
     end
   end)
@@ -89,8 +91,10 @@ end)
 describe("the command's JSON", function()
   it("is what a JSON library reads back", function()
     local value = {
-      s = "\1\31\127\u{9b}\"\\/\n\t é 印 😀", i = math.mininteger, f = 0.1, whole = 5.0, huge = 1e300, tiny = 5e-324,
-      yes = true, no = false, none = convstore.null, empty = {}, list = convstore.array({}), nested = { 1, { a = 2 } },
+      s = "\1\31\127\u{9b}\"\\/\n\t é 印 😀",
+      i = math.mininteger, f = 0.1, whole = 5.0, huge = 1e300, tiny = 5e-324,
+      yes = true, no = false, none = convstore.null,
+      empty = {}, list = convstore.array({}), nested = { 1, { a = 2 } },
     }
     local encoded = json_text(value)
     assert.falsy(encoded:find("%c"))

@@ -51,35 +51,36 @@ end
 -- Starts it on a terminal of its own with 80 columns; its standard input is what is told to the process.
 function command.on_terminal(folder, arguments, env)
   local status = folder .. "/status"
-  local inner = ("stty cols 80 rows 24; %s; echo $? >%s"):format(words_of(arguments, env), shell.quote(status))
-  local self = process.command(folder, "script -qefc " .. shell.quote(inner) .. " /dev/null")
-  self.seen = ""
+  local inner = ("stty cols 80 rows 24; %s; echo $? >%s"):format(words_of(arguments, env),
+    shell.quote(status))
+  local session = process.command(folder, "script -qefc " .. shell.quote(inner) .. " /dev/null")
+  session.seen = ""
 
   -- Reads until the screen has shown a text.
-  function self:wait_for(text)
-    while not self.seen:find(text, 1, true) do
-      local byte = self.pipe:read(1)
+  function session.wait_for(_, text)
+    while not session.seen:find(text, 1, true) do
+      local byte = session.pipe:read(1)
       if not byte then
-        error(("the command ended and never said %q but: %s"):format(text, self.seen), 2)
+        error(("the command ended and never said %q but: %s"):format(text, session.seen), 2)
       end
-      self.seen = self.seen .. byte
+      session.seen = session.seen .. byte
     end
   end
 
-  -- As from a keyboard, where Enter is a line's end and nothing is added.
-  function self:type(keys)
-    self.input:write(keys)
-    self.input:flush()
+  -- As from a keyboard: nothing is added.
+  function session.type(_, keys)
+    session.input:write(keys)
+    session.input:flush()
   end
 
   -- Waits for the end: the exit status, and all that was on the screen.
-  function self:ended()
-    self.seen = self.seen .. self.pipe:read("a")
-    self:finish()
-    return tonumber(shell.read(status)), self.seen
+  function session.ended()
+    session.seen = session.seen .. session.pipe:read("a")
+    session:finish()
+    return tonumber(shell.read(status)), session.seen
   end
 
-  return self
+  return session
 end
 
 return command

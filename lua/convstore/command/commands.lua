@@ -31,6 +31,11 @@ return {
   summary = "look after the conversations that a bot keeps",
   description = {
     "Shows, searches and looks after what convstore keeps in SQLite or PostgreSQL.",
+    "DSN is a file's path, sqlite:PATH, a postgresql:// URI, or postgres: and libpq's keywords and values.",
+    [[
+--timeout is in seconds, lock waits and connecting included; migrate, stats, check and backup may take an hour
+where it is not given. --database-role and --operator-role name the roles that work takes on for one user and
+over all users.]],
     [[
 A command on a database with an older or newer schema fails and changes nothing; only `migrate` changes a
 schema, and only it creates a file.]],
@@ -43,17 +48,17 @@ alone, and not with NO_COLOR or TERM=dumb.]],
   },
   options = {
     { name = "dsn", value = "DSN", file = true,
-      help = "a file, sqlite:PATH, postgresql://… or postgres:KEYWORDS; default: CONVSTORE_DSN" },
+      help = "a file, or postgresql://…; default: CONVSTORE_DSN" },
     { name = "user", value = "ID", help = "whose conversations" },
     { name = "json", help = "print JSON, for programs" },
     { name = "utc", help = "show and read times in UTC, not in the local zone" },
     { name = "timeout", value = "SECONDS", kind = "seconds",
-      help = "how long one call may take; default: 10, for migrate, check, stats and backup an hour" },
-    { name = "schema", value = "NAME", help = "PostgreSQL: the schema of the tables; default: convstore" },
+      help = "for one call; default: 10, for slow commands 3600" },
+    { name = "schema", value = "NAME", help = "PostgreSQL: where the tables are, not in convstore" },
     { name = "database-role", value = "NAME",
-      help = "PostgreSQL: the role that work takes on; default: convstore_user; empty: none" },
+      help = "PostgreSQL: instead of convstore_user; empty: none" },
     { name = "operator-role", value = "NAME",
-      help = "PostgreSQL: the role for work over all users; default: convstore_operator" },
+      help = "PostgreSQL: instead of convstore_operator" },
     { name = "help", short = "h", help = "show help, of a command too" },
     { name = "version", help = "show the version" },
   },

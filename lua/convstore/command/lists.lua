@@ -95,7 +95,7 @@ function lists.list(context)
   local most = options.limit or not options.all and USUAL or nil
   local created = options.order == "created"
   local rows = new_rows(context.screen, {
-    { title = time_title(context, created) }, { title = "MESSAGES", right = true },
+    { title = time_title(context, created) }, { title = "MSGS", right = true },
     { title = "CONVERSATION", style = "yellow" }, { title = "TITLE", cut = true },
   })
   local more, n = each_page(most, function(limit, cursor)

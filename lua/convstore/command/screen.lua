@@ -105,8 +105,8 @@ end
 function screen:confirm(what)
   self:require_terminal(what)
   self:clear()
-  io.stderr:write(what, " Go on? [y/N] ")
   self.asking = true
+  io.stderr:write(what, "\nGo on? [y/N] ")
   local answer = io.read("l")
   self.asking = not answer
   if not (answer and answer:lower():find("^%s*y")) then
