@@ -14,6 +14,7 @@ local failure = require "convstore.command.failure"
 local help = require "convstore.command.help"
 local parse = require "convstore.command.parse"
 local screen_module = require "convstore.command.screen"
+local text = require "convstore.command.text"
 
 local INTERRUPTED = 130 -- what a shell reports of a program that Ctrl-C ended
 
@@ -90,7 +91,7 @@ return function(argv)
   local status, message = judge(result, context)
   pcall(screen.flush, screen)
   if message then
-    screen:say(database.without_passwords((message:gsub("%s*\n%s*", " "))))
+    screen:say(text.line(database.without_passwords(message)))
   end
   return status
 end
