@@ -200,8 +200,8 @@ typedef struct convstore_user {
  * Something that is not as it should be. `problem` is one of these words, in whose order problems come:
  * - "counter": a conversation's last_seq, token_count or pinned_token_count, or a message's token_total, is wrong;
  * - "damage": SQLite: PRAGMA quick_check says so;
- * - "foreign_keys": SQLite: a user id that the table of the option `users` does not have; PostgreSQL: a foreign key that
- *   is switched off;
+ * - "foreign_keys": SQLite: a user id that the table of the option `users` does not have; PostgreSQL: a foreign key
+ *   that is switched off;
  * - "gap": messages are missing between others;
  * - "misplaced": messages lie in the table of archived ones and should not, or the other way round, or in both;
  * - "orphan": rows without their conversation or segment;

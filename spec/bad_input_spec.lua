@@ -101,7 +101,10 @@ local KINDS = {
     raise = { 5, true, {}, print },
     invalid = with(NO_TEXT, "", "x", ("A"):rep(46), ("x"):rep(100000)),
   },
-  path = { raise = { 5, true, {}, print, convstore.null, io.stdout }, invalid = { "", "\0", "a\0b", "/nowhere/" } },
+  path = {
+    raise = { 5, true, {}, print, convstore.null, io.stdout },
+    invalid = { "", "\0", "a\0b", "/nowhere/" },
+  },
   deleted = { raise = { 0, 1, {}, print, convstore.null }, invalid = { "", "true", "Any", "\0" } },
   text = { raise = { 5, true, {}, print }, invalid = NO_TEXT, too_large = { ("x"):rep(1001) } },
   at = { raise = NO_INTEGER, invalid = { -1, 2, math.maxinteger, math.mininteger } },

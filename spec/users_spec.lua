@@ -43,8 +43,10 @@ for _, backend in ipairs(backends) do
 
     it("come by their ids' bytes, with all that is stored of theirs, in pages of any size", function()
       local store, database = backend.fresh()
-      local facts = fill(store, database, { "a", "B", "b", "ä", "Z", "aa", "a b", "7", "10", "-1", "a\n", "\u{1F600}",
-        ("x"):rep(255), ("x"):rep(254) .. "w", "~", "!", '"', "room:1", "room:12", "room:2", "z1", "z2", "z3" })
+      local facts = fill(store, database, {
+        "a", "B", "b", "ä", "Z", "aa", "a b", "7", "10", "-1", "a\n", "\u{1F600}", ("x"):rep(255),
+        ("x"):rep(254) .. "w", "~", "!", '"', "room:1", "room:12", "room:2", "z1", "z2", "z3",
+      })
       local list, cursor = assert(store:users())
       assert.equal(20, #list)
       assert.equal("string", type(cursor))
@@ -100,9 +102,11 @@ for _, backend in ipairs(backends) do
 
     it("that are integers or UUIDs come in the order of their type", function()
       for _, case in ipairs({
-        { "INTEGER PRIMARY KEY", "bigint", { "-9223372036854775808", "-12", "-1", "0", "7", "10", "9223372036854775807" } },
-        { "uuid PRIMARY KEY", "uuid", { "00000000-0000-0000-0000-000000000000", "054e1df3-35e0-4bb8-a585-607dbdcd24e0",
-          "ffffffff-ffff-ffff-ffff-ffffffffffff" } },
+        { "INTEGER PRIMARY KEY", "bigint",
+          { "-9223372036854775808", "-12", "-1", "0", "7", "10", "9223372036854775807" } },
+        { "uuid PRIMARY KEY", "uuid",
+          { "00000000-0000-0000-0000-000000000000", "054e1df3-35e0-4bb8-a585-607dbdcd24e0",
+            "ffffffff-ffff-ffff-ffff-ffffffffffff" } },
       }) do
         local database = backend.place()
         local type_name = database.server_database and case[2] .. " PRIMARY KEY" or case[1]
@@ -121,13 +125,15 @@ for _, backend in ipairs(backends) do
     it("cost a page, however many there are and whatever they have", function()
       local store, database = backend.fresh()
       local now = database.server_database and "now()" or "1"
-      local id = database.server_database and "CAST('00000000-0000-7000-8000-' || lpad(i::text, 12, '0') AS uuid)"
+      local id = database.server_database
+        and "CAST('00000000-0000-7000-8000-' || lpad(i::text, 12, '0') AS uuid)"
         or "printf('00000000-0000-7000-8000-%012d', i)"
       -- 20,000 users of one conversation, and one in the middle with 20,000 of them.
-      database:sql("INSERT INTO " .. database:table("conversations") .. " (user_id, id, created_at, updated_at)"
+      database:sql("INSERT INTO " .. database:table("conversations")
+        .. " (user_id, id, created_at, updated_at)"
         .. " WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000)"
-        .. " SELECT CASE WHEN i > 20000 THEN 'm' ELSE CAST(i AS text) END, " .. id .. ", " .. now .. ", " .. now
-        .. " FROM n;")
+        .. " SELECT CASE WHEN i > 20000 THEN 'm' ELSE CAST(i AS text) END, " .. id .. ", " .. now
+        .. ", " .. now .. " FROM n;")
       local function fastest(options)
         local best = math.huge
         for _ = 1, 5 do

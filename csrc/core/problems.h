@@ -4,7 +4,7 @@
 
 #include "backend.h"
 
-/* What a backend's query gives at most of one kind: with one more than the list takes, it is known that there are more. */
+/* What a backend's query gives at most: from one more than the list takes it is known that there are more. */
 #define CONVSTORE_PROBLEM_ROWS (CONVSTORE_MAX_PROBLEMS + 1)
 
 /* Adds one to the call's result, whose arena must own its texts. `capacity` is the list's own, from 0. E_MEMORY. */

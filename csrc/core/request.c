@@ -245,6 +245,8 @@ static int check_path(convstore_text path, convstore_error *err) {
     return convstore_fail(err, CONVSTORE_E_INVALID, "path is empty; give the file to make");
   if (memchr(path.data, '\0', path.size) != NULL)
     return convstore_fail(err, CONVSTORE_E_INVALID, "path holds a NUL byte");
+  if (path.data[path.size - 1] == '/')
+    return convstore_fail(err, CONVSTORE_E_INVALID, "path ends in '/', as folders do; give the file to make");
   return CONVSTORE_OK;
 }
 

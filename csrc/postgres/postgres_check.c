@@ -1,6 +1,6 @@
 /*
- * Looks for what is not as it should be in PostgreSQL: what our tables say of each other, and whether the schema and its
- * row-level security still are what the migrations made. Queries only, in one round trip: nobody waits for them.
+ * Looks for what is not as it should be in PostgreSQL: what our tables say of each other, and whether the schema and
+ * its row-level security still are what the migrations made. Queries only, in one round trip: nobody waits for them.
  */
 #include "../core/problems.h"
 #include "postgres_error.h"

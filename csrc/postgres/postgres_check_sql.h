@@ -15,7 +15,7 @@
   "(SELECT user_id, conversation_id AS id, count(*) AS n, max(seq) AS last,"                                 \
   " min(seq_before + 1) FILTER (WHERE seq <> seq_before + 1) AS missing, sum(token_count) AS tokens,"        \
   " coalesce(sum(token_count) FILTER (WHERE pinned), 0) AS pinned, min(seq) FILTER (WHERE"                   \
-  " seq = seq_before + 1 AND token_total <> total_before + CASE WHEN pinned THEN 0 ELSE token_count END)"    \
+  " seq = seq_before + 1 AND token_total - total_before <> CASE WHEN pinned THEN 0 ELSE token_count END)"    \
   " AS wrong FROM (SELECT user_id, conversation_id, seq, token_count, token_total,"                          \
   " role IN ('system', 'developer') AS pinned, lag(seq, 1, CAST(0 AS bigint)) OVER one AS seq_before,"       \
   " lag(token_total, 1, CAST(0 AS bigint)) OVER one AS total_before FROM " table                             \
@@ -163,24 +163,26 @@
   " JOIN pg_catalog.pg_trigger AS t ON t.tgconstraint = k.oid WHERE t.tgenabled NOT IN ('O', 'A')"
 
 /* The policy that keeps users apart: for everybody and every command, no more than a comparison of user_id. */
-#define IS_COMPARISON(expression)                                                                            \
-  "starts_with(pg_catalog.pg_get_expr(" expression                                                           \
-  ", p.polrelid), '(user_id = ') AND (strpos(pg_catalog.pg_get_expr(" expression                             \
-  ", p.polrelid), '''convstore.user_id''') > 0 OR strpos(pg_catalog.pg_get_expr(" expression                 \
-  ", p.polrelid), '''request.jwt.claims''') > 0)"
-#define CHECK_POLICIES                                                                                                          \
-  "SELECT 'rls_missing' AS problem, CAST(NULL AS text) AS user_id, CAST(NULL AS uuid) AS id, CASE WHEN NOT ours.relrowsecurity" \
-  " THEN format('row-level security is switched off on %s', ours.relname) WHEN NOT ours.relforcerowsecurity"                    \
-  " THEN format('row-level security does not bind the owner of %s', ours.relname)"                                              \
-  " WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_policy AS p WHERE p.polrelid = ours.oid"                                         \
-  " AND p.polname = ours.relname || '_user' AND p.polpermissive AND p.polcmd = '*'"                                             \
-  " AND p.polroles = '{0}' AND " IS_COMPARISON("p.polqual") " AND " IS_COMPARISON(                                              \
-      "p.polwithcheck") ")"                                                                                                     \
-                        " THEN format('the policy %s_user is missing or changed', ours.relname)"                                \
-                        " WHEN CAST($3 AS text) IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy AS p"              \
-                        " WHERE p.polrelid = ours.oid AND p.polname = ours.relname || '_operator' AND p.polcmd = '*')"          \
-                        " THEN format('the policy %s_operator is missing', ours.relname) END AS detail"                         \
-                        " FROM ours WHERE ours.relname IN (" SECURED_TABLES ")"
+#define EXPRESSION(column) "pg_catalog.pg_get_expr(p." column ", p.polrelid)"
+#define IS_COMPARISON(column)                                                                                \
+  "starts_with(" EXPRESSION(column) ", '(user_id = ') AND " EXPRESSION(                                      \
+      column) " ~ '''(convstore.user_id|request.jwt.claims)'''"
+#define HAS_POLICY(suffix)                                                                                   \
+  "EXISTS (SELECT FROM pg_catalog.pg_policy AS p WHERE p.polrelid = ours.oid AND p.polcmd = '*'"             \
+  " AND p.polpermissive AND p.polname = ours.relname || '_" suffix "'"
+#define HAS_USERS_POLICY                                                                                     \
+  HAS_POLICY("user")                                                                                         \
+  " AND p.polroles = '{0}' AND " IS_COMPARISON("polqual") " AND " IS_COMPARISON("polwithcheck") ")"
+#define HAS_OPERATORS_POLICY HAS_POLICY("operator") ")"
+#define CHECK_POLICIES                                                                                       \
+  "SELECT 'rls_missing' AS problem, CAST(NULL AS text) AS user_id, CAST(NULL AS uuid) AS id, CASE"           \
+  " WHEN NOT ours.relrowsecurity THEN format('row-level security is switched off on %s', ours.relname)"      \
+  " WHEN NOT ours.relforcerowsecurity"                                                                       \
+  " THEN format('row-level security does not bind the owner of %s', ours.relname)"                           \
+  " WHEN NOT " HAS_USERS_POLICY " THEN format('the policy %s_user is missing or changed', ours.relname)"     \
+  " WHEN CAST($3 AS text) IS NOT NULL AND NOT " HAS_OPERATORS_POLICY                                         \
+  " THEN format('the policy %s_operator is missing', ours.relname) END AS detail"                            \
+  " FROM ours WHERE ours.relname IN (" SECURED_TABLES ")"
 #define CHECK_BYPASS                                                                                         \
   "SELECT 'rls_bypassed', NULL, NULL, format('row-level security does not bind %s, as which normal calls"    \
   " run', r.rolname) FROM pg_catalog.pg_roles AS r"                                                          \

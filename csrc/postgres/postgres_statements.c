@@ -1,7 +1,8 @@
 /*
  * Every DML text of the PostgreSQL backend, in one table; the schema itself is in migrations/.
  * Parameters are numbered alike: $1 user_id, $2 conversation id. Each statement on data carries `user_id = $1` beside
- * what row-level security adds, but for what is for operators. One statement is one operation wherever it can be, since each call is one round trip.
+ * what row-level security adds, but for what is for operators. One statement is one operation wherever it can be, since
+ * each call is one round trip.
  */
 #include "postgres_statements.h"
 
@@ -241,8 +242,26 @@
 #define SUMMARY_COLUMNS                                                                                      \
   "user_id, conversation_id, ordinal, through, content, metadata, token_count, created_at"
 
-/* A user behind another, by index. */
-#define NEXT_USER(where) "(SELECT c.user_id FROM " CONVERSATIONS " AS c " where " ORDER BY c.user_id LIMIT 1)"
+/* A sum of counters, of which damaged ones may add up to more than there is room for. */
+#define BIGINT(sum) "CAST(least(" sum ", 9223372036854775807) AS bigint)"
+#define STATS_SUM(column) BIGINT("coalesce(sum(" column "), 0)")
+#define STATS_USERS                                                                                          \
+  "(SELECT count(*) AS conversations, sum(c.last_seq) AS messages,"                                          \
+  " sum(c.last_seq) FILTER (WHERE c.archived_at IS NOT NULL) AS archived FROM " CONVERSATIONS                \
+  " AS c GROUP BY c.user_id) AS u"
+#define STATS_BYTES(schema)                                                                                  \
+  "(SELECT CAST(coalesce(sum(pg_total_relation_size(o.oid)), 0) AS bigint) FROM " OUR_TABLES(schema) ")"
+/* The first user, and the one behind another, by index; then what those in `u` have. */
+#define FIRST_USER "(SELECT c.user_id FROM " CONVERSATIONS " AS c ORDER BY c.user_id LIMIT 1)"
+#define NEXT_USER(user)                                                                                      \
+  "(SELECT c.user_id FROM " CONVERSATIONS " AS c WHERE c.user_id > " user " ORDER BY c.user_id LIMIT 1)"
+#define ALL_OF_USERS                                                                                         \
+  "SELECT CAST(u.user_id AS text), c.conversations, c.messages, c.updated_at FROM u CROSS JOIN LATERAL"      \
+  " (SELECT count(*) AS conversations, " BIGINT(                                                             \
+      "sum(c.last_seq)") " AS messages,"                                                                     \
+                         " max(c.updated_at) AS updated_at FROM " CONVERSATIONS                              \
+                         " AS c WHERE c.user_id = u.user_id) AS c"                                           \
+                         " WHERE u.user_id IS NOT NULL ORDER BY u.n"
 
 #include "postgres_check_sql.h"
 #include "postgres_search_sql.h"
@@ -576,27 +595,17 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
      * number of conversations between; then the conversations of these alone. */
     [POSTGRES_STMT_USERS] =
         {"users",
-         "WITH RECURSIVE u (user_id, n) AS (SELECT CASE WHEN CAST($1 AS text) IS NULL THEN " NEXT_USER("") " ELSE " NEXT_USER(
-             "WHERE c.user_id > " USER) " END, CAST(1 AS bigint) UNION ALL"
-                                        " SELECT " NEXT_USER(
-                                            "WHERE c.user_id > u.user_id") ", u.n + 1 FROM u"
-                                                                           " WHERE u.user_id IS NOT NULL AND u.n < CAST($2 AS bigint))"
-                                                                           " SELECT CAST(u.user_id AS text), c.conversations, c.messages, c.updated_at FROM u CROSS JOIN LATERAL"
-                                                                           " (SELECT count(*) AS conversations, CAST(sum(c.last_seq) AS bigint) AS messages,"
-                                                                           " max(c.updated_at) AS updated_at FROM " CONVERSATIONS
-                                                                           " AS c WHERE c.user_id = u.user_id) AS c"
-                                                                           " WHERE u.user_id IS NOT NULL ORDER BY u.n"},
+         "WITH RECURSIVE u (user_id, n) AS (SELECT CASE WHEN CAST($1 AS text) IS NULL THEN " FIRST_USER
+         " ELSE " NEXT_USER(
+             USER) " END, CAST(1 AS bigint) UNION ALL"
+                   " SELECT " NEXT_USER(
+                       "u.user_id") ", u.n + 1 FROM u"
+                                    " WHERE u.user_id IS NOT NULL AND u.n < CAST($2 AS bigint)) " ALL_OF_USERS},
     /* $1 schema */
     [POSTGRES_STMT_STATS] =
-        {"stats",
-         "SELECT split_part(current_setting('server_version'), ' ', 1), count(*),"
-         " CAST(coalesce(sum(u.conversations), 0) AS bigint), CAST(coalesce(sum(u.messages), 0) AS bigint),"
-         " CAST(coalesce(sum(u.archived), 0) AS bigint),"
-         " (SELECT CAST(coalesce(sum(pg_total_relation_size(o.oid)), 0) AS bigint) FROM " OUR_TABLES(
-             "$1") ")"
-                   " FROM (SELECT count(*) AS conversations, sum(c.last_seq) AS messages,"
-                   " sum(c.last_seq) FILTER (WHERE c.archived_at IS NOT NULL) AS archived FROM " CONVERSATIONS
-                   " AS c GROUP BY c.user_id) AS u"},
+        {"stats", "SELECT split_part(current_setting('server_version'), ' ', 1), count(*),"
+                  " CAST(coalesce(sum(u.conversations), 0) AS bigint), " STATS_SUM(
+                      "u.messages") ", " STATS_SUM("u.archived") ", " STATS_BYTES("$1") " FROM " STATS_USERS},
     /* Around a check, which reads everything: groups without statistics are never gone through one by one. */
     [POSTGRES_STMT_BEGIN_CHECK] =
         {"begin_check",

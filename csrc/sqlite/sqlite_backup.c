@@ -82,23 +82,24 @@ static char *join(const char *folder, const char *name) {
   return path;
 }
 
-/* Splits the request's path. */
+static char *copy_bytes(const char *data, size_t size) {
+  char *copy = malloc(size + 1);
+  if (copy == NULL) return NULL;
+  memcpy(copy, data, size);
+  copy[size] = '\0';
+  return copy;
+}
+
+/* Takes the request's path, and the folder in it. */
 static int set_path(struct backup *backup, const struct convstore_call *call) {
   const convstore_text *path = &call->request->path;
-  backup->path = malloc(path->size + 1);
+  backup->path = copy_bytes(path->data, path->size);
   if (backup->path == NULL) return convstore__sqlite_no_memory(call->err);
-  memcpy(backup->path, path->data, path->size);
-  backup->path[path->size] = '\0';
   const char *slash = strrchr(backup->path, '/');
-  if (slash != NULL && slash[1] == '\0')
-    return convstore_fail(call->err, CONVSTORE_E_INVALID, "path is \"%s\", a folder; give the path of a file",
-                          backup->path);
   if (slash == NULL)
-    backup->folder = strdup(".");
-  else
-    backup->folder = slash == backup->path
-                         ? strdup("/")
-                         : strndup(backup->path, (size_t)(slash - backup->path)); /* bytes, not text */
+    backup->folder = copy_bytes(".", 1);
+  else /* that of "/copy.db" is "/" */
+    backup->folder = copy_bytes(backup->path, slash == backup->path ? 1 : (size_t)(slash - backup->path));
   return backup->folder != NULL ? CONVSTORE_OK : convstore__sqlite_no_memory(call->err);
 }
 
@@ -142,7 +143,7 @@ static int sync_folder(const struct backup *backup, convstore_error *err) {
 static int give_name(struct backup *backup, convstore_error *err) {
   struct stat info;
   if (link(backup->temporary, backup->path) == 0) return CONVSTORE_OK;
-  if (errno != EPERM && errno != ENOSYS && errno != EOPNOTSUPP && errno != ENOTSUP && errno != EMLINK)
+  if (errno != EPERM && errno != ENOSYS && errno != EOPNOTSUPP && errno != EMLINK)
     return fail_system(backup, err);
   if (lstat(backup->path, &info) == 0) {
     errno = EEXIST;
@@ -177,9 +178,11 @@ static int fail_copy(const struct backup *backup, struct sqlite_connection *conn
 static int open_copy(struct backup *backup, struct sqlite_connection *connection, convstore_error *err) {
   /* Nobody else knows the file, and it is thrown away after a failure: no journal, no syncs until it is whole. */
   static const char quick[] = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;";
+  sqlite3 *copy = NULL;
   int code = sqlite3_open_v2(
-      backup->temporary, &backup->copy,
+      backup->temporary, &copy,
       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE, NULL);
+  backup->copy = copy; /* there is one to close after a failure, too */
   if (code == SQLITE_OK) code = sqlite3_exec(backup->copy, quick, NULL, NULL, NULL);
   return code == SQLITE_OK ? CONVSTORE_OK : fail_copy(backup, connection, code, err);
 }

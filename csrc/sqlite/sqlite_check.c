@@ -3,7 +3,6 @@
  * whether the host's table of users still has ours. All of it reads one moment, in a read transaction, which holds no
  * writer up. Where pages are damaged, what can still be read of the rest is told.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "../core/clock.h"
@@ -19,32 +18,19 @@ static int on_progress(void *context) {
   return convstore__monotonic_ms() >= connection->deadline_ms;
 }
 
-/* A check of pages tells errors of the system below as if they were damage. */
-static bool is_system_error(convstore_text detail, int *code) {
-  static const char words[] = "error code=";
-  const char *found = strstr(detail.data, words);
-  *code = found == NULL ? SQLITE_OK : atoi(found + sizeof words - 1) & 0xff;
-  return *code == SQLITE_IOERR || *code == SQLITE_NOMEM || *code == SQLITE_INTERRUPT;
-}
-
 static int fail(struct sqlite_connection *connection, struct convstore_call *call, int code) {
   if ((code & 0xff) == SQLITE_INTERRUPT)
     return convstore_fail(call->err, CONVSTORE_E_TIMEOUT,
                           "the check was not done in time; open with a longer `timeout`");
-  if (code == SQLITE_NOMEM) return convstore__sqlite_no_memory(call->err);
   return convstore__sqlite_fail(connection, call->err);
 }
 
-static int read_problem(size_t *capacity, struct sqlite_connection *connection, sqlite3_stmt *row,
-                        struct convstore_call *call) {
+static int read_problem(size_t *capacity, sqlite3_stmt *row, struct convstore_call *call) {
   convstore_problem problem;
-  int code;
   int status = convstore__sqlite_read_text(&problem.problem, row, 0, call);
   if (status == CONVSTORE_OK) status = convstore__sqlite_read_id(problem.conversation_id, row, 1, call);
   if (status == CONVSTORE_OK) status = convstore__sqlite_read_text(&problem.detail, row, 2, call);
-  if (status != CONVSTORE_OK) return status;
-  if (is_system_error(problem.detail, &code)) return fail(connection, call, code);
-  return convstore__problem_add(capacity, call, &problem);
+  return status != CONVSTORE_OK ? status : convstore__problem_add(capacity, call, &problem);
 }
 
 /* Adds what a statement finds. */
@@ -57,7 +43,7 @@ static int run_check(size_t *capacity, struct sqlite_connection *connection, str
   if (sqlite3_bind_int(statement, 1, CONVSTORE_PROBLEM_ROWS) != SQLITE_OK)
     return convstore__sqlite_fail(connection, call->err);
   while (status == CONVSTORE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW)
-    status = read_problem(capacity, connection, statement, call);
+    status = read_problem(capacity, statement, call);
   if (status == CONVSTORE_OK && code != SQLITE_DONE) status = fail(connection, call, code);
   sqlite3_reset(statement);
   return status;
@@ -74,16 +60,27 @@ static int add_refusal(size_t *capacity, struct convstore_call *call) {
   return convstore__problem_add(capacity, call, &problem);
 }
 
+/* A check of pages also tells a read that failed, or JSON that there was no memory to parse, as if it were damage: what
+ * it finds counts when it finds it twice. */
+static int run_quick_check(size_t *capacity, struct sqlite_connection *connection,
+                           struct convstore_call *call) {
+  int status = run_check(capacity, connection, call, SQLITE_STMT_QUICK_CHECK);
+  if (status != CONVSTORE_OK || call->result->n_problems == 0) return status;
+  call->result->n_problems = 0;
+  return run_check(capacity, connection, call, SQLITE_STMT_QUICK_CHECK);
+}
+
 static int run_checks(struct sqlite_connection *connection, struct convstore_call *call) {
-  static const enum sqlite_stmt ids[] = {SQLITE_STMT_QUICK_CHECK, SQLITE_STMT_CHECK_MESSAGES,
-                                         SQLITE_STMT_CHECK_SEARCH, SQLITE_STMT_CHECK_REST,
-                                         SQLITE_STMT_CHECK_FOREIGN_KEYS};
-  size_t n = sizeof ids / sizeof *ids - (connection->refers_to_users ? 0 : 1);
+  static const enum sqlite_stmt ids[] = {SQLITE_STMT_CHECK_MESSAGES, SQLITE_STMT_CHECK_SEARCH,
+                                         SQLITE_STMT_CHECK_REST};
   size_t capacity = 0;
-  int status = CONVSTORE_OK;
-  for (size_t i = 0; status == CONVSTORE_OK && i < n; i++)
+  int status = run_quick_check(&capacity, connection, call);
+  for (size_t i = 0; status == CONVSTORE_OK && i < sizeof ids / sizeof *ids; i++)
     status = run_check(&capacity, connection, call, ids[i]);
-  if (status == CONVSTORE_E_INVALID) status = add_refusal(&capacity, call);
+  if (status == CONVSTORE_OK && connection->refers_to_users) {
+    status = run_check(&capacity, connection, call, SQLITE_STMT_CHECK_FOREIGN_KEYS);
+    if (status == CONVSTORE_E_INVALID) status = add_refusal(&capacity, call);
+  }
   if (status == CONVSTORE_E_CORRUPT && call->result->n_problems > 0) status = CONVSTORE_OK;
   if (status == CONVSTORE_OK) convstore__problems_finish(call);
   return status;

@@ -8,14 +8,14 @@
 
 /* What the messages of a table say of each conversation: how many, the last, the first that is missing, their sums, and
  * the first one whose running total does not follow from the one before. */
-#define CHECK_MESSAGES(table)                                                                                \
-  "(SELECT user_id, conversation_id, count(*) AS n, max(seq) AS last,"                                       \
-  " min(iif(seq <> seq_before + 1, seq_before + 1, NULL)) AS missing, sum(token_count) AS tokens,"           \
-  " sum(iif(pinned, token_count, 0)) AS pinned,"                                                             \
-  " min(iif(seq = seq_before + 1 AND token_total <> total_before + iif(pinned, 0, token_count), seq, NULL))" \
-  " AS wrong FROM (SELECT user_id, conversation_id, seq, token_count, token_total,"                          \
-  " role IN ('system', 'developer') AS pinned, lag(seq, 1, 0) OVER one AS seq_before,"                       \
-  " lag(token_total, 1, 0) OVER one AS total_before FROM " table                                             \
+#define CHECK_MESSAGES(table)                                                                                         \
+  "(SELECT user_id, conversation_id, count(*) AS n, max(seq) AS last,"                                                \
+  " min(iif(seq <> seq_before + 1, seq_before + 1, NULL)) AS missing, CAST(total(token_count) AS INTEGER) AS tokens," \
+  " CAST(total(iif(pinned, token_count, 0)) AS INTEGER) AS pinned,"                                                   \
+  " min(iif(seq = seq_before + 1 AND token_total - total_before <> iif(pinned, 0, token_count), seq, NULL))"          \
+  " AS wrong FROM (SELECT user_id, conversation_id, seq, token_count, token_total,"                                   \
+  " role IN ('system', 'developer') AS pinned, lag(seq, 1, 0) OVER one AS seq_before,"                                \
+  " lag(token_total, 1, 0) OVER one AS total_before FROM " table                                                      \
   " WINDOW one AS (PARTITION BY user_id, conversation_id ORDER BY seq)) GROUP BY user_id, conversation_id)"
 
 /* Each conversation with its messages, from whichever table has them. */
@@ -29,11 +29,11 @@
   " LEFT JOIN archived AS a ON a.user_id = c.user_id AND a.conversation_id = c.id)"
 
 /* What the index says of each conversation. */
-#define CHECK_RUNS                                                                                           \
-  "(SELECT user_id, conversation_id, count(*) AS n, sum(last_seq - first_seq + 1) AS covered,"               \
-  " max(last_seq) AS last, min(iif(first_seq <= last_before, first_seq, NULL)) AS overlap FROM"              \
-  " (SELECT user_id, conversation_id, first_seq, last_seq, lag(last_seq, 1, 0) OVER"                         \
-  " (PARTITION BY user_id, conversation_id ORDER BY first_seq) AS last_before FROM convstore_search_runs)"   \
+#define CHECK_RUNS                                                                                                \
+  "(SELECT user_id, conversation_id, count(*) AS n, CAST(total(last_seq - first_seq + 1) AS INTEGER) AS covered," \
+  " max(last_seq) AS last, min(iif(first_seq <= last_before, first_seq, NULL)) AS overlap FROM"                   \
+  " (SELECT user_id, conversation_id, first_seq, last_seq, lag(last_seq, 1, 0) OVER"                              \
+  " (PARTITION BY user_id, conversation_id ORDER BY first_seq) AS last_before FROM convstore_search_runs)"        \
   " GROUP BY user_id, conversation_id)"
 
 #define CHECK_COUNTERS                                                                                       \
@@ -56,7 +56,7 @@
 
 /* Rows of `table`, in groups of `n`, whose conversation is not there. */
 #define CHECK_LOST(table, name)                                                                              \
-  "SELECT 'orphan', t.user_id, t.conversation_id, sum(t.n) || ' rows in " name                               \
+  "SELECT 'orphan', t.user_id, t.conversation_id, CAST(total(t.n) AS INTEGER) || ' rows in " name            \
   " belong to no conversation' FROM " table                                                                  \
   " AS t LEFT JOIN convstore_conversations AS c ON c.user_id = t.user_id AND c.id = t.conversation_id"       \
   " WHERE c.id IS NULL GROUP BY t.user_id, t.conversation_id"
@@ -76,11 +76,11 @@
   " THEN 'it counts as indexed, and ' || (c.last_seq - coalesce(r.covered, 0)) || ' messages are not' END AS detail" \
   " FROM convstore_conversations AS c"                                                                               \
   " LEFT JOIN runs AS r ON r.user_id = c.user_id AND r.conversation_id = c.id"
-#define CHECK_SEGMENTS                                                                                       \
-  "SELECT 'search', s.user_id, s.conversation_id, 'segment ' || s.id || ' has ' || s.n_messages ||"          \
-  " ' messages, and its runs have ' || coalesce(r.n, 0) FROM convstore_search_segments AS s LEFT JOIN"       \
-  " (SELECT user_id, segment_id, sum(last_seq - first_seq + 1) AS n FROM convstore_search_runs"              \
-  " GROUP BY user_id, segment_id) AS r ON r.user_id = s.user_id AND r.segment_id = s.id"                     \
+#define CHECK_SEGMENTS                                                                                             \
+  "SELECT 'search', s.user_id, s.conversation_id, 'segment ' || s.id || ' has ' || s.n_messages ||"                \
+  " ' messages, and its runs have ' || coalesce(r.n, 0) FROM convstore_search_segments AS s LEFT JOIN"             \
+  " (SELECT user_id, segment_id, CAST(total(last_seq - first_seq + 1) AS INTEGER) AS n FROM convstore_search_runs" \
+  " GROUP BY user_id, segment_id) AS r ON r.user_id = s.user_id AND r.segment_id = s.id"                           \
   " WHERE s.n_messages <> coalesce(r.n, 0)"
 #define CHECK_SUMMARIES                                                                                        \
   "SELECT 'summary' AS problem, s.user_id, s.conversation_id AS id, 'a summary stands for messages up to ' ||" \

@@ -341,23 +341,24 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
          "UPDATE convstore_conversations SET archived_at = ?3, status = iif(status = 'active', 'archived', status)"
          " WHERE user_id = ?1 AND id = ?2"},
     [SQLITE_STMT_JOURNAL_MODE] = {"journal_mode", "PRAGMA journal_mode"},
-    /* A page of users: ?1 the last one, or what is before all, ?2 limit. From user to user by index, whatever the number
-     * of conversations between; then the conversations of these alone. */
+    /* A page of users: ?1 the last one, or what is before all, ?2 limit. From user to user by index, whatever the
+     * number of conversations between; then the conversations of these alone. Unlike sum(), total() gives no error for
+     * damaged counters, and is exact up to 2^53. */
     [SQLITE_STMT_USERS] =
         {"users",
          "WITH RECURSIVE u (user_id, n) AS ("
          "SELECT (SELECT user_id FROM convstore_conversations WHERE user_id > ?1 ORDER BY user_id LIMIT 1), 1"
          " UNION ALL SELECT (SELECT c.user_id FROM convstore_conversations AS c WHERE c.user_id > u.user_id"
          " ORDER BY c.user_id LIMIT 1), n + 1 FROM u WHERE u.user_id IS NOT NULL AND n < ?2)"
-         " SELECT c.user_id, count(*), sum(c.last_seq), max(c.updated_at) FROM u"
+         " SELECT c.user_id, count(*), CAST(total(c.last_seq) AS INTEGER), max(c.updated_at) FROM u"
          " CROSS JOIN convstore_conversations AS c ON c.user_id = u.user_id"
          " GROUP BY c.user_id ORDER BY c.user_id"},
     [SQLITE_STMT_STATS] =
-        {"stats", "SELECT count(*), coalesce(sum(conversations), 0), coalesce(sum(messages), 0),"
-                  " coalesce(sum(archived), 0),"
+        {"stats", "SELECT count(*), coalesce(sum(conversations), 0), CAST(total(messages) AS INTEGER),"
+                  " CAST(total(archived) AS INTEGER),"
                   " (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size)"
-                  " FROM (SELECT count(*) AS conversations, sum(last_seq) AS messages,"
-                  " sum(iif(archived_at IS NULL, 0, last_seq)) AS archived"
+                  " FROM (SELECT count(*) AS conversations, total(last_seq) AS messages,"
+                  " total(iif(archived_at IS NULL, 0, last_seq)) AS archived"
                   " FROM convstore_conversations GROUP BY user_id)"},
     [SQLITE_STMT_QUICK_CHECK] = {"quick_check", QUICK_CHECK},
     [SQLITE_STMT_CHECK_MESSAGES] = {"check_messages", CHECK_OF_MESSAGES},

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../core/clock.h"
@@ -347,15 +348,18 @@ static int check(uint64_t *hash, convstore *store, convstore_error *err) {
   return finish(hash, store, &request, err);
 }
 
-/* The copy is there and sound after a success, and not at all after a failure. */
+/* After a success the copy is there, of the same size each time; after a failure it is not. The file is looked at
+ * without SQLite, whose calls may still be failing. */
 static int backup(uint64_t *hash, convstore *store, convstore_error *err) {
   convstore_request request = request_of(CONVSTORE_BACKUP, "");
   const char *path = support_path("backup.db");
+  struct stat info;
   request.path = text_of(path);
   int status = finish(hash, store, &request, err);
-  CHECK_INT(access(path, F_OK) == 0, status == CONVSTORE_OK);
-  if (status == CONVSTORE_OK) CHECK_INT(support_number(path, "SELECT count(*) FROM convstore_messages"), 14);
-  (void)remove(path);
+  bool there = stat(path, &info) == 0;
+  CHECK_INT(there, status == CONVSTORE_OK);
+  if (status == CONVSTORE_OK && there) *hash = support_hash(*hash, &info.st_size, sizeof info.st_size);
+  (void)unlink(path);
   return status;
 }
 

@@ -165,6 +165,11 @@ static bool is_migration(const struct scenario *scenario) {
   return strncmp(scenario->name, "migrate", 7) == 0;
 }
 
+/* What no transaction may be around. */
+static bool is_alone(const struct scenario *scenario) {
+  return is_migration(scenario) || strcmp(scenario->name, "backup") == 0;
+}
+
 /* The k-th run. False: the operation made fewer allocations, and succeeded. */
 static bool run_with_failure(const struct scenario *scenario, const struct expected *expected,
                              convstore *store, int64_t failing, bool all_after) {
@@ -198,7 +203,7 @@ static bool run_with_failure(const struct scenario *scenario, const struct expec
 static void sweep_warm(const struct scenario *scenario, const struct expected *expected, bool all_after) {
   convstore *store = NULL;
   bool hit = true;
-  if (is_migration(scenario)) return;
+  if (is_alone(scenario)) return;
   for (int64_t failing = 0; hit && failing < 100000; failing += check_stride()) {
     if (!store) {
       store = support_open(support_path("copy.db"), &fast);
@@ -229,7 +234,7 @@ static void sweep_cold(const struct scenario *scenario, const struct expected *e
     if (!store) return;
     int64_t version = data_version();
     hit = run_with_failure(scenario, expected, store, failing, all_after);
-    bool real = is_migration(scenario) || failing % (10 * stride) == 0;
+    bool real = is_alone(scenario) || failing % (10 * stride) == 0;
     if (data_version() == version || is_migration(scenario)) run_again(scenario, expected, store, real);
     convstore_close(store);
     if (data_version() != version) copy_original();
