@@ -20,6 +20,9 @@ LUADIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
 LIBDIR ?= $(PREFIX)/lib
 CLIBDIR ?= $(LIBDIR)/lua/$(LUA_VERSION)
 INCLUDEDIR ?= $(PREFIX)/include
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+COMPLETIONSDIR ?= $(PREFIX)/share/bash-completion/completions
 PKG_CONFIG ?= pkg-config
 GCOV ?= gcov
 VALGRIND ?= valgrind
@@ -57,6 +60,7 @@ TEST_SOURCES := $(sort $(wildcard csrc/tests/test_*.c))
 TEST_HELPER_SOURCES := $(filter-out $(TEST_SOURCES),$(sort $(wildcard csrc/tests/*.c)))
 SPECS := $(sort $(wildcard spec/*_spec.lua spec/*/*_spec.lua))
 LUA_SOURCES := $(sort $(wildcard lua/convstore/*.lua))
+COMMAND_SOURCES := $(sort $(wildcard lua/convstore/command/*.lua))
 MIGRATIONS := $(patsubst csrc/%/migrations/,csrc/%/migrations.inc,$(wildcard csrc/*/migrations/))
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -237,7 +241,7 @@ CPPCHECK_FLAGS = --std=c11 --language=c --library=posix -D_POSIX_C_SOURCE=200809
 lint: all ## look for mistakes: clang-tidy, cppcheck, luacheck and our own rules
 	@status=0; \
 	tools/lint_rules $(MODULE) || status=1; \
-	$(LUACHECK) --quiet --no-color . .busted || status=1; \
+	$(LUACHECK) --quiet --no-color . .busted tools/convstore || status=1; \
 	$(CPPCHECK) $(CPPCHECK_FLAGS) $(LIB_SOURCES) $(BINDING_SOURCES) || status=1; \
 	echo $(C_SOURCES) | xargs -n 1 -P 4 sh -c '$(CLANG_TIDY) --quiet "$$0" -- $(ALL_CFLAGS) 2>/dev/null' || status=1; \
 	exit $$status
@@ -260,19 +264,39 @@ $(BUILD)/convstore.pc: csrc/convstore.h Makefile $(BUILD)/flags
 	  'Description: conversations of chat bots, kept in SQLite or PostgreSQL' 'Version: $(VERSION)' \
 	  'Libs: -L$${libdir} -lconvstore $(DEPS_LIBS)' 'Cflags: -I$${includedir}' > $@
 
-install: all $(BUILD)/convstore.pc ## install below DESTDIR and PREFIX (/usr/local)
-	install -d $(DESTDIR)$(LUADIR)/convstore $(DESTDIR)$(CLIBDIR)/convstore $(DESTDIR)$(INCLUDEDIR) \
-	  $(DESTDIR)$(LIBDIR)/pkgconfig
+# The command's script, with the Lua that it is installed for; its manual page and completion, from its table.
+$(BUILD)/bin/convstore: tools/convstore Makefile $(BUILD)/flags
+	@mkdir -p $(@D)
+	@sed '1s|.*|#!$(if $(findstring /,$(LUA)),$(LUA),/usr/bin/env $(LUA))|' $< > $@
+
+$(BUILD)/convstore.1: tools/command_docs.lua $(COMMAND_SOURCES) csrc/convstore.h
+	@mkdir -p $(@D)
+	@$(LUA) $< man $(VERSION) > $@
+
+$(BUILD)/convstore.bash: tools/command_docs.lua $(COMMAND_SOURCES)
+	@mkdir -p $(@D)
+	@$(LUA) $< bash > $@
+
+COMMAND_FILES := $(BUILD)/bin/convstore $(BUILD)/convstore.1 $(BUILD)/convstore.bash
+install: all $(BUILD)/convstore.pc $(COMMAND_FILES) ## install below DESTDIR and PREFIX (/usr/local)
+	install -d $(DESTDIR)$(LUADIR)/convstore/command $(DESTDIR)$(CLIBDIR)/convstore $(DESTDIR)$(INCLUDEDIR) \
+	  $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(COMPLETIONSDIR)
 	install -m 644 $(LUA_SOURCES) $(DESTDIR)$(LUADIR)/convstore
+	install -m 644 $(COMMAND_SOURCES) $(DESTDIR)$(LUADIR)/convstore/command
+	install -m 755 $(BUILD)/bin/convstore $(DESTDIR)$(BINDIR)
+	install -m 644 $(BUILD)/convstore.1 $(DESTDIR)$(MANDIR)/man1
+	install -m 644 $(BUILD)/convstore.bash $(DESTDIR)$(COMPLETIONSDIR)/convstore
 	install -m 755 $(MODULE) $(DESTDIR)$(CLIBDIR)/convstore
 	install -m 644 csrc/convstore.h $(DESTDIR)$(INCLUDEDIR)
 	install -m 644 $(LIBRARY) $(DESTDIR)$(LIBDIR)
 	install -m 644 $(BUILD)/convstore.pc $(DESTDIR)$(LIBDIR)/pkgconfig
 
 uninstall: ## remove what `make install` with the same settings installed
-	rm -f $(LUA_SOURCES:lua/%=$(DESTDIR)$(LUADIR)/%) $(DESTDIR)$(CLIBDIR)/convstore/core.so \
+	rm -f $(LUA_SOURCES:lua/%=$(DESTDIR)$(LUADIR)/%) $(COMMAND_SOURCES:lua/%=$(DESTDIR)$(LUADIR)/%) \
+	  $(DESTDIR)$(BINDIR)/convstore $(DESTDIR)$(MANDIR)/man1/convstore.1 $(DESTDIR)$(COMPLETIONSDIR)/convstore \
+	  $(DESTDIR)$(CLIBDIR)/convstore/core.so \
 	  $(DESTDIR)$(INCLUDEDIR)/convstore.h $(DESTDIR)$(LIBDIR)/libconvstore.a $(DESTDIR)$(LIBDIR)/pkgconfig/convstore.pc
-	-rmdir $(DESTDIR)$(LUADIR)/convstore $(DESTDIR)$(CLIBDIR)/convstore
+	-rmdir $(DESTDIR)$(LUADIR)/convstore/command $(DESTDIR)$(LUADIR)/convstore $(DESTDIR)$(CLIBDIR)/convstore
 
 clean: ## remove what was built
 	rm -rf build convstore

@@ -103,6 +103,17 @@ for _, backend in ipairs(backends) do
         database:sql("UPDATE " .. database:table("conversations") .. " SET last_seq = 1000000;")
         assert.equal(1000000, assert(store:stats()).messages)
       end)
+
+      it("have an answer where counters are damaged", function()
+        local store, database = backend.fresh()
+        for _ = 1, 2 do assert(assert(store:user("alice"):create()):append("user", "x")) end
+        database:sql("UPDATE " .. database:table("conversations") .. " SET last_seq = 9223372036854775807;")
+        assert.equal(math.maxinteger, assert(store:stats()).messages)
+        assert.equal(math.maxinteger, assert(store:users())[1].messages)
+        local problems = assert(store:check())
+        assert.equal(2, #problems)
+        assert.equal("counter", problems[1].problem)
+      end)
     end
   end)
 end

@@ -8,6 +8,7 @@
 #include "call.h"
 #include "json.h"
 #include "log.h"
+#include "terminal.h"
 
 CONVSTORE_API int luaopen_convstore_core(lua_State *L);
 
@@ -66,6 +67,7 @@ int luaopen_convstore_core(lua_State *L) {
                                        {NULL, NULL}};
   luaL_checkversion(L);
   luaL_newlib(L, functions);
+  luaL_setfuncs(L, convstore__lua_terminal_functions, 0);
   lua_pushliteral(L, "convstore " CONVSTORE_VERSION);
   lua_setfield(L, -2, "_VERSION");
   lua_pushlightuserdata(L, NULL);
