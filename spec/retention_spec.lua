@@ -163,7 +163,7 @@ for _, backend in ipairs(backends) do
     if not backend.shared then return end
 
     it("ends where a conversation counts messages that it does not have", function()
-      local store, alice, database = fresh()
+      local _, alice, database = fresh()
       for i = 1, 3 do
         local chat = filled(alice, "k" .. i, 1100)
         database:sql(("UPDATE %s SET last_seq = %d WHERE id = '%s';"):format(
