@@ -132,6 +132,7 @@
   " format('the index %s is missing', w.name) AS detail FROM unnest(CAST('{conversations_user_id_key_key,"   \
   "conversations_user_id_updated_at_idx,conversations_user_id_created_at_idx,"                               \
   "conversations_user_id_deleted_idx,conversations_deleted_at_idx,conversations_updated_at_idx,"             \
+  "conversations_archived_updated_at_idx,"                                                                   \
   "conversations_search_pending_idx,messages_user_id_created_at_idx,messages_pinned_idx,"                    \
   "messages_archive_user_id_created_at_idx,messages_archive_pinned_idx,"                                     \
   "search_segments_conversation_id_idx,search_runs_segment_id_idx}' AS text[])) AS w(name) WHERE NOT EXISTS" \

@@ -207,6 +207,15 @@ static int use_lookup(struct postgres_connection *connection, convstore_error *e
   return good ? CONVSTORE_OK : convstore__postgres_no_memory(err);
 }
 
+void convstore__postgres_note_lookup_late(struct postgres_connection *connection) {
+  for (size_t i = 0; i < connection->n_candidates; i++)
+    if (needs_lookup(&connection->candidates[i])) {
+      (void)snprintf(connection->lost_reason, sizeof connection->lost_reason,
+                     "host \"%.100s\" was not looked up in time", connection->candidates[i].host);
+      return;
+    }
+}
+
 /* ---- one candidate --------------------------------------------------------------------------------------------- */
 
 /* Where nobody listens it goes nowhere: libpq would write it to standard error. */

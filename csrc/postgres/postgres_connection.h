@@ -156,6 +156,9 @@ bool convstore__postgres_is_connected(struct postgres_connection *connection);
 /* Notes why a connection was lost or did not come about, on one line. */
 void convstore__postgres_set_reason(struct postgres_connection *connection, const char *reason);
 
+/* Notes that the names of the hosts were still being looked up. */
+void convstore__postgres_note_lookup_late(struct postgres_connection *connection);
+
 /* Notes an event: the connection is lost, by what postgres_set_reason() was told. `error` may be NULL. */
 void convstore__postgres_note_lost(struct postgres_connection *connection, int status, const PGresult *error);
 

@@ -93,6 +93,7 @@
   " ('convstore_conversations_user_id_key_key'), ('convstore_conversations_user_id_updated_at_idx'),"        \
   " ('convstore_conversations_user_id_created_at_idx'), ('convstore_conversations_user_id_deleted_idx'),"    \
   " ('convstore_conversations_deleted_at_idx'), ('convstore_conversations_updated_at_idx'),"                 \
+  " ('convstore_conversations_archived_updated_at_idx'),"                                                    \
   " ('convstore_conversations_search_pending_idx'), ('convstore_messages_user_id_created_at_idx'),"          \
   " ('convstore_messages_pinned_idx'), ('convstore_messages_archive_user_id_created_at_idx'),"               \
   " ('convstore_messages_archive_pinned_idx'), ('convstore_search_segments_conversation_id_idx'),"           \

@@ -104,7 +104,8 @@ static bool is_lost_table(const struct sqlite_connection *connection, const char
     return false; /* it is the table of the option `users` */
   if (!connection->refers_to_users && strstr(why, "foreign key mismatch") != NULL) return true;
   static const char *const phrases[] = {"no such table",       "no such column",       "no such index",
-                                        "has no column named", "because it is a view", "use DROP VIEW"};
+                                        "has no column named", "because it is a view", "use DROP VIEW",
+                                        "error in index"};
   for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++)
     if (strstr(why, phrases[i]) != NULL) return true;
   return false;

@@ -19,6 +19,7 @@
 #define CHAT "conversation_id = '0190f5a8-0000-7000-8000-000000000005'"
 /* Carol's, which are in her index; see scenario_search.c. */
 #define INDEXED_ID "'0190f5a8-0000-7000-8000-000000000007'"
+#define OF_CAROL " WHERE user_id = 'carol'"
 #define LARGEST "9223372036854775807"
 #define SMALLEST "-9223372036854775807 - 1"
 
@@ -208,18 +209,19 @@ static const struct damage index_damages[] = {
      CONVSTORE_OK},
     {"UPDATE convstore_search_segments SET messages = zeroblob(100000)", "search_indexed", CONVSTORE_OK},
     {"UPDATE convstore_search_segments SET messages = CAST(substr(messages, 1, length(messages) -"
-     " 1) AS BLOB)",
+     " 1) AS BLOB)" OF_CAROL,
      "search_indexed", CONVSTORE_OK},
     {"UPDATE convstore_search_segments SET n_messages = 5", "search_indexed", CONVSTORE_OK},
-    {"UPDATE convstore_search_segments SET id = " LARGEST
-     "; UPDATE convstore_search_runs SET segment_id = " LARGEST,
+    {"UPDATE convstore_search_segments SET id = " LARGEST OF_CAROL
+     "; UPDATE convstore_search_runs SET segment_id = " LARGEST OF_CAROL,
      "search_indexed", CONVSTORE_OK},
     {"INSERT INTO convstore_search_segments SELECT 'bob', " LARGEST
-     ", '0190f5a8-0000-7000-8000-000000000006', 1, messages FROM convstore_search_segments",
+     ", '0190f5a8-0000-7000-8000-000000000006', 1, messages FROM convstore_search_segments" OF_CAROL,
      "search_that_indexes", CONVSTORE_OK},
     {UNSTRICT("convstore_search_segments") "UPDATE convstore_search_segments SET messages = 'a text'",
      "search_indexed", CONVSTORE_OK},
-    {UNSTRICT("convstore_search_segments") "UPDATE convstore_search_segments SET messages = NULL, id = 'x'",
+    {UNSTRICT("convstore_search_segments") "UPDATE convstore_search_segments SET messages = NULL,"
+                                           " id = 'x'" OF_CAROL,
      "search_indexed", CONVSTORE_OK},
     {"UPDATE convstore_search_postings SET postings = x''", "search_indexed", CONVSTORE_OK},
     {"UPDATE convstore_search_postings SET postings = x'01FF'", "search_indexed", CONVSTORE_OK},
@@ -241,22 +243,22 @@ static const struct damage index_damages[] = {
     {"UPDATE convstore_search_runs SET first_seq = first_seq + 300, last_seq = " LARGEST, "search_indexed",
      CONVSTORE_OK},
     {"INSERT INTO convstore_search_runs SELECT user_id, conversation_id, 600, " LARGEST ", segment_id"
-     " FROM convstore_search_runs; INSERT INTO convstore_search_runs SELECT user_id,"
+     " FROM convstore_search_runs" OF_CAROL "; INSERT INTO convstore_search_runs SELECT user_id,"
      " conversation_id, 700, 701,"
-     " segment_id FROM convstore_search_runs WHERE first_seq = 1",
+     " segment_id FROM convstore_search_runs WHERE first_seq = 1 AND user_id = 'carol'",
      "search_indexed", CONVSTORE_OK},
     {"INSERT INTO convstore_search_runs SELECT user_id, conversation_id, 5, 8, segment_id FROM"
-     " convstore_search_runs",
+     " convstore_search_runs" OF_CAROL,
      "search_indexed", CONVSTORE_OK},
-    {"UPDATE convstore_search_runs SET first_seq = " SMALLEST ", last_seq = " SMALLEST, "search_indexed",
-     CONVSTORE_OK},
+    {"UPDATE convstore_search_runs SET first_seq = " SMALLEST ", last_seq = " SMALLEST OF_CAROL,
+     "search_indexed", CONVSTORE_OK},
     {"INSERT INTO convstore_search_segments SELECT 'bob', 5,"
      " '0190f5a8-0000-7000-8000-000000000006', 1, messages"
-     " FROM convstore_search_segments; INSERT INTO convstore_search_runs"
+     " FROM convstore_search_segments" OF_CAROL "; INSERT INTO convstore_search_runs"
      " VALUES ('bob', '0190f5a8-0000-7000-8000-000000000006', 1, 0, 5)",
      "search_that_indexes", CONVSTORE_OK},
     {UNSTRICT("convstore_search_runs") "UPDATE convstore_search_runs SET first_seq = 'x', last_seq = NULL,"
-                                       " segment_id = x''",
+                                       " segment_id = x''" OF_CAROL,
      "search_indexed", CONVSTORE_OK},
     {"UPDATE convstore_conversations SET search_pending = 7", "search_indexed", CONVSTORE_OK},
     {UNSTRICT("convstore_conversations") "UPDATE convstore_conversations SET search_pending = NULL",
@@ -423,9 +425,9 @@ static void damage_blobs(const char *path, const char *table, const char *column
   for (unsigned i = 0; i <= n; i++) {
     (void)snprintf(sql, sizeof sql,
                    "UPDATE %s SET %s = CAST(substr(%s, 1, %u %% length(%s)) || x'%02X' ||"
-                   " substr(%s, %u %% length(%s) + 2) AS BLOB) WHERE rowid %% 3 = %u",
+                   " substr(%s, %u %% length(%s) + 2) AS BLOB) WHERE rowid %% 3 = %u AND length(%s) > 0",
                    table, column, column, next_random(), column, next_random() & 0xFF, column, next_random(),
-                   column, i % 3);
+                   column, i % 3, column);
     support_sql(path, sql);
   }
 }
