@@ -175,7 +175,7 @@ demo: ## talk with a bot that remembers; its memory is DEMO_DB
 test: ## run all tests; the last line is "N passed, N failed"
 	@tools/install_deps test
 	@$(MAKE) all test-programs || { echo "0 passed, 1 failed"; exit 1; }
-	@$(RUN_TESTS_BESIDE_POSTGRES) $(TEST_PROGRAMS) '$(BUSTED)'
+	@$(RUN_TESTS_BESIDE_POSTGRES) --together '$(BUSTED)' '$(RUN_TESTS) $(TEST_PROGRAMS)'
 
 check: ## everything that CI runs
 	.ci/run

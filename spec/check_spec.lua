@@ -397,7 +397,7 @@ for _, backend in ipairs(backends) do
       for i, name in ipairs({ "a", "b" }) do
         workers[i] = database:start("search_and_append", { name, 10 })
       end
-      local n, last = 0, 0
+      local n, last = 0
       repeat -- until they have been seen at work, and have finished
         assert_sound(store)
         n, last = n + 1, assert(store:stats()).messages

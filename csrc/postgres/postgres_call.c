@@ -192,8 +192,7 @@ static int fail_readonly(const struct postgres_connection *connection, const str
 
 /* The deadline came while there was no connection. */
 static int give_up_connecting(struct postgres_connection *connection, struct convstore_call *call) {
-  if (connection->phase == POSTGRES_RESOLVING)
-    convstore__postgres_note_lookup_late(connection);
+  if (connection->phase == POSTGRES_RESOLVING) convstore__postgres_note_lookup_late(connection);
   convstore__postgres_drop(connection);
   note_unreachable(connection);
   if (connection->refused_writes) return fail_readonly(connection, call);

@@ -67,7 +67,7 @@ int check_stride(void) {
 }
 
 int check_fault_stride(void) {
-  return check_stride() > 1 ? check_stride() : getenv("CONVSTORE_TEST_EVERY_FAULT") ? 1 : 5;
+  return check_stride() > 1 ? check_stride() : getenv("CONVSTORE_TEST_EVERY_FAULT") ? 1 : 8;
 }
 
 int check_main(int argc, char **argv, const struct check_test *tests, size_t n_tests) {

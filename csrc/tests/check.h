@@ -50,7 +50,7 @@ bool check_failed(void);
  * step by. */
 int check_stride(void);
 /* The same for loops that let each allocation or system call fail in turn. Some tens of thousands of runs: so every
- * fifth, unless the environment has CONVSTORE_TEST_EVERY_FAULT, as it has in CI. */
+ * eighth, unless the environment has CONVSTORE_TEST_EVERY_FAULT, as it has in CI. */
 int check_fault_stride(void);
 
 /* Runs those tests whose name contains argv[1], or all. Returns the program's exit status. */
