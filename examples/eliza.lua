@@ -4,7 +4,7 @@ local convstore = require "convstore"
 local name = arg[2] or os.getenv("USER") or "friend"
 local store <close> = assert(convstore.open(arg[1] or "eliza.db", { text = "replace" }))
 local user = store:user(name)
-local chat = assert(user:conversation("eliza", { metadata = {} })) -- the same one after a restart
+local chat = assert(user:conversation("eliza")) -- the same one after a restart
 
 -- The first rule whose words occur answers; "*" is the words up to a stop, which come back with I and you swapped.
 local rules = {
@@ -41,28 +41,28 @@ local function reply(text)
 end
 
 local commands = {} -- each runs in a transaction: all of it happens, or nothing
-commands["/help"] = function() return "/history, /new (keeps what was said), /forget (erases all), /quit" end
+commands["/help"] = function() return "/history, /search WORDS, /new, /forget (erases all), /quit" end
 commands["/history"] = function()
   for said in chat:each() do print((said.role == "user" and name or "Eliza") .. ": " .. said.content) end
   return ("(%d messages)"):format(chat.message_count)
 end
-commands["/new"] = function() -- the key goes to a new conversation, which knows the one before it
+commands["/search"] = function(words)
+  local hits = assert(user:search(words))
+  for _, hit in ipairs(hits) do print("- " .. hit.message.content) end
+  return ("(%d found)"):format(#hits)
+end
+commands["/new"] = function() -- the key goes to a new conversation
   assert(chat:update{ key = convstore.null })
-  chat = assert(user:conversation("eliza", { metadata = { previous = chat.id } }))
+  chat = assert(user:conversation("eliza"))
   return "A fresh page. What is on your mind?"
 end
 commands["/forget"] = function()
-  while chat do
-    local previous = chat.metadata.previous
-    assert(chat:purge())
-    chat = previous and assert(user:get(previous))
-  end
-  chat = assert(user:conversation("eliza", { metadata = {} }))
+  assert(user:erase())
+  chat = assert(user:conversation("eliza"))
   return "All of it is gone. What is on your mind?"
 end
 
-local before = chat.metadata.previous and assert(user:get(chat.metadata.previous)) or chat
-local last = assert((chat.last_seq > 0 and chat or before):history{ role = "user", limit = 1 })[1]
+local last = assert(user:messages{ role = "user", limit = 1 })[1]
 print((last and "Welcome back, %s. Last time you said: “%s” How is that today?"
   or "Hello %s, I am Eliza. What is on your mind? (Or /help.)"):format(name, last and last.content))
 local prompt = os.execute("test -t 0 && test -t 1") and "> " or ""
@@ -70,7 +70,8 @@ for line in function() io.write(prompt):flush() return io.read() end do
   local text = line:match("^%s*(.-)%s*$")
   if text == "/quit" then break end
   if text:find("^/") then
-    print(assert(store:transaction(commands[text] or commands["/help"])))
+    local command, words = text:match("^(%S+)%s*(.*)$")
+    print(assert(store:transaction(commands[command] or commands["/help"], words)))
   elseif text ~= "" then
     local stored, problem = chat:append("user", text)
     print(stored and assert(chat:append("assistant", reply(text))).content or problem)

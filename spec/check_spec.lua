@@ -631,11 +631,16 @@ describe("check of a server #postgres", function()
     assert.equal(1, #assert(guest:users()))
     -- Without a role it would see nothing, and says so.
     database:sql("GRANT USAGE ON SCHEMA convstore TO bot_guest;"
-      .. " GRANT SELECT ON ALL TABLES IN SCHEMA convstore TO bot_guest")
+      .. " GRANT ALL ON ALL TABLES IN SCHEMA convstore TO bot_guest")
     local bare = database:open({ role = false })
     for _, method in ipairs({ "check", "stats", "users" }) do
       check.fails("denied", "convstore_operator", bare[method](bare))
     end
+    local idle = { idle_before = os.time() * 1000 + 3600000 }
+    for _, method in ipairs({ "purge", "archive" }) do
+      check.fails("denied", "convstore_operator", bare[method](bare, idle))
+    end
+    assert.equal(1, database:count("messages"))
     database:sql("REVOKE ALL ON SCHEMA convstore FROM bot_guest;"
       .. " REVOKE ALL ON ALL TABLES IN SCHEMA convstore FROM bot_guest")
   end)

@@ -116,6 +116,49 @@ for _, backend in ipairs(backends) do
     end)
 
     if backend.shared then
+      it("go from every version to every other, and keep what was said", function()
+        local store, database = backend.fresh({ count_tokens = function(text) return #text end })
+        local _, newest = store:schema_version()
+        local alice = store:user("alice")
+        local old = assert(alice:conversation("old"))
+        assert(old:append("user", "The weather of last year"))
+        assert.equal(1, assert(store:archive({ idle_before = os.time() * 1000 + 3600000 })).messages)
+        local chat = assert(alice:conversation("k", { title = "A title", metadata = { a = 1 } }))
+        assert(chat:append("user", "What is the weather in Oslo?", { metadata = { n = 1 << 60 } }))
+        assert(chat:append({ role = "assistant", tool_calls = {
+          { id = "c1", type = "function", ["function"] = { name = "weather", arguments = "{}" } } } }))
+        assert(chat:append("tool", "rain", { tool_call_id = "c1" }))
+        assert(chat:append("user", "A password"))
+        assert(chat:redact(4))
+        assert(chat:summarize("They spoke of rain.", { through = 2 }))
+        local deleted = assert(alice:create())
+        assert(deleted:append("user", "Never mind the weather"))
+        assert(deleted:delete())
+
+        local function seen()
+          local answer = { assert(chat:refresh()) and chat.title, chat.metadata, chat.token_count }
+          for _, handle in ipairs({ chat, old, assert(alice:get(deleted.id, { deleted = true })) }) do
+            answer[#answer + 1] = handle.deleted_at or assert(handle:history())
+            answer[#answer + 1] = handle.deleted_at or assert(handle:context({ max_tokens = 1000 }))
+          end
+          for i, hit in ipairs(assert(alice:search("weather"))) do answer["hit " .. i] = hit.message end
+          return answer
+        end
+        local before = seen()
+        assert.truthy(before["hit 2"])
+        for from = 1, newest do
+          for to = 1, newest do
+            assert.equal(from, assert(store:migrate(from)))
+            assert.equal(to, assert(store:migrate(to)))
+            assert.equal(5, database:count("messages"))
+            assert.equal(1, database:count("messages_archive"))
+            assert.equal(newest, assert(store:migrate()))
+            assert.same(before, seen())
+            assert.same({}, assert(store:check()))
+          end
+        end
+      end)
+
       it("are seen by other connections", function()
         local store, database = backend.fresh()
         local other = database:open()

@@ -68,6 +68,7 @@ static int send_purge_old(struct postgres_connection *connection, struct convsto
   queue_pick(connection, call, POSTGRES_STMT_PICK_OLD);
   queue_purge(connection, call);
   queue_left(connection, call, POSTGRES_STMT_OLD_LEFT);
+  convstore__postgres_queue_sight(connection);
   return CONVSTORE_OK;
 }
 
@@ -85,17 +86,21 @@ static int send_archive(struct postgres_connection *connection, struct convstore
   convstore__postgres_queue(connection, POSTGRES_STMT_ARCHIVE_PART, NULL);
   queue_at(connection, call, POSTGRES_STMT_MARK_PART_ARCHIVED);
   queue_left(connection, call, POSTGRES_STMT_IDLE_LEFT);
+  convstore__postgres_queue_sight(connection);
   return CONVSTORE_OK;
 }
 
 /* ---- what came back -------------------------------------------------------------------------------------------- */
 
-/* Reads the answer of the round's last statement, the k-th. */
+/* Reads the answer of the k-th statement, the last but that which looks whether all users were seen. */
 static int receive_left(struct postgres_connection *connection, struct convstore_call *call, size_t k) {
   static const enum postgres_type types[] = {POSTGRES_INT8, POSTGRES_INT8, POSTGRES_INT8, POSTGRES_BOOL};
-  const PGresult *row = convstore__postgres_result(connection, k + (call->depth == 0 ? 1 : 0));
+  if (call->depth == 0) k++;
+  const PGresult *row = convstore__postgres_result(connection, k);
   convstore_result *result = call->result;
   int status = convstore__postgres_check_columns(row, types, 4, call->err);
+  if (status == CONVSTORE_OK && call->request->operation != CONVSTORE_ERASE)
+    status = convstore__postgres_receive_sight(connection, k + 1, call);
   if (status != CONVSTORE_OK) return status;
   result->n_conversations = convstore__postgres_read_integer(row, 0, 0);
   result->n_messages_changed = convstore__postgres_read_integer(row, 0, 1);
