@@ -1,34 +1,10 @@
 -- store:check: each kind of damage, made by plain SQL, is found and nothing else; when it is mended nothing is.
-local convstore = require "convstore"
 local backends = require "spec.support.backends"
-local check = require "spec.support.check"
-local postgres = require "spec.support.postgres"
+local problems = require "spec.support.problems"
 local rows = require "spec.support.rows"
 local searches = require "spec.support.searches"
 
-local function show(problems)
-  local lines = {}
-  for i, problem in ipairs(problems) do
-    lines[i] = ("%s %s: %s"):format(problem.problem, problem.conversation_id, problem.detail)
-  end
-  return #lines == 0 and "nothing" or table.concat(lines, "\n")
-end
-
-local function assert_sound(store)
-  local problems = assert(store:check())
-  assert(#problems == 0, "found " .. show(problems))
-end
-
--- Everything found is a `word`, and one finding is about that conversation (nil: about none) in words that match.
-local function assert_found(store, word, id, pattern)
-  local problems = assert(store:check())
-  local found = false
-  for _, problem in ipairs(problems) do
-    assert(problem.problem == word, ("expected only %s, found %s"):format(word, show(problems)))
-    found = found or (problem.conversation_id == id and problem.detail:find(pattern) ~= nil)
-  end
-  assert(found, ("expected %s %s: %s, found %s"):format(word, tostring(id), pattern, show(problems)))
-end
+local assert_sound, assert_found = problems.assert_sound, problems.assert_found
 
 for _, backend in ipairs(backends) do
   describe("check " .. backend.tags, function()
@@ -350,18 +326,18 @@ for _, backend in ipairs(backends) do
       assert(chat:summarize("x"))
       run(database, "UPDATE $summaries SET through = 9")
       run(database, add, 1, 999)
-      local problems = assert(store:check())
-      assert.equal(1000, #problems)
+      local list = assert(store:check())
+      assert.equal(1000, #list)
       for i = 1, 999 do
-        assert.equal("counter", problems[i].problem)
-        assert.equal(("00000000-0000-7000-8000-%012d"):format(i), problems[i].conversation_id)
+        assert.equal("counter", list[i].problem)
+        assert.equal(("00000000-0000-7000-8000-%012d"):format(i), list[i].conversation_id)
       end
-      assert.equal("summary", problems[1000].problem)
+      assert.equal("summary", list[1000].problem)
       run(database, add, 1000, 1003)
-      problems = assert(store:check())
-      assert.equal(1001, #problems)
-      assert.equal("counter", problems[1000].problem)
-      assert.same({ problem = "more", detail = problems[1001].detail }, problems[1001])
+      list = assert(store:check())
+      assert.equal(1001, #list)
+      assert.equal("counter", list[1000].problem)
+      assert.same({ problem = "more", detail = list[1001].detail }, list[1001])
       run(database, "DELETE FROM $conversations WHERE user_id = 'carol'; UPDATE $summaries SET through = 7")
       assert_sound(store)
     end)
@@ -426,246 +402,3 @@ for _, backend in ipairs(backends) do
     end)
   end)
 end
-
-describe("check of a file #sqlite", function()
-  after_each(backends.clean)
-
-  local function filled()
-    local store, database = backends.sqlite.fresh()
-    local chat = assert(store:user("alice"):conversation("k"))
-    local batch = {}
-    for i = 1, 2000 do batch[i] = { role = "user", content = ("message %d "):format(i):rep(20) } end
-    assert(chat:append_many(batch))
-    return store, database, chat
-  end
-
-  local function words(problems)
-    local found = {}
-    for _, problem in ipairs(problems) do found[problem.problem] = (found[problem.problem] or 0) + 1 end
-    return found
-  end
-
-  it("finds pages that are damaged, and tells what else it can", function()
-    local store, database = filled()
-    store:close()
-    local page = tonumber(database:sql("SELECT max(pageno) FROM dbstat WHERE name = 'convstore_messages';"))
-      or assert(tonumber((database:sql("PRAGMA page_count;"))))
-    database:sql("PRAGMA wal_checkpoint(TRUNCATE);")
-    local file = assert(io.open(database.path, "r+b"))
-    assert(file:seek("set", (page - 1) * 4096))
-    assert(file:write(("\255"):rep(4096)))
-    file:close()
-    store = database:open()
-    local found = words(assert(store:check()))
-    assert.is_true((found.damage or 0) >= 1)
-    assert.is_nil(found.more)
-  end)
-
-  it("finds rows that break the tables' own rules", function()
-    local store, database, chat = filled()
-    database:sql("PRAGMA ignore_check_constraints = ON;"
-      .. " UPDATE convstore_messages SET role = 'robot' WHERE seq = 7;")
-    local problems = assert(store:check())
-    assert.same({ damage = 1 }, words(problems))
-    assert.truthy(problems[1].detail:find("convstore_messages", 1, true))
-    database:sql("UPDATE convstore_messages SET role = 'user';")
-    assert.same({}, assert(store:check()))
-    assert.equal(2000, assert(chat:refresh()).last_seq)
-  end)
-
-  it("says that the table of users is no parent any more", function()
-    local database = backends.sqlite.place()
-    database:sql("CREATE TABLE accounts (id INTEGER PRIMARY KEY); INSERT INTO accounts VALUES (7);")
-    local store = database:open({ users = "accounts(id)" })
-    assert(store:user(7):create())
-    database:sql("PRAGMA foreign_keys = OFF; DROP TABLE accounts; CREATE TABLE accounts (id INTEGER);")
-    local problems = assert(store:check())
-    assert.same({ foreign_keys = 1 }, words(problems))
-    database:sql("PRAGMA foreign_keys = OFF; DROP TABLE accounts;")
-    assert.same({ foreign_keys = 1 }, words(assert(store:check())))
-  end)
-
-  it("gives timeout where there is not the time for it, and works the next time", function()
-    local store, database = filled()
-    local chat = assert(store:user("alice"):conversation("k"))
-    for _ = 1, 5 do assert(chat:fork()) end
-    local hurried = database:open({ timeout = 0.003 })
-    local seen
-    for _ = 1, 50 do -- on a quick machine one of them may be in time
-      local _, message, code = hurried:check()
-      seen = seen or (code and { message = message, code = code })
-      if seen then break end
-    end
-    assert.equal("timeout", seen.code, seen.message)
-    assert.truthy(seen.message:find("timeout", 1, true))
-    assert.same({}, assert(store:check()))
-  end)
-end)
-
-if not postgres.is_there() then return end
-
-describe("check of a server #postgres", function()
-  after_each(backends.clean)
-
-  local SECURED = { "conversations", "messages", "messages_archive", "search_postings", "search_runs",
-    "search_segments", "summaries" }
-
-  local function fresh(options)
-    local store, database = backends.postgres.fresh(options)
-    assert(assert(store:user("alice"):conversation("k")):append("user", "x"))
-    return store, database
-  end
-
-  it("finds tables that row-level security does not guard", function()
-    local store, database = fresh()
-    for _, name in ipairs(SECURED) do
-      for _, case in ipairs({
-        { "ALTER TABLE %s DISABLE ROW LEVEL SECURITY", "ALTER TABLE %s ENABLE ROW LEVEL SECURITY",
-          "switched off on " },
-        { "ALTER TABLE %s NO FORCE ROW LEVEL SECURITY", "ALTER TABLE %s FORCE ROW LEVEL SECURITY",
-          "does not bind the owner of " },
-        { "ALTER POLICY " .. name .. "_user ON %s RENAME TO another",
-          "ALTER POLICY another ON %s RENAME TO " .. name .. "_user", "the policy " },
-        { "ALTER POLICY " .. name .. "_user ON %s USING (true)", "ALTER POLICY " .. name
-          .. "_user ON %s USING (user_id = NULLIF(current_setting('convstore.user_id', true), ''))",
-          "the policy " },
-        { "ALTER POLICY " .. name .. "_user ON %s WITH CHECK (user_id = current_setting('convstore.user_id')"
-          .. " OR user_id = 'x')", "ALTER POLICY " .. name
-          .. "_user ON %s WITH CHECK (user_id = NULLIF(current_setting('convstore.user_id', true), ''))",
-          "the policy " },
-        { "ALTER POLICY " .. name .. "_user ON %s TO convstore_user", "ALTER POLICY " .. name
-          .. "_user ON %s TO PUBLIC", "the policy " },
-      }) do
-        database:sql(case[1]:format("convstore." .. name))
-        assert_found(store, "rls_missing", nil, case[3] .. name)
-        database:sql(case[2]:format("convstore." .. name))
-        assert_sound(store)
-      end
-    end
-    database:sql("DROP POLICY summaries_operator ON convstore.summaries")
-    assert_found(store, "rls_missing", nil, "the policy summaries_operator is missing")
-  end)
-
-  it("tells whether row-level security binds what normal calls run as", function()
-    local store, database = fresh()
-    assert_sound(store)
-    assert_found(database:open({ role = false }), "rls_bypassed", nil, "does not bind postgres")
-    local role = "spec_bypass_" .. convstore.uuid():sub(-12)
-    database:sql(("CREATE ROLE %s NOLOGIN BYPASSRLS; GRANT USAGE ON SCHEMA convstore TO %s;"
-      .. " GRANT SELECT ON ALL TABLES IN SCHEMA convstore TO %s"):format(role, role, role))
-    finally(function()
-      database:sql(("DROP OWNED BY %s; DROP ROLE %s"):format(role, role))
-    end)
-    assert_found(database:open({ role = role }), "rls_bypassed", nil, "does not bind " .. role)
-  end)
-
-  it("finds constraints that are missing or not validated, and indexes that are not valid", function()
-    local store, database = fresh()
-    store:close()
-    local list = database:sql([[
-      SELECT conname, conrelid::regclass, pg_get_constraintdef(oid) FROM pg_constraint
-       WHERE connamespace = 'convstore'::regnamespace AND contype = 'f' ORDER BY 1]])
-    local n = 0
-    store = database:open()
-    for name, table_name, definition in list:gmatch("([^|\n]+)|([^|\n]+)|([^\n]+)\n") do
-      database:sql(("ALTER TABLE %s DROP CONSTRAINT %s"):format(table_name, name))
-      assert_found(store, "schema", nil, ("the constraint %s is missing"):format(name))
-      database:sql(("ALTER TABLE %s ADD CONSTRAINT %s %s NOT VALID"):format(table_name, name, definition))
-      assert_found(store, "schema", nil, ("the constraint %s is not validated"):format(name))
-      database:sql(("ALTER TABLE %s VALIDATE CONSTRAINT %s"):format(table_name, name))
-      assert_sound(store)
-      n = n + 1
-    end
-    assert.equal(7, n)
-    database:sql("ALTER TABLE convstore.search_postings DROP CONSTRAINT search_postings_pkey")
-    assert_found(store, "schema", nil, "the constraint search_postings_pkey is missing")
-    database:sql("ALTER TABLE convstore.search_postings ADD CONSTRAINT search_postings_pkey"
-      .. " PRIMARY KEY (user_id, segment_id, bucket)")
-    database:sql("UPDATE pg_index SET indisvalid = false"
-      .. " WHERE indexrelid = 'convstore.messages_pinned_idx'::regclass")
-    assert_found(store, "schema", nil, "the index messages_pinned_idx is not valid")
-    database:sql("REINDEX INDEX convstore.messages_pinned_idx")
-    assert_sound(store)
-  end)
-
-  it("finds foreign keys that are switched off", function()
-    local store, database = fresh()
-    database:sql("ALTER TABLE convstore.messages DISABLE TRIGGER ALL")
-    assert_found(store, "foreign_keys", nil, "the foreign key messages_conversation_id_fkey is switched off")
-    database:sql("ALTER TABLE convstore.messages ENABLE TRIGGER ALL")
-    assert_sound(store)
-  end)
-
-  it("has nothing to say of an installation with a claim, other types of ids and another schema", function()
-    for _, options in ipairs({
-      { jwt_claim = "sub" },
-      { users = "accounts(id)" },
-      { users = "people(id)", schema = "Zoë's" },
-    }) do
-      local database = backends.postgres.place()
-      database:sql("CREATE TABLE accounts (id bigint PRIMARY KEY); INSERT INTO accounts VALUES (7);"
-        .. "CREATE TABLE people (id uuid PRIMARY KEY);"
-        .. "INSERT INTO people VALUES ('054e1df3-35e0-4bb8-a585-607dbdcd24e0');")
-      local store = database:open(options)
-      local user = store:user(options.users == "people(id)" and "054e1df3-35e0-4bb8-a585-607dbdcd24e0" or 7)
-      assert(assert(user:conversation("k")):append("user", "x"))
-      assert_sound(store)
-    end
-  end)
-
-  it("and all else over all users is denied to a login that may not", function()
-    local store, database = fresh()
-    database:sql("GRANT convstore_user TO bot_guest")
-    finally(function() database:sql("REVOKE convstore_user, convstore_operator FROM bot_guest") end)
-    store:close()
-    database.dsn = database.dsn:gsub("//[^@]*@", "//bot_guest@", 1)
-    local guest = database:open()
-    assert(guest:user("alice"):conversation("k"))
-    for _, method in ipairs({ "check", "stats", "users" }) do
-      check.fails("denied", "convstore_operator", guest[method](guest))
-    end
-    assert.equal(1, assert(assert(guest:user("alice"):conversation("k")):history())[1].seq)
-    database:sql("GRANT convstore_operator TO bot_guest")
-    assert_sound(guest)
-    assert.equal(1, assert(guest:stats()).messages)
-    assert.equal(1, #assert(guest:users()))
-    -- Without a role it would see nothing, and says so.
-    database:sql("GRANT USAGE ON SCHEMA convstore TO bot_guest;"
-      .. " GRANT ALL ON ALL TABLES IN SCHEMA convstore TO bot_guest")
-    local bare = database:open({ role = false })
-    for _, method in ipairs({ "check", "stats", "users" }) do
-      check.fails("denied", "convstore_operator", bare[method](bare))
-    end
-    local idle = { idle_before = os.time() * 1000 + 3600000 }
-    for _, method in ipairs({ "purge", "archive" }) do
-      check.fails("denied", "convstore_operator", bare[method](bare, idle))
-    end
-    assert.equal(1, database:count("messages"))
-    database:sql("REVOKE ALL ON SCHEMA convstore FROM bot_guest;"
-      .. " REVOKE ALL ON ALL TABLES IN SCHEMA convstore FROM bot_guest")
-  end)
-end)
-
-describe("check by a plain owner #postgres", function()
-  after_each(backends.clean)
-
-  it("has nothing to say of a fresh store", function()
-    local owner
-    for _, backend in ipairs(postgres.backends(function() end)) do
-      if backend.name == "postgres_owner" then owner = backend end
-    end
-    if not owner then return pending("there is no such login") end
-    local url = os.getenv("CONVSTORE_TEST_POSTGRES_OWNER_URL")
-    local schema = "spec_" .. convstore.uuid():sub(-12)
-    local store <close> = assert(convstore.open(url, { schema = schema }))
-    finally(function()
-      local again <close> = assert(convstore.open(url, { schema = schema }))
-      assert(again:migrate(0))
-    end)
-    assert(assert(store:user("alice"):conversation("k")):append("user", "x"))
-    assert.same({}, assert(store:check()))
-    assert.equal(1, assert(store:stats()).messages)
-    assert.equal("alice", assert(store:users())[1].user_id)
-  end)
-end)
-
