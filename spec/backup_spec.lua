@@ -89,6 +89,18 @@ for _, backend in ipairs(backends) do
         assert.same({ "copy.db", "link" }, entries(database.folder, "bot.db", "bot.db-wal", "bot.db-shm"))
       end)
 
+      it("refuses a name that would make it a part of a database, or of which parts lie there", function()
+        local store, database, path = filled()
+        for _, ending in ipairs({ "-journal", "-wal", "-shm" }) do
+          shell.write(path .. ending, "of an older copy")
+          check.fails("conflict", "copy.db" .. ending, store:backup(path))
+          os.remove(path .. ending)
+          if backend.shared then check.fails("conflict", "bot.db", store:backup(database.path .. ending)) end
+        end
+        assert.is_true(store:backup(path .. "-wal"))
+        assert.same({ "copy.db-wal" }, entries(database.folder, "bot.db", "bot.db-wal", "bot.db-shm"))
+      end)
+
       it("refuses what is no path of a file", function()
         local store, database, path = filled()
         check.fails("invalid", "path", store:backup(""))

@@ -162,16 +162,26 @@ describe("the command's database", function()
     assert.equal(("no database "):rep(100), shell.read(database.path))
   end)
 
+  it("of libpq's keywords is taken for no file", function()
+    local status, output, said = command.run({ "--dsn", "dbname=x password=sesam", "migrate" })
+    assert.equal(2, status)
+    assert.equal("", output)
+    assert.truthy(said:find('need "postgres:"', 1, true), said)
+    assert.falsy(said:find("sesam", 1, true))
+    assert.is_false(shell.exists("dbname=x password=sesam"))
+  end)
+
   it("with a password on the command line is warned of, and the password never shown", function()
     for _, dsn in ipairs({
       "postgresql://u:se%20sam@localhost:1/x", "postgres:host=localhost port=1 password='se sam'",
       "postgres:host=localhost port=1 password=sesam x=y", "postgresql://u@localhost:1/x?password=sesam",
       "postgresql://u:sesam@@@/x", "mysql://u:sesam@h/x",
+      "postgresql://localhost:1/x?user=u&p%61ssword=sesam", "POSTGRESQL://u:sesam@h/x",
     }) do
       local status, output, said = command.run({ "--dsn", dsn, "--timeout", "1", "stats" })
       assert.equal(1, status)
       assert.equal("", output)
-      assert.equal(dsn:find("^postgres") ~= nil, said:find("CONVSTORE_DSN", 1, true) ~= nil)
+      assert.truthy(said:find("CONVSTORE_DSN", 1, true), said)
       assert.falsy(said:find("sam", 1, true), said)
       said = select(3, command.run({ "stats", "--timeout", "1" }, { CONVSTORE_DSN = dsn }))
       assert.falsy(said:find("passfile", 1, true), said)

@@ -318,6 +318,7 @@ for _, backend in ipairs(backends) do
         has(good({ "migrate", "sql", "--to", "0" }), "-- down: 1 init\n")
         assert.equal(newest - 1, cjson.decode(good({ "migrate", "status", "--json" })).version)
         fails("goes back", { "migrate", "up", "--to", "1" })
+        fails("update convstore", { "migrate", "sql", "--to", newest + 1 })
         fails("is not below", { "migrate", "down", "--to", newest, "--yes" })
         assert.same({ before = newest - 1, version = newest }, cjson.decode(good({ "migrate", "--json" })))
         assert.equal(("the schema is at version %d already\n"):format(newest), good({ "migrate", "up" }))
@@ -334,6 +335,9 @@ for _, backend in ipairs(backends) do
         for _, line in ipairs({ { "users" }, { "migrate" }, { "--user", "a", "list" },
           { "purge", "--idle-before", "1s", "--yes" }, { "archive", "--idle-before", "1s" } }) do
           fails("schema: ", line)
+        end
+        for _, form in ipairs({ "--json", "--utc" }) do
+          fails("update convstore", { "migrate", "sql", form })
         end
         assert.equal(before, database:dump())
       end)

@@ -173,6 +173,23 @@ for _, backend in ipairs(backends) do
         assert.same({}, traces(database))
       end)
 
+      it("leaves none of them after the commit of the transaction that it was part of", function()
+        local store, database = backend.fresh()
+        local user = store:user("zqxuser")
+        local expected = fill(store, user)
+        assert(store:transaction(function()
+          return store:transaction(function() return user:erase() end)
+        end))
+        assert.same({}, traces(database))
+        assert(fill(store, user))
+        assert.is_nil((store:transaction(function()
+          assert.same(expected, assert(user:erase()))
+          return nil, "never mind"
+        end)))
+        assert.is_true(assert(user:usage()).messages > 0)
+        assert.is_true(#traces(database) > 0)
+      end)
+
       it("does so after the next checkpoint, where somebody reads meanwhile", function()
         local store, database = backend.fresh()
         local user = store:user("zqxuser")

@@ -160,6 +160,9 @@ describe("check by a plain owner #postgres", function()
       if backend.name == "postgres_owner" then owner = backend end
     end
     if not owner then return pending("there is no such login") end
+    -- From PostgreSQL 16 on, who did not make a role cannot join it.
+    local _, database = backends.postgres.fresh()
+    database:sql("GRANT convstore_user, convstore_operator TO bot_owner")
     local url = os.getenv("CONVSTORE_TEST_POSTGRES_OWNER_URL")
     local schema = "spec_" .. convstore.uuid():sub(-12)
     local store <close> = assert(convstore.open(url, { schema = schema }))

@@ -20,6 +20,7 @@ static int open_connection(struct sqlite_connection *connection, struct convstor
 
 static int begin(struct sqlite_connection *connection, struct convstore_call *call) {
   if (call->depth > 0) return convstore__sqlite_begin(connection, call, SQLITE_STMT_SAVEPOINT, true);
+  connection->has_erased = false;
   /* With the write lock from the start, a transaction that read first cannot fail at its first write. */
   return convstore__sqlite_begin(
       connection, call, connection->options.readonly ? SQLITE_STMT_BEGIN_READ : SQLITE_STMT_BEGIN, false);
@@ -30,6 +31,8 @@ static int commit(struct sqlite_connection *connection, struct convstore_call *c
   int status =
       convstore__sqlite_run(connection, nested ? SQLITE_STMT_RELEASE : SQLITE_STMT_COMMIT, call->err);
   if (status != CONVSTORE_OK) convstore__sqlite_undo(connection, nested);
+  if (status == CONVSTORE_OK && !nested && connection->has_erased)
+    convstore__sqlite_forget_log(connection, call);
   return status;
 }
 

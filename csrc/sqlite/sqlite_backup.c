@@ -103,6 +103,32 @@ static int set_path(struct backup *backup, const struct convstore_call *call) {
   return backup->folder != NULL ? CONVSTORE_OK : convstore__sqlite_no_memory(call->err);
 }
 
+static const char *const besides[] = {"-journal", "-wal", "-shm"};
+
+/* What lies beside a database belongs to it for SQLite: an old log would be played back over the copy, and a copy with
+ * such a name over a database. */
+static int refuse_besides(const struct backup *backup, convstore_error *err) {
+  struct stat info;
+  size_t size = strlen(backup->path);
+  for (size_t i = 0; i < sizeof besides / sizeof *besides; i++) {
+    char name[PATH_ROOM];
+    size_t n = strlen(besides[i]);
+    int length = snprintf(name, sizeof name, "%s%s", backup->path, besides[i]);
+    if (length > 0 && (size_t)length < sizeof name && lstat(name, &info) == 0)
+      return convstore_fail(err, CONVSTORE_E_CONFLICT,
+                            "\"%s\" is there, and would be taken for a part of the copy; remove it, or give "
+                            "another path",
+                            name);
+    if (size <= n || strcmp(backup->path + size - n, besides[i]) != 0) continue;
+    length = snprintf(name, sizeof name, "%.*s", (int)(size - n), backup->path);
+    if (length > 0 && (size_t)length < sizeof name && lstat(name, &info) == 0)
+      return convstore_fail(err, CONVSTORE_E_CONFLICT,
+                            "\"%s\" would be taken for a part of the database beside it; give another path",
+                            backup->path);
+  }
+  return CONVSTORE_OK;
+}
+
 /* Makes the file that will be the copy, readable for nobody who may not read the database itself. */
 static int make_file(struct backup *backup, const struct sqlite_connection *connection,
                      struct convstore_call *call) {
@@ -116,7 +142,8 @@ static int make_file(struct backup *backup, const struct sqlite_connection *conn
     errno = EEXIST;
     return fail_system(backup, call->err);
   }
-  int status = convstore_uuid(id, call->err);
+  int status = refuse_besides(backup, call->err);
+  if (status == CONVSTORE_OK) status = convstore_uuid(id, call->err);
   if (status != CONVSTORE_OK) return status;
   (void)snprintf(name, sizeof name, ".convstore-backup-%s", id);
   backup->temporary = join(backup->folder, name);
@@ -256,9 +283,9 @@ static int make_copy(struct backup *backup, struct sqlite_connection *connection
 
 /* Whatever is left goes: after a success the copy's first name, after a failure all of it. */
 static void clean_up(struct backup *backup) {
-  static const char *const besides[] = {"", "-journal", "-wal", "-shm"};
   (void)sqlite3_close_v2(backup->copy);
   if (backup->fd >= 0) (void)close(backup->fd);
+  if (backup->temporary != NULL) (void)unlink(backup->temporary);
   for (size_t i = 0; backup->temporary != NULL && i < sizeof besides / sizeof *besides; i++) {
     char name[PATH_ROOM];
     int n = snprintf(name, sizeof name, "%s%s", backup->temporary, besides[i]);

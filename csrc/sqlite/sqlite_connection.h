@@ -40,6 +40,7 @@ struct sqlite_connection {
   size_t n_indexed;         /* the same: messages in the segment that it wrote */
   struct sqlite_ran ran;    /* steps of the migration under way; sqlite_schema.c */
   bool index_is_damaged;    /* a search met what none wrote */
+  bool has_erased;          /* in the caller's transaction: the log is forgotten when that is committed */
 };
 
 /* Opens the file and sets what holds for a connection, without changing the file. */

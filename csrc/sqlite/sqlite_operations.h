@@ -73,6 +73,8 @@ sqlite_operation convstore__sqlite_summarize;
 sqlite_operation convstore__sqlite_erase;
 sqlite_operation convstore__sqlite_purge_old;
 sqlite_operation convstore__sqlite_archive;
+/* Takes what was erased out of the file beside the database, too. */
+void convstore__sqlite_forget_log(struct sqlite_connection *connection, const struct convstore_call *call);
 /* sqlite_context.c */
 sqlite_operation convstore__sqlite_context;
 

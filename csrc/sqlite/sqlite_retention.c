@@ -18,6 +18,9 @@ enum {
   CHECKPOINT_WAIT_MS = 50 /* for readers, after an erasure */
 };
 
+/* More than any conversation has. Counters that are damaged shall not make the sums of them overflow. */
+#define MOST_MESSAGES (INT64_C(1) << 40)
+
 /* A conversation that the part may be about. */
 struct old {
   convstore_text user_id;
@@ -62,6 +65,8 @@ static int read_old(struct part *part, struct sqlite_connection *connection, str
     status = convstore__sqlite_read_text(&old->user_id, statement, 0, call);
     if (status == CONVSTORE_OK) status = convstore__sqlite_read_id(old->id, statement, 1, call);
     old->last_seq = sqlite3_column_int64(statement, 2);
+    if (old->last_seq < 0) old->last_seq = 0;
+    if (old->last_seq > MOST_MESSAGES) old->last_seq = MOST_MESSAGES;
     old->archived = sqlite3_column_int(statement, 3) != 0;
   }
   if (status == CONVSTORE_OK && code != SQLITE_ROW && code != SQLITE_DONE)
@@ -213,9 +218,8 @@ static int erase_body(struct sqlite_connection *connection, struct convstore_cal
   return purge_part(connection, call, SQLITE_STMT_USERS_CONVERSATIONS);
 }
 
-/* Takes what was erased out of the file beside the database, too. Where others read it stays there until the next
- * checkpoint: the erasure is none the worse for it. */
-static void forget_log(struct sqlite_connection *connection, const struct convstore_call *call) {
+/* Where others read it stays there until the next checkpoint: the erasure is none the worse for it. */
+void convstore__sqlite_forget_log(struct sqlite_connection *connection, const struct convstore_call *call) {
   int64_t until_ms = convstore__monotonic_ms() + CHECKPOINT_WAIT_MS;
   if (until_ms < connection->deadline_ms) connection->deadline_ms = until_ms;
   (void)sqlite3_wal_checkpoint_v2(connection->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
@@ -224,7 +228,11 @@ static void forget_log(struct sqlite_connection *connection, const struct convst
 
 int convstore__sqlite_erase(struct sqlite_connection *connection, struct convstore_call *call) {
   int status = write_part(connection, call, erase_body);
-  if (status == CONVSTORE_OK && !call->result->more && call->depth == 0) forget_log(connection, call);
+  if (status != CONVSTORE_OK || call->result->more) return status;
+  if (call->depth == 0)
+    convstore__sqlite_forget_log(connection, call);
+  else
+    connection->has_erased = true;
   return status;
 }
 

@@ -59,7 +59,9 @@ static bool run_with_fault(const struct scenario *scenario, const struct fault *
   convstore_error err = {0};
   uint64_t hash = 0;
   support_copy(path, support_path("original.db"));
-  convstore *store = support_open(path, &impatient);
+  /* Only who waits for a lock need be impatient: others take what a busy machine makes of them. */
+  bool waits = fault->status == CONVSTORE_E_BUSY && strcmp(scenario->name, "check") != 0;
+  convstore *store = support_open(path, waits ? &impatient : NULL);
   if (!store) return false;
 
   faulty_arm(fault->call, failing, all_after, fault->code, fault->system_errno);

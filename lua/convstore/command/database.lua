@@ -13,9 +13,7 @@ local HOUR = 3600
 ---@param dsn string
 ---@return boolean
 function database.has_password(dsn)
-  if not dsn:find("^postgres") then
-    return false
-  end
+  dsn = dsn:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end):lower()
   return dsn:find("://[^/@]*:[^/@]+@") ~= nil or dsn:find("password%s*=%s*[^%s&]") ~= nil
 end
 
@@ -51,7 +49,14 @@ end
 
 local function check_file(dsn, creates)
   local path = file_of(dsn)
-  if not path or creates then
+  if not path then
+    return
+  end
+  if path == dsn and path:find("^%s*%l+%s*=") then
+    failure.raise(failure.USAGE, 'libpq\'s keywords need "postgres:" in front of them, ' ..
+      'and a file with such a name "sqlite:"')
+  end
+  if creates then
     return
   end
   local file, _, code = io.open(path, "rb")

@@ -19,6 +19,20 @@ local function report_version(context, before, after)
   end
 end
 
+-- Migrates. A Ctrl-C that comes meanwhile is told when the call is over: what it has done is looked at, to be said.
+local function run(context, target)
+  local store = context.store
+  local ok, version, message, code = pcall(store.migrate, store, target)
+  if not ok then
+    local now = store:schema_version()
+    function context.so_far()
+      return now and ("the schema is at version %d"):format(now) or "see convstore migrate status"
+    end
+    error(version, 0)
+  end
+  return failure.must(version, message, code)
+end
+
 function actions.up(context)
   local store, target = context.store, context.options.to
   local before = failure.must(store:schema_version())
@@ -27,7 +41,7 @@ function actions.up(context)
       before, target)
   end
   context.screen:progress("migrating …")
-  report_version(context, before, failure.must(store:migrate(target)))
+  report_version(context, before, run(context, target))
 end
 
 -- What all of the tables hold, as far as this can be known: an older schema cannot be counted.
@@ -67,7 +81,7 @@ function actions.down(context)
       or ("This takes back %s, with what only they keep."):format(table.concat(names, ", "))
     context.screen:confirm(what)
   end
-  report_version(context, before, failure.must(store:migrate(target)))
+  report_version(context, before, run(context, target))
 end
 
 function actions.status(context)
@@ -99,6 +113,10 @@ function actions.sql(context)
   local screen, store = context.screen, context.store
   local version, newest = failure.must(store:schema_version())
   local target = context.options.to or newest
+  if math.max(version, target) > newest then
+    failure.raise(failure.FAILED, "there is a version %d and this library knows %d; update convstore",
+      math.max(version, target), newest)
+  end
   local steps, way = path(store, version, target)
   if context.options.json then
     local shown = array({})
@@ -109,7 +127,8 @@ function actions.sql(context)
   elseif #steps == 0 then
     screen:say(("the schema is at version %d; there is nothing to run"):format(version))
   else
-    screen:write("-- What convstore migrate would run in one transaction, noting each step in a table.\n")
+    screen:write("-- What convstore migrate ", way, " would run in one transaction, to be read. It also\n"
+      .. "-- notes each step in a table, without which the tables are not used: let it run them.\n")
     for _, step in ipairs(steps) do
       screen:write(("\n-- %s: %d %s\n"):format(way, step.version, step.name), step[way], "\n")
     end

@@ -6,13 +6,20 @@ local function as_hex(character)
   return ("\\x%02x"):format(utf8.codepoint(character))
 end
 
+-- Those that turn the direction of what stands behind them, and other ends of lines.
+local function as_code_point(character)
+  return ("\\u{%x}"):format(utf8.codepoint(character))
+end
+
 --- A text with its control characters made visible; line feeds and tabs stay. What comes from convstore is UTF-8.
 ---@param value string
 ---@return string
 function text.plain(value)
   value = value:gsub("\r\n", "\n")
   value = value:gsub("[%z\1-\8\11-\31\127]", as_hex)
-  return (value:gsub("\xC2[\x80-\x9F]", as_hex))
+  value = value:gsub("\xC2[\x80-\x9F]", as_hex)
+  value = value:gsub("\xE2\x80[\xA8-\xAE]", as_code_point)
+  return (value:gsub("\xE2\x81[\xA6-\xA9]", as_code_point))
 end
 
 --- The same on one line.
