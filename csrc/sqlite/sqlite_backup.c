@@ -142,8 +142,7 @@ static int make_file(struct backup *backup, const struct sqlite_connection *conn
     errno = EEXIST;
     return fail_system(backup, call->err);
   }
-  int status = refuse_besides(backup, call->err);
-  if (status == CONVSTORE_OK) status = convstore_uuid(id, call->err);
+  int status = convstore_uuid(id, call->err);
   if (status != CONVSTORE_OK) return status;
   (void)snprintf(name, sizeof name, ".convstore-backup-%s", id);
   backup->temporary = join(backup->folder, name);
@@ -299,6 +298,7 @@ static void clean_up(struct backup *backup) {
 int convstore__sqlite_backup(struct sqlite_connection *connection, struct convstore_call *call) {
   struct backup backup = {.fd = -1};
   int status = set_path(&backup, call);
+  if (status == CONVSTORE_OK) status = refuse_besides(&backup, call->err);
   if (status == CONVSTORE_OK) status = make_file(&backup, connection, call);
   if (status == CONVSTORE_OK) status = make_copy(&backup, connection, call);
   if (status == CONVSTORE_OK) status = publish(&backup, call->err);
