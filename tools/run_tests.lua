@@ -23,8 +23,8 @@ end
 -- What a command is called in the output: the name of the C program or the spec, or "specs" for all of these.
 local function title(command)
   if command:find("run_tests", 1, true) then return "programs in C" end
-  if command:find("busted", 1, true) then return "specs" end
-  return command:match("tests/([%w_]+)$") or command:match("([%w_]+)%.lua$") or command
+  return command:match("tests/([%w_]+)$") or command:match("([%w_]+)%.lua$") or
+    command:find("busted", 1, true) and "specs" or command
 end
 
 local function start(command)
