@@ -81,9 +81,9 @@ end
 function database.open(line, screen)
   local options, command = line.options, line.command
   local dsn = dsn_of(line, screen)
-  local creates = command.name == "migrate" and (line.arguments.ACTION or "up") == "up"
-  check_file(dsn, creates)
-  local writes = command.writes and (command.name ~= "migrate" or creates or line.arguments.ACTION == "down")
+  local action = command.name == "migrate" and (line.arguments.ACTION or "up")
+  check_file(dsn, action == "up" and options.to ~= 0)
+  local writes = command.writes and (not action or action == "up" or action == "down")
   local settings = {
     migrate = false,
     readonly = not writes,

@@ -48,7 +48,7 @@ local function offset_of(zone)
     return 0
   end
   local sign, hours, minutes = zone:match("^([+-])(%d%d):?(%d%d)$")
-  if not sign or tonumber(minutes) > 59 then
+  if not sign or tonumber(hours) > 23 or tonumber(minutes) > 59 then
     return nil
   end
   return (tonumber(hours) * 3600 + tonumber(minutes) * 60) * (sign == "-" and -1 or 1)

@@ -24,8 +24,9 @@ function values.seconds(text)
 end
 
 function values.time(text, _, utc)
-  local right = "a date such as 2026-01-31, a time such as 2026-01-31T12:00:00Z, or an age such as 30d"
-  return times.parse(text, utc), right
+  local right = "since 1970: a date as 2026-01-31, a time as 2026-01-31T12:00Z, or an age as 30d"
+  local ms = times.parse(text, utc)
+  return ms and ms >= 0 and ms or nil, right -- the library keeps no times before 1970
 end
 
 local function is_choice(word, choices)
