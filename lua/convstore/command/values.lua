@@ -24,7 +24,7 @@ function values.seconds(text)
 end
 
 function values.time(text, _, utc)
-  local right = "since 1970: a date as 2026-01-31, a time as 2026-01-31T12:00Z, or an age as 30d"
+  local right = "a date since 1970 (2026-01-31), a time (2026-01-31T12:00Z) or an age (30d)"
   local ms = times.parse(text, utc)
   return ms and ms >= 0 and ms or nil, right -- the library keeps no times before 1970
 end
