@@ -51,7 +51,8 @@ end
 -- Starts it on a terminal of its own with 80 columns; its standard input is what is told to the process.
 function command.on_terminal(folder, arguments, env)
   local status = folder .. "/status"
-  local inner = ("stty cols 80 rows 24; %s; echo $? >%s"):format(words_of(arguments, env),
+  -- Ctrl-C reaches the shell in between, too, which must outlive it.
+  local inner = ("trap : INT; stty cols 80 rows 24; %s; echo $? >%s"):format(words_of(arguments, env),
     shell.quote(status))
   local session = process.command(folder, "script -qefc " .. shell.quote(inner) .. " /dev/null")
   session.seen = ""
