@@ -39,7 +39,8 @@ local function settle(database)
   local before = system.monotime()
   repeat
     local n = tonumber(database:sql([[SELECT count(*) FROM pg_stat_activity
-      WHERE backend_type = 'client backend' AND datname = current_database() AND application_name <> 'psql']]))
+      WHERE backend_type = 'client backend' AND datname = current_database()
+        AND application_name <> 'psql']]))
   until n <= 1 or system.monotime() - before > 5
 end
 
