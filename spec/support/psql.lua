@@ -46,8 +46,8 @@ end
 
 -- What the commands print. A failure ends the process and is raised; after that, a new one starts.
 function psql:run(sql)
-  self:send(sql)
-  self:send("SELECT '" .. MARK .. "';")
+  -- In one write: where the first fails, psql may be gone before a second one, which would end this process by SIGPIPE.
+  self:send(sql .. "\n;\nSELECT '" .. MARK .. "';")
   local lines = {}
   for line in self.answers:lines("L") do
     if line == MARK .. "\n" then
