@@ -58,6 +58,9 @@ LIB_SOURCES := $(sort $(wildcard csrc/core/*.c csrc/sqlite/*.c csrc/postgres/*.c
 BINDING_SOURCES := $(sort $(wildcard csrc/binding/*.c))
 TEST_SOURCES := $(sort $(wildcard csrc/tests/test_*.c))
 TEST_HELPER_SOURCES := $(filter-out $(TEST_SOURCES),$(sort $(wildcard csrc/tests/*.c)))
+# Fuzz targets: each is a program for clang's libFuzzer, and with replay.c a test of its kept inputs.
+FUZZ_SOURCES := $(sort $(wildcard csrc/fuzz/fuzz_*.c))
+FUZZ_NAMES := $(FUZZ_SOURCES:csrc/fuzz/fuzz_%.c=%)
 SPECS := $(sort $(wildcard spec/*_spec.lua spec/*/*_spec.lua))
 LUA_SOURCES := $(sort $(wildcard lua/convstore/*.lua))
 COMMAND_SOURCES := $(sort $(wildcard lua/convstore/command/*.lua))
@@ -67,7 +70,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB_OBJECTS := $(call objects,$(LIB_SOURCES))
 BINDING_OBJECTS := $(call objects,$(BINDING_SOURCES))
 TEST_HELPER_OBJECTS := $(call objects,$(TEST_HELPER_SOURCES))
-TEST_PROGRAMS := $(patsubst csrc/tests/%.c,$(BUILD)/tests/%,$(TEST_SOURCES))
+TEST_PROGRAMS := $(patsubst csrc/tests/%.c,$(BUILD)/tests/%,$(TEST_SOURCES)) $(FUZZ_NAMES:%=$(BUILD)/tests/corpus_%)
 # The network between the specs and PostgreSQL.
 PROXY := $(BUILD)/tests/proxy
 
@@ -95,7 +98,7 @@ quietly = $(if $(filter 0,$(V)),@echo "  $(1)	$@";,)
 # Keeps the tests' objects, which are intermediate files to make.
 .SECONDARY:
 .PHONY: all help demo test test-programs test-c test-lua test-pgbouncer test-postgres-doors stress-postgres \
-  stress-retention check lint format format-check embed asan sanitized-tests valgrind gc coverage coverage-report bench install uninstall clean FORCE
+  stress-retention check lint format format-check embed asan sanitized-tests valgrind gc fuzz fuzz-keep fuzz-programs coverage coverage-report bench install uninstall clean FORCE
 # The last line of `make test` is the tests', also when make was called with -C or by another make.
 MAKEFLAGS += --no-print-directory
 
@@ -132,6 +135,10 @@ endif
 $(BUILD)/tests/%: $(BUILD)/obj/csrc/tests/%.o $(TEST_HELPER_OBJECTS) $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call quietly,LD)$(CC) $(CFLAGS) $(LDFLAGS) $(TEST_LDFLAGS) -o $@ $< $(TEST_HELPER_OBJECTS) $(LIBRARY) $(DEPS_LIBS) -lpthread
+
+$(BUILD)/tests/corpus_%: $(BUILD)/obj/csrc/fuzz/fuzz_%.o $(call objects,csrc/fuzz/input.c csrc/fuzz/replay.c) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call quietly,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBRARY) $(DEPS_LIBS)
 
 # They make the library's allocations fail one by one.
 $(BUILD)/tests/test_out_of_memory $(BUILD)/tests/test_search_memory: private TEST_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
@@ -194,6 +201,25 @@ asan: ## run all tests with AddressSanitizer and UndefinedBehaviorSanitizer
 	@ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1 \
 	  UBSAN_OPTIONS=print_stacktrace=1 $(ASAN_MAKE) sanitized-tests
 
+# Fuzzing: FUZZ seconds for each target; what is new is gathered below build/fuzz, and `make fuzz-keep` takes the inputs
+# that reach something new into the tree.
+FUZZ ?= 10
+FUZZ_MAKE = $(MAKE) BUILD=build/fuzz CC=clang \
+  CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all'
+fuzz: ## look for inputs that break a parser or a method, FUZZ seconds each (10)
+	@tools/install_deps ci
+	@$(FUZZ_MAKE) fuzz-programs
+	@tools/fuzz run $(FUZZ) $(FUZZ_NAMES)
+
+fuzz-keep:
+	@$(FUZZ_MAKE) fuzz-programs
+	@tools/fuzz keep $(FUZZ_NAMES)
+
+fuzz-programs: $(FUZZ_NAMES:%=$(BUILD)/%)
+
+$(FUZZ_NAMES:%=$(BUILD)/%): $(BUILD)/%: $(BUILD)/obj/csrc/fuzz/fuzz_%.o $(call objects,csrc/fuzz/input.c) $(LIBRARY)
+	$(call quietly,LD)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(LIBRARY) $(DEPS_LIBS)
+
 $(BUILD)/unpreload.so: tools/unpreload.c
 	@mkdir -p $(@D)
 	$(call quietly,CC)$(CC) $(ALL_CFLAGS) -fno-sanitize=all -shared -o $@ $<
@@ -226,7 +252,7 @@ coverage-report:
 
 # Style ----------------------------------------------------------------------------------------------------------------
 C_SOURCES := $(LIB_SOURCES) $(BINDING_SOURCES) $(TEST_SOURCES) $(TEST_HELPER_SOURCES) spec/support/proxy.c \
-  $(sort $(wildcard examples/*.c bench/*.c))
+  $(FUZZ_SOURCES) csrc/fuzz/input.c csrc/fuzz/replay.c $(sort $(wildcard examples/*.c bench/*.c))
 C_HEADERS := $(sort $(wildcard csrc/*.h csrc/*/*.h))
 
 # Not cppcheck's unusedFunction, which knows no public interface. Reasons for what is suppressed:

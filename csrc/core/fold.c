@@ -245,12 +245,13 @@ static void append(struct convstore_tokens *tokens, const unsigned char *bytes, 
   for (size_t i = 0; i < n; i++) tokens->hash = hash_byte(tokens->hash, bytes[i]);
 }
 
-/* Takes the next character into the term. */
+/* Takes the next character into the term. Marks that were put in order may stand before the others in the text. */
 static void take(struct convstore_tokens *tokens) {
   const struct convstore_folded *next = &tokens->queue[tokens->head++];
   unsigned char bytes[4];
   append(tokens, bytes, (size_t)utf8proc_encode_char(next->code, bytes));
-  tokens->end = next->end;
+  if (next->start < tokens->start) tokens->start = next->start;
+  if (next->end > tokens->end) tokens->end = next->end;
 }
 
 static void end_term(struct convstore_tokens *tokens) {

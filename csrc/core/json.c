@@ -5,7 +5,7 @@
  * bytes (load.c, lex_save): on a full memory "01234567890123456" came back without a digit, other texts wrote
  * beyond a block or ended the process by an assertion. What is read here is stored again by merges, so that
  * cannot stand. The reader accepts what json_loadb() with JSON_DECODE_ANY accepts, up to
- * CONVSTORE_MAX_JSON_DEPTH; test_json.c compares them.
+ * CONVSTORE_MAX_JSON_DEPTH and without a NUL behind the value; test_json.c and fuzz_json.c compare them.
  */
 #include "json.h"
 

@@ -155,6 +155,18 @@ static void test_fold__tells_where_tokens_are(void) {
   CHECK_INT((int64_t)tokens.end, (int64_t)strlen(text));
 }
 
+/* Put in order, the first mark of the text is not the first of the term. */
+static void test_fold__tells_where_marks_in_another_order_are(void) {
+  struct convstore_tokens tokens;
+  convstore__tokens_start(&tokens, text_of("; \xD8\x96\xDC\xB7 ;a\xD8\x96\xDC\xB7 b"));
+  CHECK(convstore__tokens_next(&tokens));
+  CHECK_INT((int64_t)tokens.start, 2);
+  CHECK_INT((int64_t)tokens.end, 6);
+  CHECK(convstore__tokens_next(&tokens));
+  CHECK_INT((int64_t)tokens.start, 8);
+  CHECK_INT((int64_t)tokens.end, 13);
+}
+
 static void test_fold__cuts_long_terms_and_tells_them_apart(void) {
   enum {
     SIZE = 16 * 1024 * 1024
@@ -239,6 +251,7 @@ static const struct check_test tests[] = {
     TEST(test_fold__takes_characters_of_scripts_without_spaces_alone),
     TEST(test_fold__puts_marks_in_order),
     TEST(test_fold__tells_where_tokens_are),
+    TEST(test_fold__tells_where_marks_in_another_order_are),
     TEST(test_fold__cuts_long_terms_and_tells_them_apart),
     TEST(test_fold__takes_any_number_of_tokens),
     TEST(test_fold__survives_any_bytes),
