@@ -37,6 +37,16 @@ for _, backend in ipairs(backends) do
       check.fails("invalid", "tool_call_id", chat:append("tool", "42"))
     end)
 
+    it("runs nothing of what it names: no __tostring, no __name that is no string", function()
+      local chat = fresh()
+      local key = setmetatable({}, { __tostring = function() error("run") end, __name = 7 })
+      check.raises('unknown field "table"', function() chat:update({ [key] = 1 }) end)
+      check.raises("update{ table = ", function() chat[key] = 1 end)
+      local counting = backend.fresh({ count_tokens = function() return key end })
+      local other = assert(counting:user("alice"):create())
+      check.raises("it returned table", function() other:append("user", "x") end)
+    end)
+
     it("of append gives the id to try again with as a fourth value", function()
       local chat = fresh()
       local given = convstore.uuid()

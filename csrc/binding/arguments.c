@@ -72,11 +72,24 @@ void convstore__lua_type_error(struct arguments *args, const struct field *field
                                 field->name, expected, got));
 }
 
+const char *convstore__lua_show(lua_State *L, int index) {
+  switch (lua_type(L, index)) {
+  case LUA_TSTRING:
+  case LUA_TNUMBER:
+    lua_pushvalue(L, index); /* since lua_tostring changes a number in its place */
+    return lua_tostring(L, -1);
+  case LUA_TBOOLEAN:
+    return lua_pushstring(L, lua_toboolean(L, index) ? "true" : "false");
+  default:
+    return lua_pushstring(L, luaL_typename(L, index));
+  }
+}
+
 static void unknown_key(struct arguments *args, int key) {
   lua_State *L = args->L;
   luaL_argerror(
       L, args->arg,
-      lua_pushfstring(L, "%sunknown %s \"%s\"", push_place(args), args->noun, luaL_tolstring(L, key, NULL)));
+      lua_pushfstring(L, "%sunknown %s \"%s\"", push_place(args), args->noun, convstore__lua_show(L, key)));
 }
 
 static const struct field *find_field(const struct field *fields, lua_State *L, int key) {

@@ -79,6 +79,10 @@ convstore_text convstore__lua_text(lua_State *L, int index);
 /* True for convstore.null. */
 bool convstore__lua_is_null(lua_State *L, int index);
 
+/* Pushes and returns what the value at `index` is called in an error: a string, number or boolean as it is, anything
+ * else by its type, since a __tostring is the program's own code. */
+const char *convstore__lua_show(lua_State *L, int index);
+
 /* True where `text` is exactly `literal`. */
 bool convstore__lua_same(convstore_text text, const char *literal);
 

@@ -196,7 +196,7 @@ static int l_index(lua_State *L) {
 
 static int l_newindex(lua_State *L) {
   return luaL_error(L, "a field of a conversation cannot be assigned: use conversation:update{ %s = ... }",
-                    luaL_tolstring(L, 2, NULL));
+                    convstore__lua_show(L, 2));
 }
 
 static int l_tostring(lua_State *L) {

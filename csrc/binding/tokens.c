@@ -11,7 +11,7 @@ int64_t convstore__lua_count_tokens(lua_State *L) {
   lua_call(L, 1, 1);
   if (!convstore__lua_integer(L, -1, &count) || count < 0 || count > INT32_MAX) {
     luaL_error(L, "count_tokens must return an integer of 0 to 2147483647, it returned %s",
-               luaL_tolstring(L, -1, NULL));
+               convstore__lua_show(L, -1));
   }
   lua_pop(L, 2);
   return count;

@@ -43,6 +43,9 @@ int convstore_fail(convstore_error *err, int status, const char *format, ...) {
 
   size_t size = (size_t)n_name + (n_sentence > 0 ? (size_t)n_sentence : 0);
   size = convstore__utf8_cut(text, size, sizeof err->message - 1);
+  /* A path or name that is quoted may hold anything; logs have one line for an error, and terminals obey ESC. */
+  for (size_t i = 0; i < size; i++)
+    if ((unsigned char)text[i] < 0x20 || text[i] == 0x7F) text[i] = ' ';
   memcpy(err->message, text, size);
   err->message[size] = '\0';
   err->status = status;

@@ -77,6 +77,13 @@ static void test_fail__cuts_at_a_whole_character(void) {
   }
 }
 
+/* What it quotes may be a path or a name: one line all the same. */
+static void test_fail__stays_on_one_line(void) {
+  convstore_error err;
+  convstore_fail(&err, CONVSTORE_E_UNAVAILABLE, "\"%s\" cannot be made", "a\nb\r\tc\x1B[2J\x7F");
+  CHECK_STRING(err.message, "unavailable: \"a b  c [2J \" cannot be made");
+}
+
 static void test_fail__keeps_a_message_that_just_fits(void) {
   convstore_error err;
   char text[sizeof err.message];
@@ -156,6 +163,7 @@ static const struct check_test tests[] = {
     TEST(test_fail__takes_no_error_at_all),
     TEST(test_fail__may_quote_the_error_that_it_fills),
     TEST(test_fail__cuts_at_a_whole_character),
+    TEST(test_fail__stays_on_one_line),
     TEST(test_fail__keeps_a_message_that_just_fits),
     TEST(test_role__names_and_numbers_match),
     TEST(test_mark__names_and_numbers_match),
