@@ -50,6 +50,9 @@ DEPS_CFLAGS := $(call pkg,--cflags,sqlite3 jansson libpq libutf8proc,-I/usr/incl
 DEPS_LIBS := $(call pkg,--libs,sqlite3 jansson libpq libutf8proc,-lsqlite3 -ljansson -lpq -lutf8proc) -lm
 LUA_CFLAGS := $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(call pkg,--cflags,lua5.4,-I/usr/include/lua5.4))
 
+# Only of a test that is a host program of its own; the module takes Lua from whoever loads it.
+LUA_LIBS := $(call pkg,--libs,lua5.4,-llua5.4)
+
 # POSIX 2008: clocks and threads, which -std=c11 alone hides. The rockspec defines the same.
 ALL_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -fPIC -fvisibility=hidden $(WARNINGS) $(CPPFLAGS) $(CFLAGS) \
   $(DEPS_CFLAGS) $(LUA_CFLAGS)
@@ -57,7 +60,10 @@ ALL_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -fPIC -fvisibility=hidden $(WARN
 LIB_SOURCES := $(sort $(wildcard csrc/core/*.c csrc/sqlite/*.c csrc/postgres/*.c))
 BINDING_SOURCES := $(sort $(wildcard csrc/binding/*.c))
 TEST_SOURCES := $(sort $(wildcard csrc/tests/test_*.c))
-TEST_HELPER_SOURCES := $(filter-out $(TEST_SOURCES),$(sort $(wildcard csrc/tests/*.c)))
+# Programs whose allocations fail one by one, and the helper that only they can be linked with.
+MEMORY_TESTS := test_out_of_memory test_search_memory test_lua_out_of_memory
+MEMORY_SOURCE := csrc/tests/failing_memory.c
+TEST_HELPER_SOURCES := $(filter-out $(TEST_SOURCES) $(MEMORY_SOURCE),$(sort $(wildcard csrc/tests/*.c)))
 # Fuzz targets: each is a program for clang's libFuzzer, and with replay.c a test of its kept inputs.
 FUZZ_SOURCES := $(sort $(wildcard csrc/fuzz/fuzz_*.c))
 FUZZ_NAMES := $(FUZZ_SOURCES:csrc/fuzz/fuzz_%.c=%)
@@ -134,14 +140,17 @@ endif
 
 $(BUILD)/tests/%: $(BUILD)/obj/csrc/tests/%.o $(TEST_HELPER_OBJECTS) $(LIBRARY)
 	@mkdir -p $(@D)
-	$(call quietly,LD)$(CC) $(CFLAGS) $(LDFLAGS) $(TEST_LDFLAGS) -o $@ $< $(TEST_HELPER_OBJECTS) $(LIBRARY) $(DEPS_LIBS) -lpthread
+	$(call quietly,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(TEST_HELPER_OBJECTS) $(LIBRARY) $(DEPS_LIBS) -lpthread
 
 $(BUILD)/tests/corpus_%: $(BUILD)/obj/csrc/fuzz/fuzz_%.o $(call objects,csrc/fuzz/input.c csrc/fuzz/replay.c) $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call quietly,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBRARY) $(DEPS_LIBS)
 
-# They make the library's allocations fail one by one.
-$(BUILD)/tests/test_out_of_memory $(BUILD)/tests/test_search_memory: private TEST_LDFLAGS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
+MEMORY_OBJECTS = $(call objects,$(MEMORY_SOURCE)) $(TEST_HELPER_OBJECTS)
+$(MEMORY_TESTS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: $(BUILD)/obj/csrc/tests/%.o $(MEMORY_OBJECTS) $(BINDING_OBJECTS) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call quietly,LD)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free -o $@ $< \
+	  $(MEMORY_OBJECTS) $(if $(findstring lua,$@),$(BINDING_OBJECTS)) $(LIBRARY) $(DEPS_LIBS) $(if $(findstring lua,$@),$(LUA_LIBS)) -lpthread
 
 $(PROXY): spec/support/proxy.c Makefile $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -251,7 +260,7 @@ coverage-report:
 	@find $(BUILD)/obj -name '*.gcda' -not -path '*/tests/*' | sort | xargs $(GCOV) --no-output | $(LUA) tools/coverage.lua
 
 # Style ----------------------------------------------------------------------------------------------------------------
-C_SOURCES := $(LIB_SOURCES) $(BINDING_SOURCES) $(TEST_SOURCES) $(TEST_HELPER_SOURCES) spec/support/proxy.c \
+C_SOURCES := $(LIB_SOURCES) $(BINDING_SOURCES) $(TEST_SOURCES) $(TEST_HELPER_SOURCES) $(MEMORY_SOURCE) spec/support/proxy.c \
   $(FUZZ_SOURCES) csrc/fuzz/input.c csrc/fuzz/replay.c $(sort $(wildcard examples/*.c bench/*.c))
 C_HEADERS := $(sort $(wildcard csrc/*.h csrc/*/*.h))
 

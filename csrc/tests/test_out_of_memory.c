@@ -3,109 +3,17 @@
  * operation is run again and again, and in the k-th run the k-th allocation fails, or it and all after it.
  * Then the call must say so and have written nothing; the same call must succeed afterwards on the same
  * handle; nothing may leak.
- *
- * The library's calls of malloc come here by the linker's --wrap (see the Makefile), the others' by their own
- * hooks.
  */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
 #include <sqlite3.h>
 
 #include "../convstore.h"
 #include "check.h"
+#include "failing_memory.h"
 #include "scenario.h"
 #include "support.h"
-
-/* ---- allocations that fail ---- */
-
-static struct {
-  bool armed;
-  bool all_after; /* the failing one and all after it, or it alone */
-  int64_t failing;
-  int64_t n; /* allocations since arming */
-  bool hit;  /* one has failed */
-  int64_t n_live;
-} memory;
-
-static bool must_fail(void) {
-  if (!memory.armed) return false;
-  int64_t i = memory.n++;
-  if (i != memory.failing && !(memory.all_after && i > memory.failing)) return false;
-  memory.hit = true;
-  errno = ENOMEM;
-  return true;
-}
-
-static void *counted(void *block) {
-  memory.n_live += block != NULL;
-  return block;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *block, size_t size);
-void __real_free(void *block);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-void __wrap_free(void *block);
-
-void *__wrap_malloc(size_t size) {
-  return must_fail() ? NULL : counted(__real_malloc(size));
-}
-
-void *__wrap_calloc(size_t n, size_t size) {
-  return must_fail() ? NULL : counted(__real_calloc(n, size));
-}
-
-void *__wrap_realloc(void *block, size_t size) {
-  if (must_fail()) return NULL;
-  void *moved = __real_realloc(block, size);
-  if (!block) counted(moved);
-  return moved;
-}
-
-void __wrap_free(void *block) {
-  memory.n_live -= block != NULL;
-  __real_free(block);
-}
-
-static sqlite3_mem_methods sqlite_memory;
-
-static void *sqlite_malloc_hook(int size) {
-  return must_fail() ? NULL : sqlite_memory.xMalloc(size);
-}
-
-static void *sqlite_realloc_hook(void *block, int size) {
-  return must_fail() ? NULL : sqlite_memory.xRealloc(block, size);
-}
-
-/* Before SQLite is first used. Without its lookaside, each of its allocations is one that can fail. */
-static bool take_memory(void) {
-  json_set_alloc_funcs(__wrap_malloc, __wrap_free);
-  if (sqlite3_config(SQLITE_CONFIG_GETMALLOC, &sqlite_memory) != SQLITE_OK) return false;
-  sqlite3_mem_methods hooks = sqlite_memory;
-  hooks.xMalloc = sqlite_malloc_hook;
-  hooks.xRealloc = sqlite_realloc_hook;
-  return sqlite3_config(SQLITE_CONFIG_MALLOC, &hooks) == SQLITE_OK &&
-         sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0) == SQLITE_OK && sqlite3_initialize() == SQLITE_OK;
-}
-
-static void arm(int64_t failing, bool all_after) {
-  memory.armed = true;
-  memory.all_after = all_after;
-  memory.failing = failing;
-  memory.n = 0;
-  memory.hit = false;
-}
-
-static void disarm(void) {
-  memory.armed = false;
-}
 
 /* ---- operations ---- */
 
@@ -128,6 +36,12 @@ static int64_t data_version(void) {
   int64_t version = sqlite3_column_int64(statement, 0);
   sqlite3_finalize(statement);
   return version;
+}
+
+static void check_nothing_leaked(struct memory_live before) {
+  struct memory_live now = memory_live();
+  CHECK_INT(now.blocks, before.blocks);
+  CHECK_INT(now.sqlite_bytes, before.sqlite_bytes);
 }
 
 struct expected {
@@ -171,10 +85,10 @@ static bool run_with_failure(const struct scenario *scenario, const struct expec
   convstore_error err = {0};
   uint64_t hash = 0;
   int64_t version = data_version();
-  arm(failing, all_after);
+  memory_arm(failing, all_after ? MEMORY_ALL_AFTER : 1);
   int status = scenario->run(&hash, store, &err);
-  disarm();
-  bool hit = memory.hit;
+  memory_disarm();
+  bool hit = memory_has_failed();
   check_doing("%s, allocation %lld%s: %s", scenario->name, (long long)failing, all_after ? " and on" : "",
               err.message);
   CHECK_INT(convstore_depth(store), 0);
@@ -246,8 +160,7 @@ static void sweep(bool all_after) {
   scenario_make(support_path("original.db"));
   for (size_t i = 0; i < n_scenarios; i++) {
     struct expected expected = {.before = support_fingerprint(support_path("original.db"))};
-    int64_t n_live = memory.n_live;
-    int64_t n_sqlite = sqlite3_memory_used();
+    struct memory_live before = memory_live();
     copy_original();
     convstore *store = support_open(support_path("copy.db"), &fast);
     REQUIRE(store != NULL);
@@ -260,8 +173,7 @@ static void sweep(bool all_after) {
     sweep_cold(&scenarios[i], &expected, all_after, 7);
     sqlite3_close(watch);
     watch = NULL;
-    CHECK_INT(memory.n_live, n_live);
-    CHECK_INT(sqlite3_memory_used(), n_sqlite);
+    check_nothing_leaked(before);
   }
 }
 
@@ -280,12 +192,11 @@ static bool open_with_failure(const char *path, const convstore_options *options
                               bool all_after) {
   convstore_error err = {0};
   convstore *store = NULL;
-  int64_t n_live = memory.n_live;
-  int64_t n_sqlite = sqlite3_memory_used();
-  arm(failing, all_after);
+  struct memory_live before = memory_live();
+  memory_arm(failing, all_after ? MEMORY_ALL_AFTER : 1);
   int status = convstore_open(&store, path, options, &err);
-  disarm();
-  bool hit = memory.hit;
+  memory_disarm();
+  bool hit = memory_has_failed();
   check_doing("%s, allocation %lld%s: %s", path, (long long)failing, all_after ? " and on" : "", err.message);
   if (status == CONVSTORE_OK) {
     CHECK(store != NULL);
@@ -295,8 +206,7 @@ static bool open_with_failure(const char *path, const convstore_options *options
     CHECK(store == NULL);
   }
   convstore_close(store);
-  CHECK_INT(memory.n_live, n_live);
-  CHECK_INT(sqlite3_memory_used(), n_sqlite);
+  check_nothing_leaked(before);
   return hit;
 }
 
@@ -347,7 +257,7 @@ static const struct check_test tests[] = {
 };
 
 int main(int argc, char **argv) {
-  if (!take_memory()) {
+  if (!memory_take()) {
     printf("SQLite refuses another allocator\n0 passed, 1 failed\n");
     return 1;
   }

@@ -1,58 +1,13 @@
 /*
  * What a failed allocation does to the building of a segment and to a search, at each place where one is made: the
- * call says so, and nothing leaks. The library's calls of malloc come here by the linker's --wrap (see the
- * Makefile).
+ * call says so, and nothing leaks.
  */
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../core/search.h"
 #include "check.h"
-
-static struct {
-  bool armed;
-  int64_t failing, n, n_live;
-} memory;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *block, size_t size);
-void __real_free(void *block);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-void __wrap_free(void *block);
-
-static bool must_fail(void) {
-  return memory.armed && memory.n++ == memory.failing;
-}
-
-static void *counted(void *block) {
-  memory.n_live += block != NULL;
-  return block;
-}
-
-void *__wrap_malloc(size_t size) {
-  return must_fail() ? NULL : counted(__real_malloc(size));
-}
-
-void *__wrap_calloc(size_t n, size_t size) {
-  return must_fail() ? NULL : counted(__real_calloc(n, size));
-}
-
-void *__wrap_realloc(void *block, size_t size) {
-  if (must_fail()) return NULL;
-  void *moved = __real_realloc(block, size);
-  if (!block) counted(moved);
-  return moved;
-}
-
-void __wrap_free(void *block) {
-  memory.n_live -= block != NULL;
-  __real_free(block);
-}
+#include "failing_memory.h"
 
 static char long_text[40000];
 
@@ -96,26 +51,23 @@ static int run(convstore_error *err) {
 }
 
 static void test_search__survives_each_failed_allocation(void) {
-  json_set_alloc_funcs(__wrap_malloc, __wrap_free);
+  REQUIRE(memory_take());
   for (size_t i = 0, n = 0; n + 8 < sizeof long_text; i++)
     n += (size_t)snprintf(long_text + n, sizeof long_text - n, "w%zu ", i);
-  int64_t n_live = memory.n_live;
+  int64_t n_live = memory_live().blocks;
+  int64_t failing = 0;
   int status = CONVSTORE_E_MEMORY;
-  for (memory.failing = 0; status != CONVSTORE_OK && memory.failing < 100000; memory.failing++) {
+  for (; status != CONVSTORE_OK && failing < 100000; failing++) {
     convstore_error err = {0};
-    memory.armed = true;
-    memory.n = 0;
+    memory_arm(failing, 1);
     status = run(&err);
-    memory.armed = false;
-    check_doing("allocation %lld: %s", (long long)memory.failing, err.message);
-    if (memory.n > memory.failing)
-      CHECK_INT(status, CONVSTORE_E_MEMORY);
-    else
-      CHECK_INT(status, CONVSTORE_OK);
-    CHECK_INT(memory.n_live, n_live);
+    memory_disarm();
+    check_doing("allocation %lld: %s", (long long)failing, err.message);
+    CHECK_INT(status, memory_has_failed() ? CONVSTORE_E_MEMORY : CONVSTORE_OK);
+    CHECK_INT(memory_live().blocks, n_live);
     if (check_failed()) return;
   }
-  CHECK(memory.failing > 50);
+  CHECK(failing > 50);
 }
 
 static const struct check_test tests[] = {

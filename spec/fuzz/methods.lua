@@ -9,7 +9,7 @@
 -- PostgreSQL: CONVSTORE_TEST_POSTGRES_URL, as tools/with_postgres sets it; it uses a schema of its own.
 local convstore = require "convstore"
 local core = require "convstore.core"
-local random_source = require "spec.support.random"
+local random_texts = require "spec.support.random"
 local shell = require "spec.support.shell"
 local values = require "spec.fuzz.values"
 local lfs = require "lfs"
@@ -114,7 +114,8 @@ local function check_raised(name, message)
   for _, pattern in ipairs(ARGUMENT_ERRORS) do
     if message:find(pattern) then return values.learn(name, message) end
   end
-  if name == "store.transaction" or name:find("iterator") then
+  if name == "store.transaction" or name == "user.conversations" or name == "conversation.each" or
+    name:find("iterator") then -- what a loop has no other way to tell
     local code = message:match("^(%l[%l_]*): ")
     if CODES[code] or message:find("custom") then return end
   end
@@ -286,7 +287,9 @@ local function check_store()
 end
 
 local function start_round(number, folder)
-  random = random_source.new(SEED * 1000003 + number)
+  -- Lua's own generator, since half of the time went into drawing numbers.
+  math.randomseed(SEED, number)
+  random = setmetatable({ int = function(_, low, high) return math.random(low, high) end }, random_texts)
   pool = values.new(random, callback)
   pool.round = number
   options = { timeout = 0.2, slow_ms = random:int(0, 2) }
