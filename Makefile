@@ -104,7 +104,7 @@ quietly = $(if $(filter 0,$(V)),@echo "  $(1)	$@";,)
 # Keeps the tests' objects, which are intermediate files to make.
 .SECONDARY:
 .PHONY: all help demo test test-programs test-c test-lua test-pgbouncer test-postgres-doors stress-postgres \
-  stress-retention check lint format format-check embed asan sanitized-tests valgrind gc fuzz fuzz-keep fuzz-programs coverage coverage-report bench install uninstall clean FORCE
+  stress-retention check lint format format-check embed asan sanitized-tests valgrind gc oom fuzz fuzz-keep fuzz-programs coverage coverage-report bench install uninstall clean FORCE
 # The last line of `make test` is the tests', also when make was called with -C or by another make.
 MAKEFLAGS += --no-print-directory
 
@@ -146,10 +146,11 @@ $(BUILD)/tests/corpus_%: $(BUILD)/obj/csrc/fuzz/fuzz_%.o $(call objects,csrc/fuz
 	@mkdir -p $(@D)
 	$(call quietly,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBRARY) $(DEPS_LIBS)
 
+WRAP_MEMORY = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=free
 MEMORY_OBJECTS = $(call objects,$(MEMORY_SOURCE)) $(TEST_HELPER_OBJECTS)
 $(MEMORY_TESTS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: $(BUILD)/obj/csrc/tests/%.o $(MEMORY_OBJECTS) $(BINDING_OBJECTS) $(LIBRARY)
 	@mkdir -p $(@D)
-	$(call quietly,LD)$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free -o $@ $< \
+	$(call quietly,LD)$(CC) $(CFLAGS) $(LDFLAGS) $(WRAP_MEMORY) -o $@ $< \
 	  $(MEMORY_OBJECTS) $(if $(findstring lua,$@),$(BINDING_OBJECTS)) $(LIBRARY) $(DEPS_LIBS) $(if $(findstring lua,$@),$(LUA_LIBS)) -lpthread
 
 $(PROXY): spec/support/proxy.c Makefile $(BUILD)/flags
@@ -209,6 +210,15 @@ asan: ## run all tests with AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(ASAN_MAKE) all test-programs build/asan/unpreload.so
 	@ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1 \
 	  UBSAN_OPTIONS=print_stacktrace=1 $(ASAN_MAKE) sanitized-tests
+
+# OOM=7 for each seventh place only.
+OOM ?= 1
+OOM_LUA = $(BUILD)/tests/test_lua_out_of_memory
+oom: $(MEMORY_TESTS:%=$(BUILD)/tests/%) ## let each allocation fail in turn, under every function: in Lua, SQLite, libpq and the library
+	@CONVSTORE_TEST_EVERY_FAULT=1 CONVSTORE_TEST_OOM=$(OOM) $(RUN_TESTS_BESIDE_POSTGRES) \
+	  '$(OOM_LUA) call_every' '$(OOM_LUA) sqlite__survives_one' '$(OOM_LUA) sqlite__survives_two' '$(OOM_LUA) sqlite__survives_memory' \
+	  '$(OOM_LUA) postgres__survives_one' '$(OOM_LUA) postgres__survives_two' '$(OOM_LUA) postgres__survives_memory' \
+	  $(BUILD)/tests/test_search_memory $(BUILD)/tests/test_out_of_memory
 
 # Fuzzing: FUZZ seconds for each target; what is new is gathered below build/fuzz, and `make fuzz-keep` takes the inputs
 # that reach something new into the tree.

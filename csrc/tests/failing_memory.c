@@ -65,6 +65,7 @@ void __real_free(void *block);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *block, size_t size);
+char *__wrap_strdup(const char *string);
 void __wrap_free(void *block);
 
 void *__wrap_malloc(size_t size) {
@@ -80,6 +81,13 @@ void *__wrap_realloc(void *block, size_t size) {
   void *moved = __real_realloc(block, size);
   if (!block) counted(moved);
   return moved;
+}
+
+/* The C library's would take its memory past the others. */
+char *__wrap_strdup(const char *string) {
+  size_t size = strlen(string) + 1;
+  char *copy = __wrap_malloc(size);
+  return copy ? memcpy(copy, string, size) : NULL;
 }
 
 void __wrap_free(void *block) {
