@@ -104,7 +104,7 @@ quietly = $(if $(filter 0,$(V)),@echo "  $(1)	$@";,)
 # Keeps the tests' objects, which are intermediate files to make.
 .SECONDARY:
 .PHONY: all help demo test test-programs test-c test-lua test-pgbouncer test-postgres-doors stress-postgres \
-  stress-retention check lint format format-check embed asan sanitized-tests valgrind gc oom fuzz fuzz-keep fuzz-programs coverage coverage-report bench install uninstall clean FORCE
+  stress-retention check lint format format-check embed asan sanitized-tests valgrind gc oom fuzz fuzz-methods fuzz-keep fuzz-programs coverage coverage-report bench install uninstall clean FORCE
 # The last line of `make test` is the tests', also when make was called with -C or by another make.
 MAKEFLAGS += --no-print-directory
 
@@ -228,7 +228,16 @@ FUZZ_MAKE = $(MAKE) BUILD=build/fuzz CC=clang \
 fuzz: ## look for inputs that break a parser or a method, FUZZ seconds each (10)
 	@tools/install_deps ci
 	@$(FUZZ_MAKE) fuzz-programs
+	@$(ASAN_MAKE) all build/asan/unpreload.so
 	@tools/fuzz run $(FUZZ) $(FUZZ_NAMES)
+	@$(ASAN_MAKE) fuzz-methods
+
+# The module as a sanitized Lua program uses it: every method, with random arguments. SEED repeats a run.
+SEED ?=
+fuzz-methods:
+	@ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	  tools/with_postgres sh -c 'for backend in memory file $${CONVSTORE_TEST_POSTGRES_URL:+postgres}; do \
+	  $(ASAN_LUA) spec/fuzz/methods.lua $(FUZZ) "$(SEED)" $$backend || exit 1; done'
 
 fuzz-keep:
 	@$(FUZZ_MAKE) fuzz-programs

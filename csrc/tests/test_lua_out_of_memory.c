@@ -9,6 +9,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <lauxlib.h>
@@ -149,8 +150,9 @@ static bool run_once(const struct run *run, bool sound) {
     database.n_runs++;
     database.n_faults += hit;
     if (status != LUA_OK) {
-      /* As Lua says it, alone or behind a place. */
-      CHECK_HAS(raised(L), "not enough memory");
+      /* As Lua says it, alone or behind a place; of a stack that could not grow it says otherwise. */
+      const char *message = raised(L);
+      if (!strstr(message, "stack overflow")) CHECK_HAS(message, "not enough memory");
       CHECK(hit);
     }
     lua_settop(L, 2);
