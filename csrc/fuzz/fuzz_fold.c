@@ -45,8 +45,8 @@ static bool has_many_marks(convstore_text text) {
   size_t n = 0;
   for (size_t i = 0; i < text.size;) {
     utf8proc_int32_t code = -1;
-    i += (size_t)utf8proc_iterate((const utf8proc_uint8_t *)text.data + i,
-                                  (utf8proc_ssize_t)(text.size - i), &code);
+    i += (size_t)utf8proc_iterate((const utf8proc_uint8_t *)text.data + i, (utf8proc_ssize_t)(text.size - i),
+                                  &code);
     n = utf8proc_get_property(code)->combining_class > 0 ? n + 1 : 0;
     if (n > 8) return true;
   }

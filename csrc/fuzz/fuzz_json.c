@@ -75,8 +75,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (ours) FUZZ_CHECK(json_equal(ours, lenient));
   if (lenient) check_round_trip(lenient);
   status = convstore__json_parse_own(&own, text, "value", NULL);
-  FUZZ_CHECK((status == CONVSTORE_OK) ==
-             (!nul && theirs != NULL && depth_of(theirs) <= CONVSTORE_MAX_JSON_DEPTH + CONVSTORE_JSON_AROUND));
+  FUZZ_CHECK(
+      (status == CONVSTORE_OK) ==
+      (!nul && theirs != NULL && depth_of(theirs) <= CONVSTORE_MAX_JSON_DEPTH + CONVSTORE_JSON_AROUND));
 
   json_decref(own);
   json_decref(lenient);

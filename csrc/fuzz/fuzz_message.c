@@ -71,7 +71,7 @@ static void check_json(convstore_text text, bool array) {
 }
 
 static void check_message(const convstore_message *message) {
-  const convstore_text texts[] = {message->content,    message->parts,       message->name,
+  const convstore_text texts[] = {message->content,    message->parts,        message->name,
                                   message->tool_calls, message->tool_call_id, message->attachments,
                                   message->metadata};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -125,7 +125,8 @@ static void check_blocks(const json_t *blocks, bool assistant) {
     if (!assistant && !result) results_over = true;
     (void)results_over; /* the order is the window's, which is not run here */
     if (same_string(type, "tool_use")) {
-      FUZZ_CHECK(json_is_string(json_object_get(block, "id")) && json_is_string(json_object_get(block, "name")));
+      FUZZ_CHECK(json_is_string(json_object_get(block, "id")) &&
+                 json_is_string(json_object_get(block, "name")));
       FUZZ_CHECK(json_is_object(json_object_get(block, "input")));
     }
   }
@@ -137,8 +138,7 @@ static void check_anthropic(const convstore_message *messages, size_t n_pinned, 
   convstore_context context;
   int64_t n_included = -1;
   convstore_error err = {0};
-  int status =
-      convstore__anthropic_write(&text, &context, &n_included, messages, n_pinned, n, arena, &err);
+  int status = convstore__anthropic_write(&text, &context, &n_included, messages, n_pinned, n, arena, &err);
   FUZZ_CHECK(status == CONVSTORE_OK);
   FUZZ_CHECK(n_included >= 0 && (size_t)n_included <= n - n_pinned);
   FUZZ_CHECK(context.system.data == NULL || fuzz_is_utf8(context.system));

@@ -37,8 +37,8 @@ static void read_row(struct convstore_migration_applied *out, convstore_text lin
 static bool is_in_order(const struct convstore_migration_applied *rows, size_t n) {
   for (size_t i = 0; i < n; i++) {
     if (rows[i].version != (int)i + 1) return false;
-    if (i < N_STEPS && (strcmp(rows[i].name, steps[i].name) != 0 ||
-                        strcmp(rows[i].checksum, steps[i].checksum) != 0))
+    if (i < N_STEPS &&
+        (strcmp(rows[i].name, steps[i].name) != 0 || strcmp(rows[i].checksum, steps[i].checksum) != 0))
       return false;
   }
   return true;

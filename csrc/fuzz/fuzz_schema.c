@@ -33,8 +33,8 @@ static void remove_files(void) {
 /* A database that the library has set up, whose rows are kept aside. Without syncs: nothing here is to last. */
 static void set_up(void) {
   convstore *store = NULL;
-  (void)snprintf(path, sizeof path, "%s/convstore-fuzz-%ld.db", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp",
-                 (long)getpid());
+  (void)snprintf(path, sizeof path, "%s/convstore-fuzz-%ld.db",
+                 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", (long)getpid());
   FUZZ_CHECK(convstore_open(&store, path, NULL, NULL) == CONVSTORE_OK);
   convstore_close(store);
   FUZZ_CHECK(sqlite3_open(path, &db) == SQLITE_OK);
@@ -135,10 +135,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   /* The rows as the reader sees them: in order, and of SQLite's own conversions. */
   const int64_t n = number("SELECT count(*) FROM convstore_migrations");
   const int64_t n_good = number("SELECT count(*) FROM good");
-  const int64_t n_right =
-      number("SELECT count(*) FROM (SELECT *, row_number() OVER (ORDER BY version) AS n FROM convstore_migrations)"
-             " AS m JOIN good ON good.version = n AND CAST(m.version AS INTEGER) = n AND CAST(m.name AS TEXT) = "
-             "good.name AND CAST(m.checksum AS TEXT) = good.checksum AND m.applied_at IS NOT NULL");
+  const int64_t n_right = number(
+      "SELECT count(*) FROM (SELECT *, row_number() OVER (ORDER BY version) AS n FROM convstore_migrations)"
+      " AS m JOIN good ON good.version = n AND CAST(m.version AS INTEGER) = n AND CAST(m.name AS TEXT) = "
+      "good.name AND CAST(m.checksum AS TEXT) = good.checksum AND m.applied_at IS NOT NULL");
   bool good = n == n_good && n_right == n_good;
   open_store(CONVSTORE_MIGRATE_NEVER, good);
   /* An older schema would be brought up to date, which is not what is looked at here. */

@@ -37,9 +37,8 @@ static bool has_unit(const struct convstore_query *query, const struct convstore
   }
   for (size_t first = 0; first + unit->n <= n; first++) {
     size_t k = 0;
-    while (k < unit->n &&
-           (k == 0 ? tokens[first] != UINT32_MAX && tokens[first] / 2 == unit->tokens[0] / 2
-                   : tokens[first + k] == unit->tokens[k]))
+    while (k < unit->n && (k == 0 ? tokens[first] != UINT32_MAX && tokens[first] / 2 == unit->tokens[0] / 2
+                                  : tokens[first + k] == unit->tokens[k]))
       k++;
     if (k == unit->n) return true;
   }

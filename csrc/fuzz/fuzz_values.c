@@ -25,7 +25,8 @@ static void check_time(int64_t time_ms) {
     return;
   }
   (void)snprintf(expected, sizeof expected, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
-                 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(time_ms - seconds * 1000));
+                 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+                 (int)(time_ms - seconds * 1000));
   FUZZ_CHECK(strcmp(text, expected) == 0);
 }
 

@@ -3,13 +3,23 @@
  * compiler. Linked with one target. Usage: corpus_NAME [FILE...]; without files, csrc/fuzz/corpus/NAME.
  */
 #include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fuzz.h"
 
 static size_t n_passed, n_failed;
+static const char *running;
+
+/* Says which input it was that did not hold. */
+static void on_abort(int number) {
+  (void)number;
+  (void)!write(STDERR_FILENO, running, strlen(running));
+  (void)!write(STDERR_FILENO, "\n", 1);
+}
 
 static void run_file(const char *path) {
   FILE *file = fopen(path, "rb");
@@ -18,10 +28,8 @@ static void run_file(const char *path) {
   if (file && fseek(file, 0, SEEK_END) == 0) size = ftell(file);
   if (size >= 0) data = malloc((size_t)size + 1);
   if (data && fseek(file, 0, SEEK_SET) == 0 && fread(data, 1, (size_t)size, file) == (size_t)size) {
-    /* To be seen where this is what aborts. */
-    fprintf(stderr, "\r%s: ", path);
+    running = path;
     (void)LLVMFuzzerTestOneInput(data, (size_t)size);
-    fprintf(stderr, "\r\033[K");
     n_passed++;
   } else {
     printf("%s cannot be read\n", path);
@@ -56,6 +64,7 @@ int main(int argc, char **argv) {
   name = name ? name + 1 : argv[0];
   if (strncmp(name, "corpus_", 7) == 0) name += 7;
   (void)snprintf(folder, sizeof folder, "csrc/fuzz/corpus/%s", name);
+  (void)signal(SIGABRT, on_abort);
   for (int i = 1; i < argc; i++) run_file(argv[i]);
   if (argc == 1) run_folder(folder);
   printf("%zu passed, %zu failed\n", n_passed, n_failed);

@@ -29,7 +29,8 @@ local function prepare()
   for i = 1, 6 do must(env.chat:append(i % 2 == 1 and "user" or "assistant", "paper jam number " .. i)) end
   must(env.chat:append({ role = "assistant", tool_calls = CALLS }))
   must(env.chat:append({ role = "tool", tool_call_id = "c1", content = "42" }))
-  must(env.chat:append("user", { { type = "text", text = "look" }, { type = "image_url", image_url = { url = "u" } } },
+  local parts = { { type = "text", text = "look" }, { type = "image_url", image_url = { url = "u" } } }
+  must(env.chat:append("user", parts,
     { name = "ann", metadata = KEYS, attachments = { { url = "https://example.org/a", size = 5 } } }))
   env.other = must(env.user:create({ title = "another" }))
   must(env.other:append("user", LONG))
@@ -110,7 +111,8 @@ case("append", function(env)
   local message = must(env.chat:append("user", "hello", { metadata = KEYS, name = "ann" }))
   must(env.chat:append({ role = "assistant", content = LONG, id = convstore.uuid() }))
   must(env.chat:append({ role = "user", content = "hello", id = message.id }))
-  must(env.chat:append_many({ { role = "user", content = "one" }, { role = "assistant", tool_calls = CALLS } }))
+  must(env.chat:append_many({ { role = "user", content = "one" },
+    { role = "assistant", tool_calls = CALLS } }))
 end)
 case("message", function(env)
   local message = must(env.chat:message(3))
@@ -227,8 +229,8 @@ end, true)
 -- each run is about.
 local function functions()
   local all = {}
-  for kind, methods in pairs { store = core.store, user = core.user, conversation = core.conversation, core = core,
-    convstore = convstore } do
+  for kind, methods in pairs { store = core.store, user = core.user, conversation = core.conversation,
+    core = core, convstore = convstore } do
     for name, fn in pairs(methods) do
       if type(fn) == "function" then all[fn] = kind .. "." .. name end
     end

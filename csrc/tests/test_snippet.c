@@ -53,7 +53,8 @@ static void test_snippet__marks_and_escapes(void) {
        "\xE5\xA4\xA7<b>\xE6\x95\xB0\xE6\x8D\xAE</b>\xE5\xBA\x93"},
       {"\xE6\x95\xB0 \xE6\x8D\xAE", "\xE6\x95\xB0\xE6\x8D\xAE", "<b>\xE6\x95\xB0\xE6\x8D\xAE</b>"},
       {"\xE6\xA0\xAA", "\xE3\x8D\xBF!", "<b>\xE3\x8D\xBF</b>!"}, /* one of four in one character */
-      {"\xD8\x96\xDC\xB7", "; \xD8\x96\xDC\xB7 ;", "; <b>\xD8\x96\xDC\xB7</b> ;"}, /* the second mark comes first */
+      {"\xD8\x96\xDC\xB7", "; \xD8\x96\xDC\xB7 ;",
+       "; <b>\xD8\x96\xDC\xB7</b> ;"}, /* the second mark comes first */
       {"nothing", "of the query", "of the query"},
       {"x", "", ""},
       {"x", " \n ", ""},

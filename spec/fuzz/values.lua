@@ -11,8 +11,8 @@ values.RAISED = "raised by the fuzzer"
 -- Names of options and fields, as the binding's tables of fields spell them.
 local function field_names()
   local names = {}
-  for _, file in ipairs { "lua_context", "lua_conversation", "lua_fork", "lua_history", "lua_lists", "lua_messages",
-    "lua_operators", "lua_retention", "lua_search", "lua_store", "lua_user" } do
+  for _, file in ipairs { "lua_context", "lua_conversation", "lua_fork", "lua_history", "lua_lists",
+    "lua_messages", "lua_operators", "lua_retention", "lua_search", "lua_store", "lua_user" } do
     for line in io.lines("csrc/binding/" .. file .. ".c") do
       names[#names + 1] = line:match('FIELD[_OF]*%("([%w_]+)"')
     end
@@ -23,13 +23,13 @@ end
 
 local NAMES = field_names()
 
-local WORDS = { "user", "assistant", "system", "developer", "tool", "active", "archived", "closed", "updated", "created",
-  "asc", "desc", "day", "conversation", "openai", "anthropic", "any", "full", "normal", "strict", "replace", "auto",
-  "key", "telegram:7", "", "x", "hello world", "paper jam", '"paper jam" -toner', "你好世界", "\0", "a\0b", "\xff\xfe",
-  "\xed\xa0\x80", "%s%n", "null", "{}", "users(id)", ("long "):rep(500) }
+local WORDS = { "user", "assistant", "system", "developer", "tool", "active", "archived", "closed", "updated",
+  "created", "asc", "desc", "day", "conversation", "openai", "anthropic", "any", "full", "normal", "strict",
+  "replace", "auto", "key", "telegram:7", "", "x", "hello world", "paper jam", '"paper jam" -toner', "你好世界", "\0",
+  "a\0b", "\xff\xfe", "\xed\xa0\x80", "%s%n", "null", "{}", "users(id)", ("long "):rep(500) }
 
-local INTEGERS = { 0, 1, -1, 2, 3, 5, 20, 64, 255, 256, 1000, 1001, 1769903999123, 253402300799999, 253402300800000,
-  2 ^ 31 | 0, 1 << 53, math.maxinteger, math.mininteger }
+local INTEGERS = { 0, 1, -1, 2, 3, 5, 20, 64, 255, 256, 1000, 1001, 1769903999123, 253402300799999,
+  253402300800000, 2 ^ 31 | 0, 1 << 53, math.maxinteger, math.mininteger }
 local FLOATS = { 0.0, -0.0, 0.5, 1.0, 3.0, 1e300, 5e-324, 2.0 ^ 53, 2.0 ^ 63, 1 / 0, -1 / 0, 0 / 0 }
 
 -- `random`: spec/support/random.lua. `callback` makes a function that does something unfriendly.
@@ -147,8 +147,8 @@ end
 -- Gives a table metamethods that raise, yield or call back. None but __gc may ever be run by the binding.
 function values:hook(t)
   local meta = {}
-  for _, name in ipairs { "__index", "__newindex", "__pairs", "__len", "__call", "__eq", "__tostring", "__close",
-    "__name", "__jsontype", "__metatable", "__gc" } do
+  for _, name in ipairs { "__index", "__newindex", "__pairs", "__len", "__call", "__eq", "__tostring",
+    "__close", "__name", "__jsontype", "__metatable", "__gc" } do
     if self.random:chance(40) then
       meta[name] = self.random:chance(80) and self.callback() or self:any(9)
     end
