@@ -63,7 +63,8 @@ TEST_SOURCES := $(sort $(wildcard csrc/tests/test_*.c))
 # Programs whose allocations fail one by one, and the helper that only they can be linked with.
 MEMORY_TESTS := test_out_of_memory test_search_memory test_lua_out_of_memory
 MEMORY_SOURCE := csrc/tests/failing_memory.c
-TEST_HELPER_SOURCES := $(filter-out $(TEST_SOURCES) $(MEMORY_SOURCE),$(sort $(wildcard csrc/tests/*.c)))
+LUA_MEMORY_SOURCE := csrc/tests/own_malloc.c
+TEST_HELPER_SOURCES := $(filter-out $(TEST_SOURCES) $(MEMORY_SOURCE) $(LUA_MEMORY_SOURCE),$(sort $(wildcard csrc/tests/*.c)))
 # Fuzz targets: each is a program for clang's libFuzzer, and with replay.c a test of its kept inputs.
 FUZZ_SOURCES := $(sort $(wildcard csrc/fuzz/fuzz_*.c))
 FUZZ_NAMES := $(FUZZ_SOURCES:csrc/fuzz/fuzz_%.c=%)
@@ -148,10 +149,13 @@ $(BUILD)/tests/corpus_%: $(BUILD)/obj/csrc/fuzz/fuzz_%.o $(call objects,csrc/fuz
 
 WRAP_MEMORY = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=free
 MEMORY_OBJECTS = $(call objects,$(MEMORY_SOURCE)) $(TEST_HELPER_OBJECTS)
-$(MEMORY_TESTS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: $(BUILD)/obj/csrc/tests/%.o $(MEMORY_OBJECTS) $(BINDING_OBJECTS) $(LIBRARY)
+$(MEMORY_TESTS:%=$(BUILD)/tests/%): $(BUILD)/tests/%: $(BUILD)/obj/csrc/tests/%.o $(MEMORY_OBJECTS) $(LIBRARY)
 	@mkdir -p $(@D)
-	$(call quietly,LD)$(CC) $(CFLAGS) $(LDFLAGS) $(WRAP_MEMORY) -o $@ $< \
-	  $(MEMORY_OBJECTS) $(if $(findstring lua,$@),$(BINDING_OBJECTS)) $(LIBRARY) $(DEPS_LIBS) $(if $(findstring lua,$@),$(LUA_LIBS)) -lpthread
+	$(call quietly,LD)$(CC) $(CFLAGS) $(LDFLAGS) $(WRAP_MEMORY) -o $@ $(filter %.o,$^) $(LIBRARY) $(DEPS_LIBS) $(HOST_LIBS) -lpthread
+
+# This one is a Lua of its own.
+$(BUILD)/tests/test_lua_out_of_memory: private HOST_LIBS = $(LUA_LIBS)
+$(BUILD)/tests/test_lua_out_of_memory: $(call objects,$(LUA_MEMORY_SOURCE)) $(BINDING_OBJECTS)
 
 $(PROXY): spec/support/proxy.c Makefile $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -261,8 +265,9 @@ MEMCHECK = $(VALGRIND) --quiet --error-exitcode=99 --leak-check=full --show-leak
 # The specs are those that reach most of the binding without much data: valgrind takes thirty times the time.
 VALGRIND_SPECS = $(patsubst %,spec/%_spec.lua,annotate_redact conversation errors handle isolation message migration \
   open transaction user users_option postgres_isolation postgres_retry postgres_migration)
-# Without test_text, which tries millions of texts; the sanitizers watch it.
-VALGRIND_PROGRAMS = $(filter-out %/test_text,$(TEST_PROGRAMS))
+# Without test_text, which tries millions of texts, and the kept inputs of fuzzers; the sanitizers watch those. Without
+# test_lua_out_of_memory, whose malloc is not valgrind's.
+VALGRIND_PROGRAMS = $(filter-out %/test_text %/test_lua_out_of_memory $(BUILD)/tests/corpus_%,$(TEST_PROGRAMS))
 valgrind: all test-programs ## run the C tests and a short set of specs with valgrind
 	@$(RUN_TESTS_BESIDE_POSTGRES) $(VALGRIND_PROGRAMS:%='$(MEMCHECK) %') $(VALGRIND_SPECS:%='$(MEMCHECK) $(BUSTED) %')
 
@@ -279,7 +284,7 @@ coverage-report:
 	@find $(BUILD)/obj -name '*.gcda' -not -path '*/tests/*' | sort | xargs $(GCOV) --no-output | $(LUA) tools/coverage.lua
 
 # Style ----------------------------------------------------------------------------------------------------------------
-C_SOURCES := $(LIB_SOURCES) $(BINDING_SOURCES) $(TEST_SOURCES) $(TEST_HELPER_SOURCES) $(MEMORY_SOURCE) spec/support/proxy.c \
+C_SOURCES := $(LIB_SOURCES) $(BINDING_SOURCES) $(TEST_SOURCES) $(TEST_HELPER_SOURCES) $(MEMORY_SOURCE) $(LUA_MEMORY_SOURCE) spec/support/proxy.c \
   $(FUZZ_SOURCES) csrc/fuzz/input.c csrc/fuzz/replay.c $(sort $(wildcard examples/*.c bench/*.c))
 C_HEADERS := $(sort $(wildcard csrc/*.h csrc/*/*.h))
 

@@ -1,7 +1,7 @@
 /*
  * Allocations that fail when they are told to: the library's by the linker's --wrap (see the Makefile), jansson's and
- * SQLite's by their own hooks, Lua's by an allocator, libpq's by a malloc of our own where glibc allows one. All are
- * counted in one row, so "the k-th" is any of them. Only programs that are linked so may use it.
+ * SQLite's by their own hooks, Lua's by an allocator. All are counted in one row, so "the k-th" is any of them. Only
+ * programs that are linked so may use it.
  */
 #ifndef CONVSTORE_TESTS_FAILING_MEMORY_H
 #define CONVSTORE_TESTS_FAILING_MEMORY_H
@@ -32,8 +32,8 @@ struct memory_live {
 };
 struct memory_live memory_live(void);
 
-/* Whether libpq's allocations fail as well: it is loaded, and malloc is ours. */
-bool memory_has_libpq(void);
+/* For an allocator of another kind: counts one that is about to be made, and says whether it must fail. */
+bool memory_must_fail(void);
 
 /* A lua_Alloc. Blocks that become smaller never fail, which Lua relies on. */
 void *memory_lua(void *ignored, void *block, size_t old_size, size_t size);

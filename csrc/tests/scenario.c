@@ -37,8 +37,19 @@ static convstore_request request_of(convstore_operation operation, const char *c
   return scenario_request(operation, "alice", conversation_id);
 }
 
+static bool has_run[CONVSTORE_OPERATIONS];
+
+void scenario_note(convstore_operation operation) {
+  has_run[operation] = true;
+}
+
+bool scenario_has_run(convstore_operation operation) {
+  return has_run[operation];
+}
+
 int scenario_finish(uint64_t *hash, convstore *store, convstore_request *request, convstore_error *err) {
   convstore_result result = {0};
+  scenario_note(request->operation);
   int status = convstore_run(&result, store, request, err);
   if (status == CONVSTORE_OK) *hash = support_hash_result(&result);
   convstore_result_free(&result);

@@ -17,6 +17,9 @@ struct scenario {
 extern const struct scenario scenarios[];
 extern const size_t n_scenarios;
 
+/* Whether a scenario has run the operation so far in this process. */
+bool scenario_has_run(convstore_operation operation);
+
 /* Whether it is a search. What one writes is an index, no data: it may be there though the search failed after it, and
  * not be there though the search succeeded. */
 bool scenario_is_search(const struct scenario *scenario);

@@ -24,6 +24,8 @@ typedef int scenario_run(uint64_t *hash, convstore *store, convstore_error *err)
 convstore_text scenario_text(const char *string);
 convstore_request scenario_request(convstore_operation operation, const char *user_id,
                                    const char *conversation_id);
+/* Notes that an operation is run, for scenario_has_run(): scenario_finish() does so itself. */
+void scenario_note(convstore_operation operation);
 /* Runs a request to its end. */
 int scenario_finish(uint64_t *hash, convstore *store, convstore_request *request, convstore_error *err);
 /* A new conversation with the key. Failed checks where it fails, as the next three. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "scenario_parts.h"
 #include "support.h"
 
 #define OLD_ID "0190f5a8-0000-7000-8000-00000000000d"
@@ -12,6 +13,7 @@
 
 static int run(uint64_t *hash, convstore *store, convstore_request *request, convstore_error *err) {
   convstore_result result = {0};
+  scenario_note(request->operation);
   int status = convstore_run(&result, store, request, err);
   if (status == CONVSTORE_OK)
     *hash = support_hash_result(&result) * 31 + (uint64_t)(result.n_conversations * 1000) +

@@ -20,6 +20,7 @@
 #include "../convstore.h"
 #include "check.h"
 #include "failing_memory.h"
+#include "own_malloc.h"
 #include "support.h"
 
 #define SCRIPT "csrc/tests/lua_out_of_memory.lua"
@@ -271,7 +272,7 @@ static void sweep_postgres(int64_t n_failing) {
   }
   use_postgres(url);
   migrate(CONVSTORE_ABSENT);
-  if (!memory_has_libpq()) printf("libpq's own allocations do not fail here: malloc is not ours\n");
+  if (!own_malloc_take_libpq()) printf("libpq's own allocations do not fail here: malloc is not ours\n");
   sweep(n_failing);
   migrate(0);
   print_figures("PostgreSQL");

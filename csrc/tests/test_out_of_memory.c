@@ -249,7 +249,93 @@ static void test_open__survives_memory_that_stays_full(void) {
   open_sweep(true);
 }
 
+/* ---- nothing is left out ---- */
+
+static void test_scenarios__run_every_operation(void) {
+  scenario_make(support_path("original.db"));
+  for (size_t i = 0; i < n_scenarios; i++) {
+    uint64_t hash;
+    support_copy(support_path("copy.db"), support_path("original.db"));
+    convstore *store = support_open(support_path("copy.db"), &fast);
+    REQUIRE(store != NULL);
+    CHECK_INT(scenarios[i].run(&hash, store, NULL), CONVSTORE_OK);
+    convstore_close(store);
+  }
+  for (int operation = 1; operation < CONVSTORE_OPERATIONS; operation++) {
+    check_doing("%s", convstore_operation_name(operation));
+    CHECK(scenario_has_run((convstore_operation)operation));
+  }
+}
+
+/* Functions of convstore.h that must do without memory: all but those that the sweeps are about. */
+static void call_functions(const convstore *store) {
+  static convstore_events events;
+  convstore_event event;
+  convstore_error err = {0};
+  convstore_result result = {0};
+  convstore_role role;
+  convstore_mark mark;
+  char id[CONVSTORE_ID_SIZE], time[CONVSTORE_TIME_SIZE];
+  CHECK_INT(convstore_uuid(id, &err), CONVSTORE_OK);
+  CHECK_INT(convstore_id_set(id, (convstore_text){id, 36}, "id", &err), CONVSTORE_OK);
+  CHECK_INT(convstore_role_parse(&role, (convstore_text){"user", 4}, &err), CONVSTORE_OK);
+  CHECK_INT(convstore_mark_parse(&mark, (convstore_text){"closed", 6}, &err), CONVSTORE_OK);
+  CHECK_INT(convstore_mark_parse(&mark, (convstore_text){"none", 4}, &err), CONVSTORE_E_INVALID);
+  CHECK_INT(convstore_iso8601(time, 0, &err), CONVSTORE_OK);
+  CHECK_INT(convstore_fail(&err, CONVSTORE_E_BUSY, "%.*f %s", 300, 1e300, "long"), CONVSTORE_E_BUSY);
+  CHECK_STRING(convstore_role_name(role), "user");
+  CHECK_STRING(convstore_mark_name(mark), "closed");
+  CHECK_STRING(convstore_operation_name(CONVSTORE_APPEND), "append");
+  CHECK_STRING(convstore_event_name(CONVSTORE_EVENT_SLOW), "slow");
+  CHECK_STRING(convstore_status_name(CONVSTORE_E_FULL), "full");
+  CHECK(!convstore_next_event(&event, &events));
+  CHECK_INT(convstore_depth(store), 0);
+  convstore_result_free(&result);
+  convstore_close(NULL);
+}
+
+static void test_functions__need_no_memory(void) {
+  convstore *store = support_open(":memory:", NULL);
+  REQUIRE(store != NULL);
+  memory_arm(0, MEMORY_ALL_AFTER);
+  call_functions(store);
+  memory_disarm();
+  CHECK_INT(memory_allocations(), 0);
+  convstore_close(store);
+}
+
+/* A function that convstore.h gets must be tried here as well. */
+static void test_header__has_no_other_function(void) {
+  static const char *const known[] = {
+      "convstore_open",        "convstore_run", /* the sweeps */
+      "convstore_close",       "convstore_next_event", "convstore_result_free",    "convstore_depth",
+      "convstore_uuid",        "convstore_id_set",     "convstore_role_name",      "convstore_role_parse",
+      "convstore_mark_name",   "convstore_mark_parse", "convstore_operation_name", "convstore_event_name",
+      "convstore_status_name", "convstore_fail",       "convstore_iso8601"};
+  char line[512];
+  size_t n = 0;
+  FILE *header = fopen("csrc/convstore.h", "r");
+  REQUIRE(header != NULL);
+  while (fgets(line, sizeof line, header)) {
+    const char *name = strncmp(line, "CONVSTORE_API ", 14) == 0 ? strstr(line, "convstore_") : NULL;
+    size_t i = 0;
+    if (!name) continue;
+    n++;
+    size_t size = strcspn(name, "(");
+    while (i < sizeof known / sizeof *known &&
+           (strlen(known[i]) != size || memcmp(known[i], name, size) != 0))
+      i++;
+    check_doing("%s", line);
+    CHECK(i < sizeof known / sizeof *known);
+  }
+  (void)fclose(header);
+  CHECK_INT((int64_t)n, (int64_t)(sizeof known / sizeof *known));
+}
+
 static const struct check_test tests[] = {
+    TEST(test_scenarios__run_every_operation),
+    TEST(test_functions__need_no_memory),
+    TEST(test_header__has_no_other_function),
     TEST(test_operations__survive_one_failed_allocation),
     TEST(test_operations__survive_memory_that_stays_full),
     TEST(test_open__survives_one_failed_allocation),
