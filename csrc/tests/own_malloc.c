@@ -6,6 +6,7 @@
 #include "own_malloc.h"
 
 #include <link.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "failing_memory.h"
