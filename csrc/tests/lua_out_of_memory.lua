@@ -20,11 +20,8 @@ local KEYS = {} -- more than an encoder keeps on the stack
 for i = 1, 40 do KEYS["key" .. i] = { i, i + 0.5, convstore.null, "value", { deep = true } } end
 local CALLS = { { id = "c1", type = "function", ["function"] = { name = "f", arguments = '{"x":1}' } } }
 
-local function prepare()
-  local env = {}
-  env.store = must(convstore.open(dsn, options))
-  env.user = env.store:user("alice" .. tag)
-  env.chat = must(env.user:conversation("telegram:7", { title = "A title", metadata = { language = "en" } }))
+-- What the cases are about; made once in a database that each run gets a copy of, in each run where they share one.
+local function fill(env)
   must(env.chat:append("system", "Be brief."))
   for i = 1, 6 do must(env.chat:append(i % 2 == 1 and "user" or "assistant", "paper jam number " .. i)) end
   must(env.chat:append({ role = "assistant", tool_calls = CALLS }))
@@ -32,9 +29,16 @@ local function prepare()
   local parts = { { type = "text", text = "look" }, { type = "image_url", image_url = { url = "u" } } }
   must(env.chat:append("user", parts,
     { name = "ann", metadata = KEYS, attachments = { { url = "https://example.org/a", size = 5 } } }))
-  env.other = must(env.user:create({ title = "another" }))
-  must(env.other:append("user", LONG))
-  env.user:messages() -- so that what is prepared once is
+  local other = must(env.user:create({ title = "another" }))
+  must(other:append("user", LONG))
+end
+
+local function prepare()
+  local env = {}
+  env.store = must(convstore.open(dsn, options))
+  env.user = env.store:user("alice" .. tag)
+  env.chat = must(env.user:conversation("telegram:7", { title = "A title", metadata = { language = "en" } }))
+  if env.chat.message_count == 0 then fill(env) end
   return env
 end
 

@@ -57,7 +57,8 @@ static int l_load(lua_State *L) {
     lua_pushstring(L, database.schema);
     lua_setfield(L, -2, "schema");
   }
-  lua_pushfstring(L, "%I", (LUAI_UACINT)++database.tag);
+  if (database.schema) database.tag++;
+  lua_pushfstring(L, "%I", (LUAI_UACINT)database.tag);
   lua_call(L, 3, 1);
   return 1;
 }
@@ -215,12 +216,17 @@ static void sweep(int64_t n_failing) {
   }
 }
 
+/* Makes original.db, filled, and has it copied to where the runs are. */
 static void use_sqlite(void) {
-  database.dsn = support_path("copy.db");
+  database.dsn = support_path("original.db");
   database.schema = NULL;
   database.n_runs = database.n_faults = 0;
-  convstore *store = support_open(support_path("original.db"), NULL);
-  convstore_close(store);
+  (void)remove(database.dsn);
+  lua_State *L = new_state();
+  REQUIRE(L != NULL);
+  CHECK(call(L, "prepare"));
+  lua_close(L);
+  database.dsn = support_path("copy.db");
   fresh_database();
 }
 
