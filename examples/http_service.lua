@@ -21,7 +21,7 @@ end
 routes["GET /conversations"] = function(user, query) return user:list(query.page) end
 routes["GET /search"] = function(user, query) return user:search(query.q or "", query.page) end
 routes["GET /conversations/*/messages"] = function(user, query, _, id) -- the cursor of its pages is a seq
-  local before = query.cursor and (math.tointeger(tonumber(query.cursor)) or 0)
+  local before = query.cursor and try(math.tointeger(tonumber(query.cursor)), "invalid: no such cursor", "invalid")
   local messages = try(try(user:get(id)):history{ before = before, limit = query.page.limit or 20 })
   return messages, messages[1] and messages[1].seq > 1 and tostring(messages[1].seq) or nil
 end

@@ -4,8 +4,8 @@
 --     convstore_dsn = "/var/lib/prosody/bot.db"
 -- Then every address at bot.example.org is a bot of its own, for users here and on other servers. "!search WORDS"
 -- finds what they said.
--- Prosody is one loop: while a call of the database runs, all of its users wait. That is the time of a local disk, or of
--- one round trip; where a database is busy or away, it is at most `timeout` a call, so that stays short, and trying
+-- Prosody is one loop: while a call of the database runs, all of its users wait. That is the time of a local disk, or
+-- of one round trip; where a database is busy or away, it is at most `timeout` a call, so that stays short, and trying
 -- again is the client's part: a stanza's error of the type "wait" tells it to.
 local convstore = require "convstore"
 local jid = require "util.jid"

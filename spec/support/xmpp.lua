@@ -1,6 +1,5 @@
 -- A real XMPP server (Prosody) with one user and a component of examples/, and a client that speaks to it by a stream.
 local example = require "spec.support.example"
-local process = require "spec.support.process"
 local shell = require "spec.support.shell"
 local mime = require "mime"
 local socket = require "socket"
@@ -35,7 +34,8 @@ function xmpp.start(prosody, folder, dsn, port)
   shell.write(file, CONFIGURATION:format(folder, folder, examples, port, folder, dsn))
   assert(shell.run("mkdir -p " .. shell.quote(folder .. "/localhost/accounts")))
   for _, name in ipairs({ "alice", "bob" }) do
-    shell.write(folder .. "/localhost/accounts/" .. name .. ".dat", ('return { password = "%s" };'):format(name))
+    local account = ("%s/localhost/accounts/%s.dat"):format(folder, name)
+    shell.write(account, ('return { password = "%s" };'):format(name))
   end
   local server = example.start(folder, prosody, { "--config", file, "-F" })
   server.port = port
