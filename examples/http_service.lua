@@ -4,15 +4,13 @@
 --   GET  /search?q=…, GET /conversations/ID/messages   likewise; pages of messages go backwards
 --   POST /conversations                {"key":"support"}: the conversation of that name, made on first use
 --   POST /conversations/ID/messages    {"content":"Hello","id":"…"}: after a 503 or no answer, again with the same id
--- It serves this machine alone: TLS and limits of rate are the part of the proxy in front of it. A call of the database
--- blocks all connections for a disk's or a round trip's time, at most for `timeout`. For more, run several.
+-- It serves this machine alone; TLS and limits of rate are the proxy's in front of it. A call of the database blocks
+-- all connections for a disk's or a round trip's time, at most for `timeout`. For more, run several.
 local cqueues, socket = require "cqueues", require "cqueues.socket"
 local convstore, json = require "convstore", require "dkjson"
 local store <close> = assert(convstore.open(arg[3], { timeout = 2 }))
-local users, routes = {}, {}
-local tokens <close> = assert(io.open(arg[1] or "tokens"))
+local users, routes, tokens = {}, {}, assert(io.open(arg[1] or "tokens"))
 for token, id in tokens:read("a"):gmatch("(%S+)[ \t]+(%S+)") do users[token] = store:user(id) end
-
 local function try(value, problem, code) -- like assert, for the pcall below
   return value or error({ error = problem, code = code }), problem
 end
@@ -21,7 +19,7 @@ end
 routes["GET /conversations"] = function(user, query) return user:list(query.page) end
 routes["GET /search"] = function(user, query) return user:search(query.q or "", query.page) end
 routes["GET /conversations/*/messages"] = function(user, query, _, id) -- the cursor of its pages is a seq
-  local before = query.cursor and try(math.tointeger(tonumber(query.cursor)), "invalid: no such cursor", "invalid")
+  local before = query.cursor and try(math.tointeger(tonumber(query.cursor)), "invalid: no cursor", "invalid")
   local messages = try(try(user:get(id)):history{ before = before, limit = query.page.limit or 20 })
   return messages, messages[1] and messages[1].seq > 1 and tostring(messages[1].seq) or nil
 end
@@ -55,11 +53,9 @@ local function answer(connection)
   local result, cursor = try(try(route, "not_found: no such page", "not_found")(user, query, body, id))
   return method == "GET" and { items = convstore.array(result), cursor = cursor } or result
 end
-
 local STATUS = { unauthorized = 401, invalid = 400, not_found = 404, conflict = 409, too_large = 413,
   busy = 503, timeout = 503, unavailable = 503 }
 local HEAD = "HTTP/1.0 %d \r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-
 local loop, server = cqueues.new(), assert(socket.listen("127.0.0.1", tonumber(arg[2] or 8080)))
 local function serve(connection)
   connection:settimeout(10)
@@ -72,7 +68,12 @@ local function serve(connection)
   end
   local text = json.encode(result, { exception = function() return "null" end }) -- convstore.null
   connection:write(HEAD:format(status, #text), text)
-  connection:close()
+  connection:shutdown("w")
+  for _ = 1, 99 do if not connection:read(-65536) then break end end -- or an unread body takes the answer with it
 end
-loop:wrap(function() for connection in server:clients() do loop:wrap(serve, connection) end end)
+loop:wrap(function()
+  for connection in server:clients() do
+    loop:wrap(function() pcall(serve, connection) connection:close() end) -- it raises where the client is gone
+  end
+end)
 assert(loop:loop())

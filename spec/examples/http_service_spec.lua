@@ -128,7 +128,7 @@ for _, backend in ipairs(backends) do
         local connection = assert(socket.connect("127.0.0.1", port))
         connection:settimeout(20)
         assert(connection:send("nonsense\r\n\r\n"))
-        assert.truthy(connection:receive("*l"):find(" 400 ", 1, true))
+        assert.truthy(connection:receive("*l"):find(" 401 ", 1, true))
         connection:close()
         assert.same({}, good("bob", path).items)
       end)
