@@ -8,11 +8,16 @@ local example = {}
 local LUA = os.getenv("CONVSTORE_TEST_LUA") or "lua5.4"
 local ROOT = require("lfs").currentdir()
 
+-- Where Lua's modules are, from any folder.
+function example.lua_path()
+  return process.absolute(package.path, ROOT)
+end
+
 -- The words of a shell that run `program` (such as "examples/eliza.lua") by Lua, from any folder.
 function example.words(program, arguments, env)
   local words = {
     "env -u CONVSTORE_DSN",
-    "LUA_PATH=" .. shell.quote(process.absolute(package.path, ROOT)),
+    "LUA_PATH=" .. shell.quote(example.lua_path()),
     "LUA_CPATH=" .. shell.quote(process.absolute(package.cpath, ROOT)),
   }
   for name, value in pairs(env or {}) do
