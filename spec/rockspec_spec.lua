@@ -53,7 +53,7 @@ describe("the tarball of the release", function()
     folder = shell.folder()
     local ok, output = shell.run(("tree=%s/tree && mkdir $tree && "):format(folder) ..
       "git ls-files -z | tar -c --null -T - | tar -x -C $tree && cd $tree && git init -q . && " ..
-      "git config user.name nobody && git config user.email n@example.org && git add -A && git commit -qm all")
+      "git config user.name n && git config user.email n@example.org && git add -A && git commit -qm all")
     assert(ok, output)
   end)
 
