@@ -3,8 +3,8 @@ package = "convstore"
 version = "0.1.0-1"
 
 source = {
-  -- What "make dist" puts beside this file, where "luarocks install" needs no network. For a rocks server it must
-  -- be the address from which all can have that file.
+  -- What "make dist" puts beside this file, where "luarocks install" needs no network. For a rocks server it
+  -- must be the address from which all can have that file.
   url = "file://convstore-0.1.0.tar.gz",
   dir = "convstore-0.1.0",
 }

@@ -5,8 +5,8 @@ local version = assert(arg[1], "usage: lua5.4 tools/release_rockspec.lua VERSION
 
 local SOURCE = [[
 source = {
-  -- What "make dist" puts beside this file, where "luarocks install" needs no network. For a rocks server it must
-  -- be the address from which all can have that file.
+  -- What "make dist" puts beside this file, where "luarocks install" needs no network. For a rocks server it
+  -- must be the address from which all can have that file.
   url = "file://convstore-%s.tar.gz",
   dir = "convstore-%s",
 }
