@@ -1,7 +1,6 @@
 -- A bot in the terminal for any OpenAI-compatible endpoint: OpenAI, OpenRouter, Ollama, llama.cpp, vLLM …
 -- OPENAI_API_KEY=… lua5.4 examples/openai_bot.lua [DSN]; OPENAI_BASE_URL and OPENAI_MODEL name another than OpenAI's.
 -- Needs dkjson and curl, which compares a certificate with the host's name (LuaSec 1.2 does not).
---
 -- What has streamed is kept though the process dies in the middle. A stored message never changes, so the text so far
 -- goes into the conversation's metadata, once a second at most: { draft = { id =, text = } }. One transaction appends
 -- the whole answer and takes the draft away; the next start does so with a draft that was left, under the same id. So
@@ -62,7 +61,8 @@ local function answer()
     if piece ~= "" and saved ~= os.time() then -- where this fails, the next second tries again
       saved = chat:update{ metadata = { draft = draft }, merge = true } and os.time()
     end
-    if line:find("%S") and not data or event and event.error then complaint = complaint .. "\n" .. line end
+    local is_bad = line:find("%S") and not data or event and event.error
+    complaint = complaint .. (is_bad and "\n" .. line:gsub("%c", "") or "")
   end
   local whole = curl:close() and done
   if draft.text ~= "" then keep(draft, not whole and { interrupted = true } or nil) end
