@@ -69,7 +69,7 @@ local function serve(connection)
   local text = json.encode(result, { exception = function() return "null" end }) -- convstore.null
   connection:write(HEAD:format(status, #text), text)
   connection:shutdown("w")
-  for _ = 1, 99 do if not connection:read(-65536) then break end end -- or an unread body takes the answer with it
+  while connection:read(-65536) do end -- a body that was not read takes the answer with it
 end
 loop:wrap(function()
   for connection in server:clients() do
