@@ -1,7 +1,7 @@
 /*
- * What the fuzz targets share: checks that end the process, so that a fuzzer sees them, and how an input is taken apart.
- * A target is a file fuzz_NAME.c with one LLVMFuzzerTestOneInput(). clang's libFuzzer makes inputs for it (`make fuzz`);
- * replay.c runs the kept ones, corpus/NAME, with any compiler, as a test.
+ * What the fuzz targets share: checks that end the process, so that a fuzzer sees them, and how an input is taken
+ * apart. A target is a file fuzz_NAME.c with one LLVMFuzzerTestOneInput(). clang's libFuzzer makes inputs for it
+ * (`make fuzz`); replay.c runs the kept ones, corpus/NAME, with any compiler, as a test.
  *
  * Inputs are text wherever that is possible: a letter that chooses, then lines. So a person can read and write them.
  */

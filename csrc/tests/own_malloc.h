@@ -1,4 +1,4 @@
-/* Makes libpq's allocations fail with the others of failing_memory.h. Not under valgrind, which knows no such malloc. */
+/* Makes libpq's allocations fail with the others of failing_memory.h. Not under valgrind: it knows no such malloc. */
 #ifndef CONVSTORE_TESTS_OWN_MALLOC_H
 #define CONVSTORE_TESTS_OWN_MALLOC_H
 

@@ -1,9 +1,10 @@
 /*
  * What a failed allocation does to a Lua program that uses the module, at each place where one is made: in Lua, in the
- * binding, in the library, in jansson, in SQLite, in libpq. Each case of lua_out_of_memory.lua is run in a new Lua state
- * again and again, and in the k-th run the k-th allocation fails; or it and the next one, since Lua collects its garbage
- * and tries once more; or it and all after it. Then Lua's memory error must have come, or a good end; no transaction may
- * be open, the same case must succeed in the same state, the database must be sound, and nothing may leak.
+ * binding, in the library, in jansson, in SQLite, in libpq. Each case of lua_out_of_memory.lua is run in a new Lua
+ * state again and again, and in the k-th run the k-th allocation fails; or it and the next one, since Lua collects its
+ * garbage and tries once more; or it and all after it. Then Lua's memory error must have come, or a good end; no
+ * transaction may be open, the same case must succeed in the same state, the database must be sound, and nothing may
+ * leak.
  *
  * `make oom` tries every k; `make test` some. On PostgreSQL where CONVSTORE_TEST_POSTGRES_URL names a server.
  */

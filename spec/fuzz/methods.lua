@@ -367,5 +367,6 @@ shell.remove(folder)
 for _, method in ipairs(METHODS) do
   if number > 20 and not COUNTS[method[1]] then fail("%s was never called", method[1]) end
 end
-local summary = "methods on %s: %d calls of %d methods in %d rounds: %d values, %d failures, %d raised; seed %d\n"
+local summary = "methods on %s: %d calls of %d methods in %d rounds: " ..
+  "%d values, %d failures, %d raised; seed %d\n"
 io.write(summary:format(BACKEND, n_calls, #METHODS, number, n_values, n_failed, n_raised, SEED))

@@ -25,8 +25,8 @@ local NAMES = field_names()
 
 local WORDS = { "user", "assistant", "system", "developer", "tool", "active", "archived", "closed", "updated",
   "created", "asc", "desc", "day", "conversation", "openai", "anthropic", "any", "full", "normal", "strict",
-  "replace", "auto", "key", "telegram:7", "", "x", "hello world", "paper jam", '"paper jam" -toner', "你好世界", "\0",
-  "a\0b", "\xff\xfe", "\xed\xa0\x80", "%s%n", "null", "{}", "users(id)", ("long "):rep(500) }
+  "replace", "auto", "key", "telegram:7", "", "x", "hello world", "paper jam", '"paper jam" -toner',
+  "你好世界", "\0", "a\0b", "\xff\xfe", "\xed\xa0\x80", "%s%n", "null", "{}", "users(id)", ("long "):rep(500) }
 
 local INTEGERS = { 0, 1, -1, 2, 3, 5, 20, 64, 255, 256, 1000, 1001, 1769903999123, 253402300799999,
   253402300800000, 2 ^ 31 | 0, 1 << 53, math.maxinteger, math.mininteger }
