@@ -6,7 +6,6 @@
 #include "own_malloc.h"
 
 #include <link.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "failing_memory.h"
@@ -15,6 +14,10 @@
 
 static uintptr_t libpq_start, libpq_end;
 
+/* Not by <stdlib.h>, whose names of parameters are reserved ones. */
+void *malloc(size_t size);
+void *calloc(size_t n, size_t size);
+void *realloc(void *block, size_t size);
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *block, size_t size);
