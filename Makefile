@@ -70,6 +70,8 @@ TEST_HELPER_OBJECTS := $(call objects,$(TEST_HELPER_SOURCES))
 TEST_PROGRAMS := $(patsubst csrc/tests/%.c,$(BUILD)/tests/%,$(TEST_SOURCES))
 # The network between the specs and PostgreSQL.
 PROXY := $(BUILD)/tests/proxy
+# Tells the specs what SQL runs.
+STATEMENTS := $(BUILD)/tests/statements
 
 LIBRARY := $(BUILD)/libconvstore.a
 MODULE := $(BUILD)/convstore/core.so
@@ -81,6 +83,7 @@ export LUA_CPATH := $(abspath $(BUILD))/?.so;$(or $(LUA_CPATH_5_4),$(LUA_CPATH),
 unexport LUA_PATH_5_4 LUA_CPATH_5_4
 
 export CONVSTORE_TEST_PROXY := $(abspath $(PROXY))
+export CONVSTORE_TEST_STATEMENTS := $(abspath $(STATEMENTS))
 
 RUN_TESTS = $(LUA) tools/run_tests.lua
 # Beside a PostgreSQL server of their own, or that of CONVSTORE_TEST_POSTGRES_URL.
@@ -94,6 +97,7 @@ quietly = $(if $(filter 0,$(V)),@echo "  $(1)	$@";,)
 .DELETE_ON_ERROR:
 # Keeps the tests' objects, which are intermediate files to make.
 .SECONDARY:
+.PHONY: models docs-diagrams
 .PHONY: all help demo test test-programs test-c test-lua test-pgbouncer test-postgres-doors stress-postgres \
   stress-retention check lint format format-check embed asan sanitized-tests valgrind gc coverage coverage-report bench install uninstall clean FORCE
 # The last line of `make test` is the tests', also when make was called with -C or by another make.
@@ -140,12 +144,16 @@ $(PROXY): spec/support/proxy.c Makefile $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call quietly,CC)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $<
 
-test-programs: $(TEST_PROGRAMS) $(PROXY)
+$(STATEMENTS): tools/models/statements.c $(wildcard csrc/*/*_statements.h) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call quietly,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) $(DEPS_LIBS) -lpthread
+
+test-programs: $(TEST_PROGRAMS) $(PROXY) $(STATEMENTS)
 
 test-c: $(TEST_PROGRAMS) ## run the C tests
 	@$(RUN_TESTS) $(TEST_PROGRAMS)
 
-test-lua: $(MODULE) $(PROXY) ## run the Lua specs; ARGS='--filter=…' goes to busted
+test-lua: $(MODULE) $(PROXY) $(STATEMENTS) ## run the Lua specs; ARGS='--filter=…' goes to busted
 	@$(RUN_TESTS_BESIDE_POSTGRES) '$(BUSTED)'
 
 # The others are the same server by another door.
@@ -226,6 +234,7 @@ coverage-report:
 
 # Style ----------------------------------------------------------------------------------------------------------------
 C_SOURCES := $(LIB_SOURCES) $(BINDING_SOURCES) $(TEST_SOURCES) $(TEST_HELPER_SOURCES) spec/support/proxy.c \
+  tools/models/statements.c \
   $(sort $(wildcard examples/*.c bench/*.c))
 C_HEADERS := $(sort $(wildcard csrc/*.h csrc/*/*.h))
 
@@ -254,6 +263,14 @@ format-check: ## fail where `make format` would change something
 
 embed: ## make csrc/*/migrations.inc from the SQL files
 	@for backend in $(MIGRATIONS:csrc/%/migrations.inc=%); do $(LUA) tools/embed_sql.lua $$backend || exit 1; done
+
+# Documents ------------------------------------------------------------------------------------------------------------
+models: ## write what docs/conversation-models.md has from the migrations and statements (needs a PostgreSQL server)
+	@CONVSTORE_MODELS=write $(MAKE) test-lua ARGS='spec/models_spec.lua'
+	@$(MAKE) docs-diagrams
+
+docs-diagrams: ## draw docs/diagrams/*.svg from their sources (needs graphviz)
+	@for source in docs/diagrams/*.dot; do dot -Tsvg -o "$${source%.dot}.svg" "$$source" || exit 1; done
 
 # Installing -----------------------------------------------------------------------------------------------------------
 VERSION = $(shell sed -n 's/^\#define CONVSTORE_VERSION "\(.*\)"/\1/p' csrc/convstore.h)
