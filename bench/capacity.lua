@@ -5,6 +5,7 @@ local data = require "data"
 local files = require "files"
 local measure = require "measure"
 local places = require "places"
+local twin = require "twin"
 
 local capacity = {}
 
@@ -140,10 +141,20 @@ local EXPECTED = {
   "messages USING gin (to_tsvector('simple', content))",
 }
 
-local function row(shell, with, what, rounds, sides)
-  shell:run("VACUUM")
+-- The bytes of write-ahead log of an append: unlike times they are the same on a busy machine. First some that are not
+-- counted, which write whole pages to the log.
+local function log_bytes(shell, side)
+  for _ = 1, 3 do side() end
+  local from = shell:run("SELECT pg_current_wal_insert_lsn()"):match("%S+")
+  for _ = 1, 5 do side() end
+  return tonumber((shell:run(("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '%s')"):format(from)))) / 500
+end
+
+local function row(shell, bytes, what, rounds, sides)
+  shell:run("VACUUM; CHECKPOINT")
   local result = measure.compare(rounds, 100, table.unpack(sides))
-  measure.plain_row(what, result, with and ("%.1f"):format(with) or "")
+  measure.plain_row(what, result, ("%.0f"):format(log_bytes(shell, sides[1])),
+    ("%.0f"):format(log_bytes(shell, sides[2])), bytes and ("%.1f"):format(bytes) or "")
 end
 
 -- What an append costs with an index, beside a schema of the same rows without it.
@@ -174,10 +185,11 @@ function capacity.postgres_indexes(rounds, quick)
 ## Indexes on PostgreSQL
 
 Two schemas of the same rows, %d users with %d conversations of %d messages; %d rounds of 100 appends by the library
-to each, one client, durability normal. The last column is the index's bytes a message when the rows were loaded.
+to each, one client, durability normal. Then the bytes of write-ahead log of an append, with and without, and the
+index's bytes a message when the rows were loaded.
 
-| index | with | without | ratio of medians | median of ratios | bytes |
-| --- | ---: | ---: | ---: | ---: | ---: |]], n_users, n_conversations, each, rounds)
+| index | with | without | ratio of medians | median of ratios | log with | log without | bytes |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |]], n_users, n_conversations, each, rounds)
   row(shell, nil, "nothing: both alike", rounds, sides)
   for _, names in ipairs(BUILT) do
     local definitions, bytes = {}, 0
@@ -199,6 +211,73 @@ to each, one client, durability normal. The last column is the index's bytes a m
     store:close()
   end
   shell:close()
+end
+
+-- What a reader may expect on SQLite: an append with it, beside a copy of the file without.
+function capacity.sqlite_indexes(rounds, quick)
+  local n, texts = quick and 2000 or 100000, data.texts(100)
+  rounds = math.min(rounds, 60)
+  local path = files.fresh("expected.db")
+  local id = files.fill(path, n)
+  say([[
+
+## Indexes that there are not, on SQLite
+
+Plain C, durability normal, a conversation of %d messages; %d rounds of %d appends to a copy with the index and to
+one without. The last column is the index's bytes a message.
+
+| index | with | without | ratio of medians | median of ratios | bytes |
+| --- | ---: | ---: | ---: | ---: | ---: |]], n, rounds, #texts)
+  for _, definition in ipairs(EXPECTED) do
+    if not definition:find("USING gin", 1, true) then
+      local sides, bytes = {}, nil
+      for i, sql in ipairs{ "CREATE INDEX expected ON convstore_" .. definition, "" } do
+        local copied = files.fresh(("expected-%d.db"):format(i))
+        files.copy(path, copied)
+        local side = twin.open(copied, files.user_id, id, "normal", sql)
+        sides[i] = { close = function() side:close() end, append = function() side:append(texts) end }
+        if i == 1 then
+          local db = twin.sql(copied)
+          bytes = select(2, db:query("SELECT sum(pgsize) FROM dbstat WHERE name = 'expected'")) / n
+          db:close()
+        end
+      end
+      measure.plain_row("`" .. definition .. "`", measure.compare(rounds, #texts, sides[1].append, sides[2].append),
+        ("%.1f"):format(bytes))
+      for _, side in ipairs(sides) do side.close() end
+    end
+  end
+end
+
+-- A role that is rare in a long conversation: what a history of it costs without an index on roles.
+function capacity.roles(_, quick)
+  local n, calls = quick and 2000 or 100000, quick and 3 or 20
+  say([[
+
+## A rare role
+
+A conversation of %d messages of which the first 10 are tool results; the median of %d calls.
+
+| | newest 10 of role tool | newest 10 of role user |
+| --- | ---: | ---: |]], n, calls)
+  for _, place in ipairs(places.all()) do
+    local database = place.database("roles")
+    local store = database:open()
+    local chat = assert(store:user(files.user_id):conversation(files.key))
+    for i = 1, 10 do assert(chat:append("tool", "result " .. i, { tool_call_id = "c" .. i })) end
+    local batch = data.messages(data.texts(1000))
+    for _ = 1, n // 1000 do assert(chat:append_many(batch)) end
+    database:settle()
+    local function median_of(role)
+      local taken = measure.each(calls, function()
+        assert(#assert(chat:history{ role = role, limit = 10 }) == 10)
+      end)
+      return measure.duration(measure.percentile(taken, 50))
+    end
+    say("| %s | %s | %s |", place.name, median_of("tool"), median_of("user"))
+    store:close()
+    database:drop()
+  end
 end
 
 return capacity
