@@ -86,6 +86,42 @@ describe("the schema's document #postgres #sqlite", function()
   end)
 end)
 
+-- The specs that documents name as what shows a claim: rows of a table, whose second field is a link to the file and
+-- whose third is the title or its beginning.
+describe("a document's checklist", function()
+  local ROW = "\n| ([^|]+) | %[`(spec/[%w_/]+%.lua)`%]%([^)]*%) | ([^|\n]+) |"
+
+  -- What is missing, and how many rows there are.
+  local function missing(text)
+    local lines, n = {}, 0
+    for claim, path, title in text:gmatch(ROW) do
+      n = n + 1
+      local spec = shell.read(path)
+      if not spec then
+        lines[#lines + 1] = ("%s: there is no %s"):format(claim, path)
+      elseif not spec:find('it("' .. title, 1, true) then
+        lines[#lines + 1] = ("%s: %s has no spec '%s'"):format(claim, path, title)
+      end
+    end
+    return table.concat(lines, "\n"), n
+  end
+
+  for path, least in pairs{ [PATH] = 50, ["docs/contracts.md"] = 15 } do
+    it("names specs that there are: " .. path, function()
+      local found, n = missing(shell.read(path))
+      assert.equal("", found)
+      assert.is_true(n >= least, "only " .. n .. " rows were understood")
+    end)
+  end
+
+  it("is found wrong where a spec is not there", function()
+    local row = "\n| a | [`spec/%s`](../spec/%s) | %s |\n"
+    assert.equal("", (missing(row:format("append_spec.lua", "append_spec.lua", "says something"))))
+    assert.is_truthy(missing(row:format("append_spec.lua", "append_spec.lua", "flies")):find("has no spec 'flies'", 1, true))
+    assert.is_truthy(missing(row:format("no_spec.lua", "no_spec.lua", "flies")):find("there is no spec/no_spec.lua", 1, true))
+  end)
+end)
+
 describe("a document with parts that are made", function()
   local function generators()
     return { twice = function(word) return word .. "\n" .. word end, unknown_here = function() end }

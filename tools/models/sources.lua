@@ -55,9 +55,10 @@ function sources.generators(options)
   function generators.constraints(name) return tables.constraints(in_sqlite, in_postgres, name) end
   function generators.indexes() return tables.indexes(in_sqlite, in_postgres) end
 
-  -- sql BACKEND NAME [VARIANT]
+  -- sql BACKEND NAME [VARIANT], with the comment that lets tools/docs/run_blocks.lua prepare it.
   function generators.sql(backend, name, variant)
-    return fenced("sql", laid_out(plans.filled(statement(backend, name, variant))))
+    return ("<!-- run: %s, prepare, after=%s_schema -->\n%s"):format(backend, backend,
+      fenced("sql", laid_out(plans.filled(statement(backend, name, variant)))))
   end
 
   -- plan BACKEND NAME [VARIANT [FRAME]]; another version of PostgreSQL words its plans otherwise.
