@@ -55,10 +55,12 @@ function sources.generators(options)
   function generators.constraints(name) return tables.constraints(in_sqlite, in_postgres, name) end
   function generators.indexes() return tables.indexes(in_sqlite, in_postgres) end
 
-  -- sql BACKEND NAME [VARIANT], with the comment that lets tools/docs/run_blocks.lua prepare it.
+  -- sql BACKEND NAME [VARIANT], with the comment that says how it can be run as an example: BEGIN is run, the others,
+  -- which have parameters, are prepared.
   function generators.sql(backend, name, variant)
-    return ("<!-- run: %s, prepare, after=%s_schema -->\n%s"):format(backend, backend,
-      fenced("sql", laid_out(plans.filled(statement(backend, name, variant)))))
+    local sql = statement(backend, name, variant)
+    return ("<!-- run: %s%s, after=%s_schema -->\n%s"):format(backend, sql:find("^BEGIN") and "" or ", prepare",
+      backend, fenced("sql", laid_out(plans.filled(sql))))
   end
 
   -- plan BACKEND NAME [VARIANT [FRAME]]; another version of PostgreSQL words its plans otherwise.
