@@ -15,7 +15,7 @@ describe("an archived conversation #sqlite", function()
       BEGIN;
       INSERT INTO convstore_messages_archive SELECT * FROM convstore_messages;
       DELETE FROM convstore_messages;
-      UPDATE convstore_conversations SET archived_at = 1000, status = 'archived';
+      UPDATE convstore_conversations SET archived_at = 1000, archived_seq = last_seq, status = 'archived';
       COMMIT;]])
   end
 

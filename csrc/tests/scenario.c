@@ -442,14 +442,14 @@ void scenario_make(const char *path) {
   uint64_t ignored;
   CHECK_INT(scenario_finish(&ignored, store, &request, NULL), CONVSTORE_OK);
   convstore_close(store);
-  support_sql(path,
-              "INSERT INTO convstore_messages_archive SELECT * FROM convstore_messages"
-              " WHERE conversation_id = '" ARCHIVED_ID "';"
-              "DELETE FROM convstore_messages WHERE conversation_id = '" ARCHIVED_ID "';"
-              "UPDATE convstore_conversations SET archived_at = 1, status = 'archived'"
-              " WHERE id = '" ARCHIVED_ID "';"
-              "INSERT INTO convstore_summaries (user_id, conversation_id, ordinal, through, content,"
-              " token_count, created_at) VALUES ('alice', '" ARCHIVED_ID "', 1, 4, '" LONG_TEXT "', 50, 1);");
+  support_sql(
+      path, "INSERT INTO convstore_messages_archive SELECT * FROM convstore_messages"
+            " WHERE conversation_id = '" ARCHIVED_ID "';"
+            "DELETE FROM convstore_messages WHERE conversation_id = '" ARCHIVED_ID "';"
+            "UPDATE convstore_conversations SET archived_at = 1, archived_seq = last_seq, status = 'archived'"
+            " WHERE id = '" ARCHIVED_ID "';"
+            "INSERT INTO convstore_summaries (user_id, conversation_id, ordinal, through, content,"
+            " token_count, created_at) VALUES ('alice', '" ARCHIVED_ID "', 1, 4, '" LONG_TEXT "', 50, 1);");
   scenario_make_old(path);
   support_check_database(path);
 }
