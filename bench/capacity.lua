@@ -42,7 +42,8 @@ local function fill(store, n_users, n_conversations, each)
 end
 
 local SIZES = {
-  sqlite = [[SELECT group_concat(name || ' ' || bytes, char(10)) FROM (SELECT name, sum(pgsize) AS bytes FROM dbstat
+  sqlite = [[SELECT group_concat(name || ' ' || bytes, char(10))
+    FROM (SELECT name, sum(pgsize) AS bytes FROM dbstat
     WHERE name LIKE '%convstore%' GROUP BY name HAVING bytes > 65536 ORDER BY bytes DESC)]],
   postgres = [[SELECT string_agg(relname || ' ' || bytes, '|') FROM (SELECT c.relname,
     pg_table_size(c.oid) AS bytes FROM pg_class AS c WHERE c.relnamespace = '%s'::regnamespace
@@ -129,7 +130,8 @@ end
 -- Built ones by their name; two together are those on updated_at, either of which keeps an update from being HOT.
 local BUILT = {
   { "conversations_user_id_key_key" }, { "conversations_user_id_updated_at_idx" },
-  { "conversations_updated_at_idx" }, { "conversations_user_id_updated_at_idx", "conversations_updated_at_idx" },
+  { "conversations_updated_at_idx" },
+  { "conversations_user_id_updated_at_idx", "conversations_updated_at_idx" },
   { "conversations_user_id_created_at_idx" }, { "conversations_deleted_at_idx" },
   { "conversations_search_pending_idx" }, { "messages_user_id_created_at_idx" }, { "messages_pinned_idx" },
 }
@@ -147,7 +149,8 @@ local function log_bytes(shell, side)
   for _ = 1, 3 do side() end
   local from = shell:run("SELECT pg_current_wal_insert_lsn()"):match("%S+")
   for _ = 1, 5 do side() end
-  return tonumber((shell:run(("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '%s')"):format(from)))) / 500
+  local written = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '%s')"
+  return tonumber((shell:run(written:format(from)))) / 500
 end
 
 local function row(shell, bytes, what, rounds, sides)
@@ -184,9 +187,9 @@ function capacity.postgres_indexes(rounds, quick)
 
 ## Indexes on PostgreSQL
 
-Two schemas of the same rows, %d users with %d conversations of %d messages; %d rounds of 100 appends by the library
-to each, one client, durability normal. Then the bytes of write-ahead log of an append, with and without, and the
-index's bytes a message when the rows were loaded.
+Two schemas of the same rows, %d users with %d conversations of %d messages; %d rounds of 100 appends by the
+library to each, one client, durability normal. Then the bytes of write-ahead log of an append, with and
+without, and the index's bytes a message when the rows were loaded.
 
 | index | with | without | ratio of medians | median of ratios | log with | log without | bytes |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |]], n_users, n_conversations, each, rounds)
@@ -223,8 +226,8 @@ function capacity.sqlite_indexes(rounds, quick)
 
 ## Indexes that there are not, on SQLite
 
-Plain C, durability normal, a conversation of %d messages; %d rounds of %d appends to a copy with the index and to
-one without. The last column is the index's bytes a message.
+Plain C, durability normal, a conversation of %d messages; %d rounds of %d appends to a copy with the index
+and to one without. The last column is the index's bytes a message.
 
 | index | with | without | ratio of medians | median of ratios | bytes |
 | --- | ---: | ---: | ---: | ---: | ---: |]], n, rounds, #texts)
@@ -242,8 +245,8 @@ one without. The last column is the index's bytes a message.
           db:close()
         end
       end
-      measure.plain_row("`" .. definition .. "`", measure.compare(rounds, #texts, sides[1].append, sides[2].append),
-        ("%.1f"):format(bytes))
+      local result = measure.compare(rounds, #texts, sides[1].append, sides[2].append)
+      measure.plain_row("`" .. definition .. "`", result, ("%.1f"):format(bytes))
       for _, side in ipairs(sides) do side.close() end
     end
   end

@@ -6,14 +6,15 @@ local shell = require "spec.support.shell"
 local document = require "tools.models.document"
 local sources = require "tools.models.sources"
 
-local PATH, DIAGRAM, DRAWN = "docs/conversation-models.md", "docs/diagrams/schema.dot", "docs/diagrams/schema.svg"
+local PATH = "docs/conversation-models.md"
+local DIAGRAM, DRAWN = "docs/diagrams/schema.dot", "docs/diagrams/schema.svg"
 local WRITE = os.getenv("CONVSTORE_MODELS") == "write"
 
 local function described(differences)
   local lines = {}
   for i, one in ipairs(differences) do
-    lines[i] = ("%s:%d: %s\n  is      %s\n  should be %s"):format(PATH, one.line, one.mark, one.was or "(nothing)",
-      one.is or "(nothing)")
+    lines[i] = ("%s:%d: %s\n  is        %s\n  should be %s"):format(PATH, one.line, one.mark,
+      one.was or "(nothing)", one.is or "(nothing)")
   end
   return table.concat(lines, "\n") .. (#lines > 0 and "\n(`make models` writes it anew)" or "")
 end
@@ -33,7 +34,7 @@ describe("the schema's document #postgres #sqlite", function()
       store = store,
       sqlite = function(sql) return file:sql(sql) end,
       postgres = function(sql) return server:sql(sql) end,
-      statements = assert(os.getenv("CONVSTORE_TEST_STATEMENTS"), "CONVSTORE_TEST_STATEMENTS: see the Makefile"),
+      statements = assert(os.getenv("CONVSTORE_TEST_STATEMENTS"), "CONVSTORE_TEST_STATEMENTS is not set"),
     }
     -- Plans and rows are asked for while the databases are there.
     if WRITE then
@@ -80,7 +81,8 @@ describe("the schema's document #postgres #sqlite", function()
     for name, one in pairs(tables) do
       assert.is_truthy(drawn:find(">" .. name .. "<", 1, true), "the drawing lacks " .. name)
       for _, column in ipairs(name:find("_archive$") and {} or one.columns) do
-        assert.is_truthy(drawn:find(">" .. column.name .. "[ &<]"), "the drawing lacks " .. name .. "." .. column.name)
+        assert.is_truthy(drawn:find(">" .. column.name .. "[ &<]"),
+          "the drawing lacks " .. name .. "." .. column.name)
       end
     end
   end)
@@ -115,10 +117,12 @@ describe("a document's checklist", function()
   end
 
   it("is found wrong where a spec is not there", function()
-    local row = "\n| a | [`spec/%s`](../spec/%s) | %s |\n"
-    assert.equal("", (missing(row:format("append_spec.lua", "append_spec.lua", "says something"))))
-    assert.is_truthy(missing(row:format("append_spec.lua", "append_spec.lua", "flies")):find("has no spec 'flies'", 1, true))
-    assert.is_truthy(missing(row:format("no_spec.lua", "no_spec.lua", "flies")):find("there is no spec/no_spec.lua", 1, true))
+    local function missing_in(file, title)
+      return (missing(("\n| a | [`spec/%s`](../spec/%s) | %s |\n"):format(file, file, title)))
+    end
+    assert.equal("", missing_in("append_spec.lua", "says something"))
+    assert.equal("a: spec/append_spec.lua has no spec 'flies'", missing_in("append_spec.lua", "flies"))
+    assert.equal("a: there is no spec/no_spec.lua", missing_in("no_spec.lua", "flies"))
   end)
 end)
 
@@ -141,8 +145,8 @@ describe("a document with parts that are made", function()
   end)
 
   it("is refused with a mark that nothing makes or that has no end", function()
-    assert.has_error(function() document.render("<!-- generated: never -->\n<!-- end -->\n", generators()) end,
-      "line 1: nothing makes 'never'")
+    local unknown = "<!-- generated: never -->\n<!-- end -->\n"
+    assert.has_error(function() document.render(unknown, generators()) end, "line 1: nothing makes 'never'")
     assert.has_error(function() document.render("\n<!-- generated: twice x -->\n", generators()) end,
       "line 2: no '<!-- end -->' behind 'twice x'")
   end)

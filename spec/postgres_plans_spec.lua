@@ -9,8 +9,10 @@ if not postgres.is_there() then return end
 
 -- What reads or changes some messages of a conversation by their seq or id. All take them from both tables.
 local STATEMENTS = { "history", "history_desc", "history_page", "history_page_desc", "bounds", "bounds_desc",
-  "message_by_seq", "message_by_id", "stored_messages", "annotate_message", "redact_message", "context", "list", "fork",
-  "search_read", "search_found", "insert_segment" }
+  "message_by_seq", "message_by_id", "stored_messages", "annotate_message", "redact_message", "context",
+  "list", "fork", "search_read", "search_found", "insert_segment" }
+
+local SCAN = "using (messages_%w*_?%w+) on messages[^\n]*\n%s*Index Cond: ([^\n]*)"
 
 describe("plans #postgres", function()
   after_each(backends.clean)
@@ -25,7 +27,7 @@ describe("plans #postgres", function()
       local plan = plans.postgres(run, assert(statements[name], name)[1], "user", function(other)
         return statements[other][1]
       end)
-      for index, condition in plan:gmatch("using (messages_%w*_?%w+) on messages[^\n]*\n%s*Index Cond: ([^\n]*)") do
+      for index, condition in plan:gmatch(SCAN) do
         if index:find("_pkey$") then
           n = n + 1
           assert.is_truthy(condition:find("(seq ", 1, true), name .. ": " .. condition)

@@ -10,6 +10,12 @@ digraph convstore {
   edge [fontname = "DejaVu Sans", fontsize = 9, dir = both, color = "#555555"]
 ]]
 
+local ROW = '    <tr><td align="left">%s%s</td><td align="left">%s</td><td align="left">%s</td></tr>'
+local BOX = '  %s [label = <<table border="0" cellborder="1" cellspacing="0" cellpadding="3" color="#888888">'
+local TITLE = '    <tr><td colspan="3" bgcolor="#dde7f3"><b>%s</b></td></tr>'
+local ALIKE = '    <tr><td colspan="3" align="left">the columns and keys of %s</td></tr>'
+local EDGE = '  %s -> %s [arrowtail = crowodot, arrowhead = nonetee, label = "%s\\n%s"]\n'
+
 -- The host's own, which only the option "users" makes a part of it.
 local USERS = [[
   users [label = <<table border="0" cellborder="1" cellspacing="0" cellpadding="3" color="#888888">
@@ -55,16 +61,15 @@ end
 
 local function row(column, one, sqlite_type)
   local name = is_key(one, column.name) and "<b>" .. column.name .. "</b>" or column.name
-  return ('    <tr><td align="left">%s%s</td><td align="left">%s</td><td align="left">%s</td></tr>'):format(name,
-    column.not_null and "" or " ?", (column.type:gsub(' COLLATE "C"', "")), sqlite_type or "–")
+  return ROW:format(name, column.not_null and "" or " ?", (column.type:gsub(' COLLATE "C"', "")),
+    sqlite_type or "–")
 end
 
 local function box(name, one, sqlite, postgres)
-  local lines = { ('  %s [label = <<table border="0" cellborder="1" cellspacing="0" cellpadding="3" color="#888888">')
-    :format(name), ('    <tr><td colspan="3" bgcolor="#dde7f3"><b>%s</b></td></tr>'):format(name) }
+  local lines = { BOX:format(name), TITLE:format(name) }
   local model = name:match("^(.*)_archive$")
   if model and alike(one, postgres[model]) then
-    lines[#lines + 1] = ('    <tr><td colspan="3" align="left">the columns and keys of %s</td></tr>'):format(model)
+    lines[#lines + 1] = ALIKE:format(model)
   else
     local types = {}
     for _, column in ipairs(sqlite[name].columns) do
@@ -88,8 +93,8 @@ function diagram.source(sqlite, postgres)
       local found = postgres[name].constraints[constraint]
       if found.kind == "f" and found.target ~= "users" then
         local columns = found.definition:match("FOREIGN KEY %((.-)%)")
-        parts[#parts + 1] = ('  %s -> %s [arrowtail = crowodot, arrowhead = nonetee, label = "%s\\n%s"]\n'):format(name,
-          found.target, columns, found.definition:match("ON DELETE %u+") or "no action")
+        parts[#parts + 1] = EDGE:format(name, found.target, columns,
+          found.definition:match("ON DELETE %u+") or "no action")
       end
     end
   end

@@ -1,7 +1,5 @@
 -- The rows that the document shows: a short talk and a long one, written by the library, with ids and times of their
 -- own choice so that they are always the same.
-local convstore = require "convstore"
-
 local example = {}
 
 local NOON = 1767268800000 -- 2026-01-01 12:00 UTC
@@ -15,8 +13,8 @@ example.conversation_id = "'" .. id(1) .. "'"
 
 function example.write(store)
   local user = store:user("42")
-  local chat = assert(user:create{ id = id(1), key = "telegram:1001", title = "Printer", metadata = { open = true },
-    created_at = NOON })
+  local chat = assert(user:create{ id = id(1), key = "telegram:1001", title = "Printer",
+    metadata = { open = true }, created_at = NOON })
   local call = { id = "c1", type = "function", ["function"] = { name = "manual", arguments = '{"page":3}' } }
   local messages = {
     { role = "system", content = "You mend printers." },

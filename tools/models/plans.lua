@@ -11,17 +11,19 @@ end
 -- 24,000 messages of 40 users in 50 conversations each: few enough for ANALYZE to read every row, so it always
 -- comes to the same figures. Some conversations are archived, some deleted, some have a summary, some are indexed.
 local SEED = [[
-INSERT INTO convstore.conversations (user_id, id, key, title, last_seq, token_count, pinned_token_count, created_at,
-    updated_at, deleted_at, archived_at, search_pending)
+INSERT INTO convstore.conversations (user_id, id, key, title, last_seq, token_count, pinned_token_count,
+    created_at, updated_at, deleted_at, archived_at, archived_seq, search_pending)
 SELECT 'user ' || u, CAST(md5(u || '/' || c) AS uuid), 'key ' || c, 'Conversation ' || c, 12, 12 * 45, 45,
        to_timestamp(1700000000 + 3600 * c + u), to_timestamp(1700000000 + 3600 * c + u + 60),
        CASE WHEN c %% 17 = 0 THEN to_timestamp(1710000000 + c) END,
-       CASE WHEN c %% 10 = 0 THEN to_timestamp(1710000000 + c) END, c > 25
+       CASE WHEN c %% 10 = 0 THEN to_timestamp(1710000000 + c) END,
+       CASE WHEN c %% 10 = 0 THEN 12 ELSE 0 END, c > 25
   FROM generate_series(1, 40) AS u, generate_series(1, 50) AS c;
-INSERT INTO convstore.%s (user_id, conversation_id, seq, id, role, content, token_count, token_total, created_at)
+INSERT INTO convstore.%s (user_id, conversation_id, seq, id, role, content, token_count, token_total,
+    created_at)
 SELECT c.user_id, c.id, s, CAST(md5(c.id || '/' || s) AS uuid),
-       CASE WHEN s = 1 THEN 'system' WHEN s %% 2 = 0 THEN 'user' ELSE 'assistant' END, repeat('some words ', 16), 45,
-       45 * (s - 1), c.created_at + s * interval '1 second'
+       CASE WHEN s = 1 THEN 'system' WHEN s %% 2 = 0 THEN 'user' ELSE 'assistant' END,
+       repeat('some words ', 16), 45, 45 * (s - 1), c.created_at + s * interval '1 second'
   FROM convstore.conversations AS c, generate_series(1, 12) AS s WHERE (c.archived_at IS NULL) = %s;
 ]]
 local SEED_REST = [[

@@ -98,9 +98,11 @@ SELECT json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.at
 local POSTGRES_CONSTRAINTS = [[
 SELECT json_build_object('name', conname, 'kind', contype, 'definition', pg_get_constraintdef(oid),
        'target', (SELECT relname FROM pg_class WHERE pg_class.oid = confrelid),
-       'columns', (SELECT json_agg(a.attname ORDER BY k.place) FROM unnest(conkey) WITH ORDINALITY AS k(number, place)
-                     JOIN pg_attribute AS a ON a.attrelid = conrelid AND a.attnum = k.number))
-  FROM pg_constraint WHERE conrelid = 'convstore.%s'::regclass AND contype IN ('p', 'u', 'f', 'c') ORDER BY conname;]]
+       'columns', (SELECT json_agg(a.attname ORDER BY k.place)
+                     FROM unnest(conkey) WITH ORDINALITY AS k(number, place) JOIN pg_attribute AS a
+                       ON a.attrelid = conrelid AND a.attnum = k.number))
+  FROM pg_constraint WHERE conrelid = 'convstore.%s'::regclass AND contype IN ('p', 'u', 'f', 'c')
+ ORDER BY conname;]]
 local POSTGRES_INDEXES = [[
 SELECT json_build_object('name', indexname, 'sql', indexdef) FROM pg_indexes
  WHERE schemaname = 'convstore' AND tablename = '%s' AND indexname NOT IN (
@@ -109,14 +111,16 @@ SELECT json_build_object('name', indexname, 'sql', indexdef) FROM pg_indexes
 function schema.postgres(run)
   local tables = {}
   for _, found in ipairs(rows_of(run, POSTGRES_TABLES)) do
-    local one = { name = found.name, comment = text(found.comment), columns = {}, indexes = {}, constraints = {} }
+    local one = { name = found.name, comment = text(found.comment), columns = {}, indexes = {},
+      constraints = {} }
     for i, column in ipairs(rows_of(run, POSTGRES_COLUMNS:format(found.name))) do
       one.columns[i] = { name = column.name, type = column.type, default = text(column.default),
         not_null = column.not_null, comment = text(column.comment) }
     end
     for _, constraint in ipairs(rows_of(run, POSTGRES_CONSTRAINTS:format(found.name))) do
-      one.constraints[constraint.name] = { kind = constraint.kind, definition = squeezed(constraint.definition),
-        target = text(constraint.target), columns = text(constraint.columns) or {} }
+      one.constraints[constraint.name] = { kind = constraint.kind,
+        definition = squeezed(constraint.definition), target = text(constraint.target),
+        columns = text(constraint.columns) or {} }
     end
     for i, index in ipairs(rows_of(run, POSTGRES_INDEXES:format(found.name, found.name))) do
       one.indexes[i] = { name = index.name, definition = squeezed(index.sql) }

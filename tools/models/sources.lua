@@ -59,8 +59,8 @@ function sources.generators(options)
   -- which have parameters, are prepared.
   function generators.sql(backend, name, variant)
     local sql = statement(backend, name, variant)
-    return ("<!-- run: %s%s, after=%s_schema -->\n%s"):format(backend, sql:find("^BEGIN") and "" or ", prepare",
-      backend, fenced("sql", laid_out(plans.filled(sql))))
+    return ("<!-- run: %s%s, after=%s_schema -->\n%s"):format(backend,
+      sql:find("^BEGIN") and "" or ", prepare", backend, fenced("sql", laid_out(plans.filled(sql))))
   end
 
   -- plan BACKEND NAME [VARIANT [FRAME]]; another version of PostgreSQL words its plans otherwise.
@@ -80,8 +80,8 @@ function sources.generators(options)
     local columns, pairs_of = in_sqlite[name].columns, {}
     local own = false
     for i, column in ipairs(columns) do
-      pairs_of[i] = column.type == "BLOB" and ("'%s', length(%s) || ' bytes'"):format(column.name, column.name) or
-        ("'%s', CAST(%s AS TEXT)"):format(column.name, column.name)
+      local form = column.type == "BLOB" and "'%s', length(%s) || ' bytes'" or "'%s', CAST(%s AS TEXT)"
+      pairs_of[i] = form:format(column.name, column.name)
       own = own or column.name == "conversation_id"
     end
     local where = not all and (own and " WHERE conversation_id = " .. example.conversation_id or
@@ -99,7 +99,8 @@ function sources.generators(options)
   end
 
   function generators.policies()
-    local lines = { "| table | policy | role | `USING`, and the same `WITH CHECK` |", "| --- | --- | --- | --- |" }
+    local lines = { "| table | policy | role | `USING`, and the same `WITH CHECK` |",
+      "| --- | --- | --- | --- |" }
     for line in postgres([[SELECT json_build_object('table', tablename, 'policy', policyname, 'roles',
         array_to_string(roles, ', '), 'using', qual, 'check', with_check) FROM pg_policies
         WHERE schemaname = 'convstore' ORDER BY tablename, policyname;]]):gmatch("[^\n]+") do

@@ -6,15 +6,17 @@ local WIDTH = 108
 
 -- What begins a line, longest first.
 local CLAUSES = {
-  "WITH RECURSIVE", "WITH", "SELECT", "INSERT INTO", "UPDATE", "DELETE FROM", "VALUES", "FROM", "CROSS JOIN LATERAL",
-  "LEFT JOIN LATERAL", "CROSS JOIN", "LEFT JOIN", "JOIN", "WHERE", "GROUP BY", "ORDER BY", "LIMIT", "UNION ALL",
-  "UNION", "RETURNING", "ON CONFLICT", "SET", "USING", "FOR UPDATE", "FOR NO KEY UPDATE", "INDEXED BY",
+  "WITH RECURSIVE", "WITH", "SELECT", "INSERT INTO", "UPDATE", "DELETE FROM", "VALUES", "FROM",
+  "CROSS JOIN LATERAL", "LEFT JOIN LATERAL", "CROSS JOIN", "LEFT JOIN", "JOIN", "WHERE", "GROUP BY",
+  "ORDER BY", "LIMIT", "UNION ALL", "UNION", "RETURNING", "ON CONFLICT", "SET", "USING", "FOR UPDATE",
+  "FOR NO KEY UPDATE", "INDEXED BY",
 }
 
 -- Parentheses whose inside is laid out.
 local function opens_block(text, at)
   local inside = text:match("^%(%s*%(*(%u+)", at)
-  return inside == "SELECT" or inside == "WITH" or inside == "INSERT" or inside == "UPDATE" or inside == "DELETE"
+  return inside == "SELECT" or inside == "WITH" or inside == "INSERT" or inside == "UPDATE"
+    or inside == "DELETE"
 end
 
 local function clause_at(text, at)

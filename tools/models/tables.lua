@@ -55,7 +55,8 @@ local function bonds_of(column, postgres, sqlite)
   -- What only SQLite has to check, because PostgreSQL's type does it.
   for _, name in ipairs(sorted_names(sqlite.constraints)) do
     local constraint = sqlite.constraints[name]
-    if not postgres.constraints[name] and constraint.definition:find("%f[%w_]" .. column.name .. "%f[^%w_]") then
+    local word = "%f[%w_]" .. column.name .. "%f[^%w_]"
+    if not postgres.constraints[name] and constraint.definition:find(word) then
       bonds[#bonds + 1] = KINDS[constraint.kind] .. " `" .. name .. "` (SQLite)"
     end
   end
