@@ -23,8 +23,8 @@ for _, backend in ipairs{ backends.sqlite, backends.postgres } do
       end
       local vector = database.server_database and "ARRAY[1, 2]" or "x'0000803f'"
       database:sql(definition(database.server_database and "postgres" or "sqlite"))
-      database:sql(([[INSERT INTO message_embeddings
-        SELECT user_id, conversation_id, id, 'small', %s FROM %s;]]):format(vector, database:table("messages")))
+      local fill = "INSERT INTO message_embeddings SELECT user_id, conversation_id, id, 'small', %s FROM %s;"
+      database:sql(fill:format(vector, database:table("messages")))
       local function count()
         return tonumber(database:sql("SELECT count(*) FROM message_embeddings;"))
       end
