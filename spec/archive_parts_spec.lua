@@ -1,5 +1,5 @@
--- Conversations of which a part lies in the archive: as `archive` leaves a long one between two of its parts, or when it
--- is killed, and as an append leaves one that it began to bring back. Nobody who reads or writes can tell.
+-- Conversations of which a part lies in the archive: as `archive` leaves a long one between two of its parts, or when
+-- it is killed, and as an append leaves one that it began to bring back. Nobody who reads or writes can tell.
 local backends = require "spec.support.backends"
 local check = require "spec.support.check"
 local model = require "spec.support.history_model"
@@ -61,9 +61,11 @@ for _, backend in ipairs(backends) do
         model.fill(chat, model.random_roles(source, n))
         assert(chat:summarize("so far", { through = source:int(1, n) }))
         local function seen()
-          local answer = { list = assert(alice:list())[1].last_message, usage = assert(alice:usage()), each = {},
+          local answer = {
+            list = assert(alice:list())[1].last_message, usage = assert(alice:usage()), each = {},
             messages = assert(alice:messages({ limit = 1000 })), found = searches.places(alice, "7"),
-            problems = assert(store:check()) }
+            problems = assert(store:check()),
+          }
           for _, tokens in ipairs({ 5, 20, 60, 1000 }) do
             for _, system in ipairs({ true, false }) do
               local context, facts = chat:context({ max_tokens = tokens, system = system })
@@ -83,7 +85,7 @@ for _, backend in ipairs(backends) do
           check.same_json(before, seen())
           local at = source:int(1, n)
           local fork = assert(chat:fork({ at = at }))
-          check.same_json(assert(chat:history({ before = at + 1 }))[at].content, assert(fork:message(at)).content)
+          assert.equal(assert(chat:message(at)).id, assert(fork:message(at)).id)
           assert.equal(at, #assert(fork:history()))
           database:assert_sound()
           assert(fork:purge())
@@ -114,14 +116,17 @@ for _, backend in ipairs(backends) do
         local chat = assert(alice:create())
         local messages = assert(chat:append_many(batch(2500)))
         local function again(message, content)
-          local list = { { role = "user", content = content or message.content, id = message.id, token_count = 1 } }
+          local list = {
+            { role = "user", content = content or message.content, id = message.id, token_count = 1 },
+          }
           for i = 2, sent do
             list[i] = { role = "user", content = "message " .. message.seq + i - 1, token_count = 1,
               id = messages[message.seq + i - 1].id }
           end
           return chat:append_many(list)
         end
-        for _, seq in ipairs({ 5, 600, 2490 }) do -- in the archive before and after the next part is back, and out of it
+        -- In the archive also when the next part is back, only before that, and not at all.
+        for _, seq in ipairs({ 5, 1500, 2490 }) do
           rows.archive(database, chat.id, 2000)
           check.same_json(messages[seq], assert(again(messages[seq]))[1])
           check.fails("conflict", nil, again(messages[seq], "other"))
@@ -129,8 +134,10 @@ for _, backend in ipairs(backends) do
           database:assert_sound()
         end
         check.fails("conflict", nil, chat:append("user", "x", { expect = 2499 }))
-        check.fails("conflict", nil, chat:append_many({ { role = "user", content = "message 5", token_count = 1,
-          id = messages[5].id }, { role = "user", content = "new" } }))
+        check.fails("conflict", nil, chat:append_many({
+          { role = "user", content = "message 5", token_count = 1, id = messages[5].id },
+          { role = "user", content = "new" },
+        }))
         assert.equal(2501, assert(chat:append("user", "new", { expect = 2500 })).seq)
         assert.equal(2502, assert(chat:append("user", "newer")).seq)
         database:assert_sound()
@@ -192,7 +199,7 @@ for _, backend in ipairs(backends) do
       assert.same({ conversations = 0, messages = 0 }, assert(store:archive({ idle_before = FUTURE })))
     end)
 
-    it("goes with the purge of what lies idle, from its end, also where a part takes less than all", function()
+    it("goes with the purge of what lies idle, also where a part takes less than all", function()
       local store, database = backend.fresh()
       local chat = assert(store:user("alice"):conversation("long"))
       assert(chat:append_many(batch(3500)))

@@ -11,8 +11,6 @@
 enum {
   CONVSTORE_PART_CONVERSATIONS = 100,
   CONVSTORE_PART_MESSAGES = 1000,
-  /* A move ends its part earlier where messages are large, if it runs in this process. */
-  CONVSTORE_PART_MS = 20,
   /* Runs that a purge takes out of the search index. Each may take a segment with it: some 130 rows, and a mark on each
    * conversation that has messages there. A segment goes once, so this costs few parts. */
   CONVSTORE_PART_RUNS = 4

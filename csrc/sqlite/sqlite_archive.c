@@ -15,6 +15,8 @@ enum {
   PAUSE_MS = 16
 };
 
+int64_t convstore__sqlite_part_ms = 20;
+
 void convstore__sqlite_pause(const struct sqlite_connection *connection, const struct convstore_call *call) {
   int64_t left_ms = connection->part_ended_ms + PAUSE_MS - convstore__monotonic_ms();
   if (call->depth > 0 || left_ms <= 0 || left_ms > PAUSE_MS) return;
@@ -84,7 +86,7 @@ int convstore__sqlite_unarchive_part(bool *last, struct sqlite_live *live,
                                      struct sqlite_connection *connection,
                                      const struct convstore_call *call) {
   int64_t now_ms = convstore__monotonic_ms();
-  int64_t until_ms = now_ms + CONVSTORE_PART_MS;
+  int64_t until_ms = now_ms + convstore__sqlite_part_ms;
   int64_t half_ms = call->deadline_ms - connection->options.timeout_ms / 2;
   int status = CONVSTORE_OK;
   for (int n = 0; status == CONVSTORE_OK && live->archived_seq > 0 && n < CONVSTORE_PART_MESSAGES;

@@ -239,7 +239,7 @@ static int archive_body(struct sqlite_connection *connection, struct convstore_c
   convstore_result *result = call->result;
   convstore_request request = *call->request;
   struct convstore_call one = *call;
-  int64_t until_ms = convstore__monotonic_ms() + CONVSTORE_PART_MS;
+  int64_t until_ms = convstore__monotonic_ms() + convstore__sqlite_part_ms;
   int status = find_old(&part, connection, call, SQLITE_STMT_IDLE_CONVERSATIONS);
   one.request = &request;
   for (size_t i = 0; status == CONVSTORE_OK && i < part.n && i < part.n_max; i++) {

@@ -19,7 +19,7 @@
 #define LIVE "convstore_messages"
 #define ARCHIVE "convstore_messages_archive"
 /* What is read of a conversation that lies in both: SQLite looks into each by its own index, and merges them. */
-#define BOTH "(SELECT * FROM " LIVE " UNION ALL SELECT * FROM " ARCHIVE ")"
+#define BOTH "(SELECT " STORED_COLUMNS " FROM " LIVE " UNION ALL SELECT " STORED_COLUMNS " FROM " ARCHIVE ")"
 
 #define MESSAGE_BY_SEQ(table)                                                                                \
   "SELECT " MESSAGE_COLUMNS " FROM " table " WHERE user_id = ?1 AND conversation_id = ?2 AND seq = ?3"

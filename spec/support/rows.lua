@@ -27,9 +27,10 @@ function rows.archive(database, id, upto)
     BEGIN;
     INSERT INTO %s SELECT * FROM %s %s;
     DELETE FROM %s %s;
-    UPDATE %s SET archived_seq = (%s), archived_at = CASE WHEN last_seq = (%s) THEN updated_at END WHERE id = '%s';
-    COMMIT;]]):format(archived, messages, where, messages, where, database:table("conversations"), now_archived,
-    now_archived, id))
+    UPDATE %s SET archived_seq = (%s), archived_at = CASE WHEN last_seq = (%s) THEN updated_at END
+     WHERE id = '%s';
+    COMMIT;]]):format(archived, messages, where, messages, where, database:table("conversations"),
+    now_archived, now_archived, id))
 end
 
 return rows
