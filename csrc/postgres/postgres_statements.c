@@ -407,8 +407,8 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
          " FROM " ARCHIVE " AS t WHERE t.user_id = " USER
          " AND t.conversation_id = CAST($2 AS uuid) AND t.id = i.id) AS m"
          " ORDER BY i.ord"},
-    /* Brings the last $3 messages that are archived back, or what there is. What lies in the archive then. Not by a join
-     * with c, which the statistics of 0006_add_statistics.up.sql do not help: it read the whole conversation. */
+    /* Brings the last $3 messages that are archived back, or what there is. What lies in the archive then. Not by a
+     * join with c, which the statistics of 0006_add_statistics.up.sql do not help: it read the whole conversation. */
     [POSTGRES_STMT_UNARCHIVE] = {"unarchive",
                                  "WITH c AS (UPDATE " CONVERSATIONS
                                  " AS c SET archived_seq = greatest(c.archived_seq - CAST($3 AS bigint), 0)"
