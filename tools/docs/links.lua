@@ -3,31 +3,16 @@
 -- is not linked to, since it moves). Links to elsewhere are only looked at: https, with a host. Nothing is fetched.
 -- Prints what is wrong, one line each, and a count; ends with 1 where anything is.
 
-package.path = "tools/docs/?.lua;" .. package.path
+package.path = "tools/docs/?.lua;tools/docs/site/?.lua;" .. package.path
 local lfs = require "lfs"
 local markdown = require "markdown"
+local paths = require "paths"
 
 local function read(path)
   local file = assert(io.open(path, "rb"))
   local text = file:read("a")
   file:close()
   return text
-end
-
--- "docs/x/../y.md" as "docs/y.md"; nil where it leaves the project.
-local function normal(path)
-  local parts = {}
-  for part in path:gmatch("[^/]+") do
-    if part == ".." then
-      if #parts == 0 then
-        return nil
-      end
-      parts[#parts] = nil
-    elseif part ~= "." then
-      parts[#parts + 1] = part
-    end
-  end
-  return table.concat(parts, "/")
 end
 
 local anchors = {} -- by file: a set
@@ -55,7 +40,7 @@ local function judge(from, target)
     return "is no well-formed https address"
   end
   local path, fragment = target:match("^([^#]*)#?(.*)$")
-  local whole = path == "" and from or normal((from:match("^(.*/)") or "") .. path)
+  local whole = path == "" and from or paths.normal((from:match("^(.*/)") or "") .. path)
   if not whole or not lfs.attributes(whole) then
     return "leads nowhere"
   end

@@ -13,6 +13,7 @@
 -- Comments, whose parts are separated by commas:
 --   <!-- run: name=chat -->      gives the block a name in this document;
 --   <!-- run: after=chat -->     the named lua block (and those that it is after) comes first, in the same folder;
+--   <!-- run: prelude=model -->  loads tools/docs/prelude_model.lua before a lua block: what readers have of their own;
 --   <!-- run: sqlite -->, <!-- run: postgres -->   for sql. A postgres block, of any language, gets an empty database on
 --            the server of CONVSTORE_TEST_POSTGRES_URL; its DSN is "postgres:service=bot". It runs by psql as that;
 --   <!-- run: prepare -->        the sql has parameters (?1, $1): its statements are prepared, not run;
@@ -29,6 +30,7 @@ local markdown = require "markdown"
 
 local LANGUAGES = { lua = true, sh = true, sql = true, c = true, json = true }
 local SHOWN = { text = true, ini = true }
+local COMMENT_WORDS = { name = true, after = true, prelude = true, sqlite = true, postgres = true, prepare = true }
 
 local root = lfs.currentdir()
 local postgres_url = os.getenv("CONVSTORE_TEST_POSTGRES_URL")
@@ -40,8 +42,7 @@ local function read_comment(comment)
   options.skip = comment and comment:match("^skip:%s*(.*)$")
   for part in (comment and comment:match("^run:%s*(.*)$") or ""):gmatch("[^,]+") do
     local key, value = part:match("^%s*([%w_]+)=?([%w_]*)%s*$")
-    assert(key and (({ name = 1, after = 1 })[key] or ({ sqlite = 1, postgres = 1, prepare = 1 })[key]),
-      "the comment says what is not known: " .. part)
+    assert(COMMENT_WORDS[key], "the comment says what is not known: " .. part)
     options[key] = value ~= "" and value or true
   end
   return options
@@ -136,8 +137,11 @@ function runners.lua(block, document, folder)
   shell.write(folder .. "/.example", before .. block.text)
   local quiet = before ~= "" and "local print = function() end\n" .. before .. "local print = _G.print\n" or ""
   shell.write(folder .. "/example.lua", quiet .. block.text)
-  return "lua5.4 -e " .. quote('package.path = "' .. root .. '/tools/docs/?.lua;" .. package.path; require "strict"') ..
-    " example.lua", "%-%-"
+  local load = ('package.path = "%s/tools/docs/?.lua;" .. package.path; require "strict"'):format(root)
+  if block.options.prelude then
+    load = load .. ('; require "prelude_%s"'):format(block.options.prelude)
+  end
+  return ("lua5.4 -e %s example.lua"):format(quote(load)), "%-%-"
 end
 
 function runners.sh(block, document, folder)
@@ -213,11 +217,14 @@ local function judge(path, block, document)
     fail(path, block, "a block of %s; say lua, sh, sql, c, json, text or ini",
       block.language == "" and "no language" or block.language)
   elseif block.options.skip then
-    local step = block.options.skip:match('CI step "([^"]*)"')
+    local missing
+    for step in block.options.skip:gmatch('CI step "([^"]*)"') do
+      missing = not ci_has_step(step) and step or missing
+    end
     if #block.options.skip < 10 then
       fail(path, block, "it is skipped without a reason")
-    elseif step and not ci_has_step(step) then
-      fail(path, block, ".ci/run has no step \"%s\"", step)
+    elseif missing then
+      fail(path, block, ".ci/run has no step \"%s\"", missing)
     else
       skipped[#skipped + 1] = ("%s:%d (%s): %s"):format(path, block.line, block.language, block.options.skip)
     end
