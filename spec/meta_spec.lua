@@ -61,7 +61,8 @@ describe("docs/meta", function()
 
   it("has the functions that are registered, and no others", function()
     local registered = {}
-    for receiver, methods in pairs({ store = core.store, user = core.user, conversation = core.conversation }) do
+    for receiver, methods in pairs({ store = core.store, user = core.user,
+      conversation = core.conversation }) do
       for name in pairs(methods) do
         registered[receiver .. ":" .. name] = true
       end
@@ -172,8 +173,10 @@ for _, backend in ipairs(backends) do
       local user = store:user("alice")
       local chat = assert(user:conversation("a", { title = "T", metadata = { a = 1 } }))
       local call = { id = "c1", type = "function", ["function"] = { name = "f", arguments = "{}" } }
-      local photo = { url = "https://example.org/p.png", name = "p", mime_type = "image/png", size = 1, sha256 = "00" }
-      local first = assert(chat:append("user", "printer", { name = "n", metadata = { b = 2 }, attachments = { photo } }))
+      local photo = { url = "https://example.org/p.png", name = "p", mime_type = "image/png", size = 1,
+        sha256 = "00" }
+      local first = assert(chat:append("user", "printer", { name = "n", metadata = { b = 2 },
+        attachments = { photo } }))
       local second = assert(chat:append({ role = "assistant", tool_calls = { call } }))
       local third = assert(chat:append("tool", "page 3", { tool_call_id = "c1" }))
       assert_fields("Attachment", first.attachments[1])
@@ -200,7 +203,8 @@ for _, backend in ipairs(backends) do
       local usage = assert(user:usage())
       assert_fields("Usage", usage)
       assert_fields("Sums", usage.by_role.user)
-      assert_fields("UsageGroup", assert(user:usage({ by = "day" }))[1], assert(user:usage({ by = "conversation" }))[1])
+      assert_fields("UsageGroup", assert(user:usage({ by = "day" }))[1],
+        assert(user:usage({ by = "conversation" }))[1])
       assert_fields("UserRow", assert(store:users())[1])
       assert_fields("Stats", (assert(store:stats())))
       assert_fields("Migration", assert(store:migrations())[1])

@@ -35,8 +35,8 @@ local function comment(line)
   return line:match("^%s*<!%-%-%s*(.-)%s*%-%->%s*$")
 end
 
---- The code blocks: array of { line=, language=, text=, comment= }. The comment is the one on the nearest line above that
--- is not empty. Also the comment "default ..." of the document, which concerns all of its blocks.
+--- The code blocks: array of { line=, language=, text=, comment= }. The comment is the one on the nearest line above
+-- that is not empty. Also the comment "default: …" of the document, which concerns all of its blocks.
 function markdown.blocks(text)
   local blocks, block, above, default = {}, nil, nil, nil
   for item in markdown.walk(text) do
@@ -73,7 +73,8 @@ function markdown.headings(text)
   for item in markdown.walk(text) do
     local marks, title = item.text:match("^(#+)%s+(.-)%s*#*$")
     if marks and not item.fence then
-      headings[#headings + 1] = { line = item.number, level = #marks, title = title, anchor = anchor(title, taken) }
+      headings[#headings + 1] = { line = item.number, level = #marks, title = title,
+        anchor = anchor(title, taken) }
     end
   end
   return headings

@@ -1,6 +1,6 @@
 --- Reads docs/meta: what the definitions for editors say there is. For the specs that compare them with what there is.
--- Returns { classes = { NAME = { fields = { NAME = optional }, parent=, line= } }, functions = { "receiver:name" = { params=,
--- documented=, returns= } }, types = set of names that are mentioned }. Names are without "convstore.".
+-- read() returns { classes = { NAME = { fields = { NAME = optional }, parent= } }, functions = { "receiver:name" =
+-- { params=, documented=, returns= } }, types = set of names that are mentioned }. Names are without "convstore.".
 local lfs = require "lfs"
 
 local meta = {}

@@ -1,6 +1,6 @@
 --- Makes the terminal recording of the README: lua5.4 tools/docs/record.lua > docs/eliza.svg
--- A real shell on a pseudo-terminal of 80 columns is typed at, and what its screen shows is drawn. Nothing in the session
--- depends on the time, so the picture is the same each time, and `make docs-check` sees whether it is out of date.
+-- A real shell on a pseudo-terminal of 80 columns is typed at, and what its screen shows is drawn. Nothing in the
+-- session depends on the time, so the picture is the same each time, and `make docs-check` sees one that is out of date.
 
 package.path = "./?.lua;" .. package.path
 local process = require "spec.support.process"
@@ -26,10 +26,12 @@ local CELL, LINE, MARGIN = 8.4, 19, 16
 local function play()
   local folder = shell.folder()
   local root = assert(io.popen("pwd")):read("l")
-  shell.write(folder .. "/convstore", "#!/bin/sh\nexec lua5.4 " .. shell.quote(root .. "/tools/convstore") .. ' "$@"\n')
-  assert(shell.run(("chmod +x %s/convstore && ln -s %s/examples %s/examples"):format(folder, shell.quote(root), folder)))
-  local inner = ("cd %s; stty cols 80 rows 24; env -i PATH=%s:\"$PATH\" LUA_PATH=%s LUA_CPATH=%s TERM=dumb LANG=C.UTF-8" ..
-    " PS1='$ ' bash --norc --noprofile -i"):format(folder, folder, shell.quote(os.getenv("LUA_PATH")),
+  local quoted_root = shell.quote(root)
+  shell.write(folder .. "/convstore", '#!/bin/sh\nexec lua5.4 ' .. quoted_root .. '/tools/convstore "$@"\n')
+  assert(shell.run(("cd %s && chmod +x convstore && ln -s %s/examples examples"):format(folder, quoted_root)))
+  local inner = ([[cd %s; stty cols 80 rows 24
+    env -i PATH=%s:"$PATH" LUA_PATH=%s LUA_CPATH=%s TERM=dumb LANG=C.UTF-8 PS1='$ ' \
+      bash --norc --noprofile -i]]):format(folder, folder, shell.quote(os.getenv("LUA_PATH")),
     shell.quote(os.getenv("LUA_CPATH")))
   local session = process.command(folder, "script -qefc " .. shell.quote(inner) .. " /dev/null")
   local seen, from = "", 1
@@ -76,20 +78,25 @@ local function classed(line)
   return ('<tspan class="p">%s</tspan><tspan class="t">%s</tspan>'):format(escaped(prompt), escaped(typed))
 end
 
+local HEAD = [[
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %g" width="%g" height="%g" role="img"
+ aria-label="A terminal: the bot is started twice, and the second time it knows what was said the first time">
+<style>
+text { font: 14px ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace; fill: #d8dee9 }
+.p { fill: #8fbcbb } .t { fill: #ebcb8b; font-weight: 600 }
+</style>
+<rect width="100%%" height="100%%" rx="8" fill="#20252e"/>]]
+
+-- textLength keeps the columns, whichever font the reader has.
+local TEXT = [[
+<text x="%g" y="%g" xml:space="preserve" textLength="%g" lengthAdjust="spacingAndGlyphs">%s</text>]]
+
 local function draw(list)
   local width, height = 80 * CELL + 2 * MARGIN, #list * LINE + 2 * MARGIN
-  local out = {
-    ('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %g" width="%g" height="%g" role="img"'):format(width, height,
-      width, height),
-    ' aria-label="A terminal: the bot is started twice, and the second time it knows what was said the first time">',
-    "<style>text { font: 14px ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace; fill: #d8dee9; white-space: pre }",
-    ".p { fill: #8fbcbb } .t { fill: #ebcb8b; font-weight: 600 }</style>",
-    '<rect width="100%" height="100%" rx="8" fill="#20252e"/>',
-  }
+  local out = { HEAD:format(width, height, width, height) }
   for i, line in ipairs(list) do
     if line ~= "" then
-      out[#out + 1] = ('<text x="%g" y="%g" xml:space="preserve" textLength="%g" lengthAdjust="spacingAndGlyphs">%s</text>')
-        :format(MARGIN, MARGIN + i * LINE - 5, utf8.len(line) * CELL, classed(line))
+      out[#out + 1] = TEXT:format(MARGIN, MARGIN + i * LINE - 5, utf8.len(line) * CELL, classed(line))
     end
   end
   out[#out + 1] = "</svg>\n"

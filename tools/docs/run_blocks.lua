@@ -13,13 +13,13 @@
 -- Comments, whose parts are separated by commas:
 --   <!-- run: name=chat -->      gives the block a name in this document;
 --   <!-- run: after=chat -->     the named lua block (and those that it is after) comes first, in the same folder;
---   <!-- run: prelude=model -->  loads tools/docs/prelude_model.lua before a lua block: what readers have of their own;
---   <!-- run: sqlite -->, <!-- run: postgres -->   for sql. A postgres block, of any language, gets an empty database on
---            the server of CONVSTORE_TEST_POSTGRES_URL; its DSN is "postgres:service=bot". It runs by psql as that;
+--   <!-- run: prelude=model -->  loads tools/docs/prelude_model.lua before a lua block: what readers have themselves;
+--   <!-- run: sqlite -->, <!-- run: postgres -->   for sql. A postgres block, of any language, gets an empty database
+--            on the server of CONVSTORE_TEST_POSTGRES_URL; its DSN is "postgres:service=bot";
 --   <!-- run: prepare -->        the sql has parameters (?1, $1): its statements are prepared, not run;
 --   <!-- skip: REASON -->        not run. A reason that says: CI step "TITLE" must name a step of .ci/run;
 --   <!-- default: after=chat --> on a line of its own, once: for all lua blocks of this document without a comment.
--- Each block has a fresh folder of its own, an environment with nothing of the caller's but what it needs, and 60 seconds.
+-- Each block has a fresh folder, an environment with nothing of the caller's but what it needs, and 60 seconds.
 -- Prints how many blocks ran, by language, and how many were skipped, why; ends with 1 where one failed.
 
 package.path = "./?.lua;tools/docs/?.lua;" .. package.path
@@ -30,13 +30,15 @@ local markdown = require "markdown"
 
 local LANGUAGES = { lua = true, sh = true, sql = true, c = true, json = true }
 local SHOWN = { text = true, ini = true }
-local COMMENT_WORDS = { name = true, after = true, prelude = true, sqlite = true, postgres = true, prepare = true }
+local COMMENT_WORDS = { name = true, after = true, prelude = true, sqlite = true, postgres = true,
+  prepare = true }
 
+local LUA = os.getenv("CONVSTORE_TEST_LUA") or "lua5.4"
 local root = lfs.currentdir()
 local postgres_url = os.getenv("CONVSTORE_TEST_POSTGRES_URL")
 local quote = shell.quote
 
--- The parts of a comment: skip= its reason, or a set of words with "name" and "after".
+-- The parts of a comment: skip= its reason, or name=, after=, prelude= and the other words.
 local function read_comment(comment)
   local options = {}
   options.skip = comment and comment:match("^skip:%s*(.*)$")
@@ -93,15 +95,21 @@ local function executable(path, text)
   assert(shell.run("chmod +x " .. quote(path)))
 end
 
+local SUDO = [[
+#!/bin/sh
+[ "$1" = apt-get ] && shift && exec apt-get --simulate "$@" >/dev/null
+echo "sudo: an example may only install packages" >&2
+exit 1
+]]
+
 local database_number = 0
 
 -- A folder in which a block can run, and what to do afterwards.
 local function prepare_folder(options)
   local folder = shell.folder()
   assert(lfs.mkdir(folder .. "/.bin"))
-  executable(folder .. "/.bin/convstore", "#!/bin/sh\nexec lua5.4 " .. quote(root .. "/tools/convstore") .. ' "$@"\n')
-  executable(folder .. "/.bin/sudo", '#!/bin/sh\n[ "$1" = apt-get ] && shift && exec apt-get --simulate "$@" >/dev/null\n' ..
-    'echo "sudo: an example may only install packages" >&2; exit 1\n')
+  executable(folder .. "/.bin/convstore", "#!/bin/sh\nexec " .. LUA .. " " .. quote(root) .. '/tools/convstore "$@"\n')
+  executable(folder .. "/.bin/sudo", SUDO)
   local clean = function() shell.remove(folder) end
   if options.postgres then
     database_number = database_number + 1
@@ -135,26 +143,32 @@ end
 function runners.lua(block, document, folder)
   local before = block.options.after and chain(document, block.options.after, {}) or ""
   shell.write(folder .. "/.example", before .. block.text)
-  local quiet = before ~= "" and "local print = function() end\n" .. before .. "local print = _G.print\n" or ""
+  local quiet = before == "" and "" or
+    ("local print = function() end\n%slocal print = _G.print\n"):format(before)
   shell.write(folder .. "/example.lua", quiet .. block.text)
   local load = ('package.path = "%s/tools/docs/?.lua;" .. package.path; require "strict"'):format(root)
   if block.options.prelude then
     load = load .. ('; require "prelude_%s"'):format(block.options.prelude)
   end
-  return ("lua5.4 -e %s example.lua"):format(quote(load)), "%-%-"
+  return ("%s -e %s example.lua"):format(LUA, quote(load)), "%-%-"
+end
+
+-- For what is no Lua: the words that run the lua block that comes first.
+local function run_before(block, document, folder)
+  if not block.options.after then
+    return ""
+  end
+  shell.write(folder .. "/before.lua", chain(document, block.options.after, {}))
+  return LUA .. " before.lua >.before && "
 end
 
 function runners.sh(block, document, folder)
-  if block.options.after then
-    shell.write(folder .. "/before.lua", chain(document, block.options.after, {}))
-  end
-  shell.write(folder .. "/.example", block.text)
   shell.write(folder .. "/example.sh", block.text)
-  return (block.options.after and "lua5.4 before.lua > .before && " or "") .. "bash -eu -o pipefail example.sh", "#"
+  return run_before(block, document, folder) .. "bash -eu -o pipefail example.sh", "#"
 end
 
 function runners.sql(block, document, folder)
-  assert(block.options.sqlite or block.options.postgres, "say which database: <!-- run: sqlite -->, or postgres")
+  assert(block.options.sqlite or block.options.postgres, "say which database: sqlite or postgres")
   local sqlite, script = block.options.sqlite, block.text
   if block.options.prepare then
     local list = statements(script)
@@ -164,31 +178,28 @@ function runners.sql(block, document, folder)
     script = table.concat(list, "\n")
   end
   shell.write(folder .. "/example.sql", script .. "\n")
-  if block.options.after then
-    shell.write(folder .. "/before.lua", chain(document, block.options.after, {}))
-  end
-  return (block.options.after and "lua5.4 before.lua > .before && " or "") .. (sqlite and "sqlite3 -batch -bail bot.db <example.sql"
-    or "psql -X -q -v ON_ERROR_STOP=1 -d service=bot -f example.sql"), "%-%-"
+  return run_before(block, document, folder) .. (sqlite and "sqlite3 -batch -bail bot.db <example.sql" or
+    "psql -X -q -v ON_ERROR_STOP=1 -d service=bot -f example.sql"), "%-%-"
 end
 
 function runners.c(block, _, folder)
   shell.write(folder .. "/example.c", block.text)
-  return ("cc -std=c11 -Wall -Wextra -Werror -o example example.c -I %s $(pkg-config --cflags sqlite3) %s %s -lm && ./example")
-    :format(quote(root .. "/csrc"), quote(root .. "/build/libconvstore.a"),
-      "$(pkg-config --libs sqlite3 jansson libpq libutf8proc)"), "//"
+  return ("cc -std=c11 -Wall -Wextra -Werror -o example -I %s example.c %s %s -lm && ./example"):format(
+    quote(root .. "/csrc"), quote(root .. "/build/libconvstore.a"),
+    "$(pkg-config --libs sqlite3 jansson libpq libutf8proc)"), "//"
 end
 
 -- Runs a block; nil, or what went wrong.
 local function run(block, document)
   if block.language == "json" then
     local ok, problem = pcall(cjson.decode, block.text)
-    return not ok and problem or nil
+    return not ok and tostring(problem) or nil
   end
   local folder, clean = prepare_folder(block.options)
   local command, mark = runners[block.language](block, document, folder)
   shell.write(folder .. "/.run", command)
-  local ok, output = shell.run(("cd %s && %s timeout -k 5 60 sh .run 2>.errors </dev/null"):format(quote(folder),
-    environment(folder, block.options)))
+  local ok, output = shell.run(("cd %s && %s timeout -k 5 60 sh .run 2>.errors </dev/null"):format(
+    quote(folder), environment(folder, block.options)))
   local errors = shell.read(folder .. "/.errors") or ""
   clean()
   if not ok then
@@ -201,7 +212,7 @@ local function run(block, document)
   return nil
 end
 
--- ---- the documents --------------------------------------------------------------------------------------------
+-- ---- the documents --------------------------------------------------------------------------------------------------
 
 local ran, shown, skipped, failed = {}, 0, {}, 0
 
@@ -211,7 +222,9 @@ local function fail(path, block, ...)
 end
 
 local function judge(path, block, document)
-  if SHOWN[block.language] then
+  if block.problem then
+    fail(path, block, "%s", block.problem)
+  elseif SHOWN[block.language] then
     shown = shown + 1
   elseif not LANGUAGES[block.language] then
     fail(path, block, "a block of %s; say lua, sh, sql, c, json, text or ini",
@@ -230,7 +243,7 @@ local function judge(path, block, document)
     end
   elseif block.options.postgres and not postgres_url then
     assert(os.getenv("CI") ~= "true", "no PostgreSQL server: CONVSTORE_TEST_POSTGRES_URL is not set")
-    skipped[#skipped + 1] = ("%s:%d (%s): there is no PostgreSQL server"):format(path, block.line, block.language)
+    skipped[#skipped + 1] = ("%s:%d (%s): no PostgreSQL server"):format(path, block.line, block.language)
   else
     local ok, problem = pcall(run, block, document)
     problem = not ok and tostring(problem) or problem
@@ -245,8 +258,12 @@ local function run_document(path)
   local blocks, default = markdown.blocks(assert(shell.read(path), path .. " cannot be read"))
   local document = { named = {} }
   for _, block in ipairs(blocks) do
-    local own = block.comment and (block.comment:find("^run:") or block.comment:find("^skip:")) and block.comment
-    block.options = read_comment(own or default and block.language == "lua" and "run: " .. default)
+    local comment = block.comment or ""
+    local own = (comment:find("^run:") or comment:find("^skip:")) and comment
+    local usual = default and block.language == "lua" and "run: " .. default or nil
+    local ok, options = pcall(read_comment, own or usual)
+    block.options = ok and options or {}
+    block.problem = not ok and options or nil
     if block.options.name then
       document.named[block.options.name] = block
     end

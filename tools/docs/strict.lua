@@ -37,7 +37,8 @@ end
 -- At the end of the program, when its variables are closed: a failure that the example did not speak of ends it badly.
 local at_end = setmetatable({}, { __gc = function()
   if #unexpected > 0 then
-    io.stderr:write("a call failed, and the example does not name its code: ", table.concat(unexpected, "; "), "\n")
+    io.stderr:write("a call failed, and the example does not name its code: ", table.concat(unexpected, "; "),
+      "\n")
     os.exit(1)
   end
 end })

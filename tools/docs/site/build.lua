@@ -1,6 +1,6 @@
 --- Makes the site: lua5.4 tools/docs/site/build.lua FOLDER VERSION, from the project's root.
--- Pages are README, CHANGELOG, CONTRIBUTING, docs/*.md, docs/decisions/*.md and the source files that they link to. pandoc
--- reads them as GitHub does; filter.lua and template.html make pages of them. FOLDER is made anew.
+-- Pages are README, CHANGELOG, CONTRIBUTING, docs/*.md, docs/decisions/*.md and the source files that they link to.
+-- pandoc reads them as GitHub does; filter.lua and template.html make pages of them. FOLDER is made anew.
 
 package.path = "./?.lua;tools/docs/?.lua;tools/docs/site/?.lua;" .. package.path
 local lfs = require "lfs"
@@ -10,11 +10,12 @@ local paths = require "paths"
 local site, version = arg[1], arg[2]
 
 -- Which pages come first and last; those that are not named stand between them.
-local FIRST = { "README.md", "docs/reference.md", "docs/errors.md", "docs/deploy.md", "docs/conversation-models.md",
-  "docs/promises.md", "docs/benchmarks.md" }
-local LAST = { "docs/architecture.md", "docs/source-tour.md", "docs/decisions/README.md", "CONTRIBUTING.md", "CHANGELOG.md" }
+local FIRST = { "README.md", "docs/reference.md", "docs/errors.md", "docs/deploy.md",
+  "docs/conversation-models.md", "docs/promises.md", "docs/benchmarks.md" }
+local LAST = { "docs/architecture.md", "docs/source-tour.md", "docs/decisions/README.md", "CONTRIBUTING.md",
+  "CHANGELOG.md" }
 
-local LANGUAGES = { c = "c", h = "c", lua = "lua", sql = "sql", sh = "bash", md = "markdown", Makefile = "makefile" }
+local LANGUAGES = { c = "c", h = "c", lua = "lua", sql = "sql", sh = "bash", Makefile = "makefile" }
 
 local function quote(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
@@ -80,19 +81,19 @@ for _, path in ipairs(documents) do
     local mode = target and lfs.attributes(target, "mode")
     if mode == "directory" then
       folders[target] = true
-    elseif mode == "file" and not titles[target] and not target:find("%.svg$") and not target:find("%.png$") then
+    elseif mode == "file" and paths.page(target):find("^source/") then
       sources[target] = true
     end
   end
 end
 
--- ---- pages -----------------------------------------------------------------------------------------------------------
+-- ---- pages ---------------------------------------------------------------------------------------------------------
 
 local function navigation(page, document)
   local out = { "<ul>" }
   for i = 1, in_navigation do
     local path = documents[i]
-    local here = path == document or path == "docs/decisions/README.md" and document:find("^docs/decisions/")
+    local here = path == document or path:find("^docs/decisions/") and document:find("^docs/decisions/")
     out[#out + 1] = ('<li><a href="%s"%s>%s</a></li>'):format(paths.relative(page, paths.page(path)),
       here and ' aria-current="page"' or "", i == 1 and "Overview" or titles[path])
   end
@@ -107,8 +108,8 @@ local folder_names -- of all that are linked to, for the filter
 local function make_page(path, page, title, text, options)
   write(scratch, text)
   make_folder(site .. "/" .. page)
-  local command = { "pandoc --from=gfm --to=html5 --standalone --wrap=none --template=tools/docs/site/template.html",
-    "--lua-filter=tools/docs/site/filter.lua", options,
+  local command = { "pandoc --from=gfm --to=html5 --standalone --wrap=none",
+    "--template=tools/docs/site/template.html --lua-filter=tools/docs/site/filter.lua", options,
     "--metadata=path:" .. quote(path), "--metadata=folders:" .. quote(folder_names),
     "--metadata=pagetitle:" .. quote(title),
     "--variable=root:" .. quote(paths.relative(page, "")), "--variable=version:" .. quote(version),
@@ -124,8 +125,8 @@ local function make_source(path)
     if #ticks >= #fence then fence = ticks .. "`" end
   end
   local language = LANGUAGES[path:match("%.(%w+)$") or path:match("[^/]+$")] or "text"
-  make_page(path, paths.page(path), path .. " – convstore", ("# `%s`\n\n%s%s\n%s\n%s\n"):format(path, fence, language,
-    text:gsub("\n$", ""), fence), "")
+  make_page(path, paths.page(path), path .. " – convstore",
+    ("# `%s`\n\n%s%s\n%s\n%s\n"):format(path, fence, language, text:gsub("\n$", ""), fence), "")
 end
 
 local function make_folder_page(path)
@@ -162,7 +163,7 @@ end
 write(site .. "/style.css", read("tools/docs/site/style.css"))
 os.remove(scratch)
 
--- ---- every link of every page leads somewhere ------------------------------------------------------------------------
+-- ---- every link of every page leads somewhere ----------------------------------------------------------------------
 
 local ids, broken, n_links = {}, 0, 0
 

@@ -1,5 +1,6 @@
---- A filter for pandoc, which makes a page of the site from a document: links lead to pages, tables may be scrolled on a
--- narrow screen, comments for our tools are left out. Metadata: `path`, the document; `folders`, those among its links.
+--- A filter for pandoc, which makes a page of the site from a document: links lead to pages, tables may be scrolled on
+-- a narrow screen, comments for our tools are left out. Metadata: `path`, the document; `folders`, those linked to.
+-- luacheck: globals pandoc
 local paths = dofile("tools/docs/site/paths.lua")
 
 local document, folders = "", {}
@@ -52,4 +53,8 @@ local function RawBlock(block)
   return block.text:find("^%s*<!%-%-.*%-%->%s*$") and {} or nil
 end
 
-return { { Meta = read_meta }, { Link = Link, Image = Image, Table = Table, RawBlock = RawBlock }, { Pandoc = take_heading } }
+return {
+  { Meta = read_meta },
+  { Link = Link, Image = Image, Table = Table, RawBlock = RawBlock },
+  { Pandoc = take_heading },
+}
