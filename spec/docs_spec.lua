@@ -105,7 +105,8 @@ describe("the tools for documents", function()
       "<!-- run: after=chat -->", "```sh", "convstore --dsn bot.db users | wc -l #> 2", "```",
       "<!-- run: sqlite, after=chat -->", "```sql", "SELECT key FROM convstore_conversations; --> a", "```",
       "<!-- run: sqlite, prepare, after=chat -->", "```sql",
-      "SELECT key FROM convstore_conversations WHERE user_id = ?1;", "```", "```json", '{ "a": [1, null] }', "```",
+      "SELECT key FROM convstore_conversations WHERE user_id = ?1;", "```",
+      "```json", '{ "a": [1, null] }', "```",
       "```text", "whatever", "```",
       "<!-- skip: it would take a whole day -->", "```sh", "sleep 86400", "```" }, "\n"))
     assert(ok, output)
@@ -162,8 +163,9 @@ describe("the tools for documents", function()
       shell.write(folder .. "/document.md", text)
       local root = require("lfs").currentdir()
       local places = ("%s/tools/docs/?.lua;%s/tools/docs/site/?.lua;"):format(root, root)
-      return shell.run(("cd %s && %s -e 'package.path = %q .. package.path' %s/tools/docs/links.lua document.md")
-        :format(folder, LUA, places, root))
+      local set = ("'package.path = %q .. package.path'"):format(places)
+      return shell.run(("cd %s && %s -e %s %s/tools/docs/links.lua document.md"):format(folder, LUA, set,
+        root))
     end
     local ok, output = check("# Here\n[a](other.md) [b](other.md#a-code-heading-twice-1) [c](#here)\n" ..
       "[d](https://example.org/x)\n")

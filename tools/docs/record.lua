@@ -1,6 +1,6 @@
 --- Makes the terminal recording of the README: lua5.4 tools/docs/record.lua > docs/eliza.svg
 -- A real shell on a pseudo-terminal of 80 columns is typed at, and what its screen shows is drawn. Nothing in the
--- session depends on the time, so the picture is the same each time, and `make docs-check` sees one that is out of date.
+-- session depends on the time, so the picture is the same each time, and `make docs-check` sees one that is too old.
 
 package.path = "./?.lua;" .. package.path
 local process = require "spec.support.process"

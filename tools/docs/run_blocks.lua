@@ -108,7 +108,8 @@ local database_number = 0
 local function prepare_folder(options)
   local folder = shell.folder()
   assert(lfs.mkdir(folder .. "/.bin"))
-  executable(folder .. "/.bin/convstore", "#!/bin/sh\nexec " .. LUA .. " " .. quote(root) .. '/tools/convstore "$@"\n')
+  executable(folder .. "/.bin/convstore",
+    "#!/bin/sh\nexec " .. LUA .. " " .. quote(root) .. '/tools/convstore "$@"\n')
   executable(folder .. "/.bin/sudo", SUDO)
   local clean = function() shell.remove(folder) end
   if options.postgres then

@@ -1,6 +1,7 @@
 --- Makes the site: lua5.4 tools/docs/site/build.lua FOLDER VERSION, from the project's root.
--- Pages are README, CHANGELOG, CONTRIBUTING, docs/*.md, docs/decisions/*.md and the source files that they link to.
--- pandoc reads them as GitHub does; filter.lua and template.html make pages of them. FOLDER is made anew.
+-- Pages are README, CHANGELOG, CONTRIBUTING, docs/*.md, docs/decisions/*.md, the source files that they link to, and
+-- the manual page of the command. pandoc reads them as GitHub does; filter.lua and template.html make pages of them.
+-- FOLDER is made anew.
 
 package.path = "./?.lua;tools/docs/?.lua;tools/docs/site/?.lua;" .. package.path
 local lfs = require "lfs"
@@ -8,9 +9,11 @@ local markdown = require "markdown"
 local paths = require "paths"
 
 local site, version = arg[1], arg[2]
+assert(site and version, "usage: build.lua FOLDER VERSION")
 
 -- Which pages come first and last; those that are not named stand between them.
-local FIRST = { "README.md", "docs/reference.md", "docs/errors.md", "docs/deploy.md",
+local COMMAND = "docs/command.md" -- no file: it is made of the manual page
+local FIRST = { "README.md", "docs/reference.md", "docs/errors.md", COMMAND, "docs/deploy.md",
   "docs/conversation-models.md", "docs/promises.md", "docs/benchmarks.md" }
 local LAST = { "docs/architecture.md", "docs/source-tour.md", "docs/decisions/README.md", "CONTRIBUTING.md",
   "CHANGELOG.md" }
@@ -53,13 +56,23 @@ end
 
 -- ---- what there is -------------------------------------------------------------------------------------------------
 
-local documents, titles = {}, {} -- in their order; by path
+local documents, titles, texts = {}, {}, {} -- in their order; by path
+
+-- The manual page, which is made of the same table as --help.
+local function command_text()
+  local pipe = assert(io.popen(("lua5.4 tools/command_docs.lua man %s | pandoc --from=man --to=gfm --wrap=none " ..
+    "--shift-heading-level-by=1"):format(quote(version))))
+  local text = pipe:read("a")
+  assert(pipe:close() and #text > 1000, "the manual page cannot be made")
+  return "# The command\n\n" .. text
+end
 
 local function add_document(path)
-  if titles[path] or not lfs.attributes(path) then
+  if titles[path] or path ~= COMMAND and not lfs.attributes(path) then
     return
   end
-  local first = assert(markdown.headings(read(path))[1], path .. " has no heading")
+  texts[path] = path == COMMAND and command_text() or read(path)
+  local first = assert(markdown.headings(texts[path])[1], path .. " has no heading")
   titles[path] = first.title:gsub("`", "")
   documents[#documents + 1] = path
 end
@@ -76,7 +89,7 @@ for _, path in ipairs(files("docs/decisions/*.md")) do add_document(path) end
 
 local sources, folders = {}, {}
 for _, path in ipairs(documents) do
-  for _, link in ipairs(markdown.links(read(path))) do
+  for _, link in ipairs(markdown.links(texts[path])) do
     local target = paths.target(path, link.target)
     local mode = target and lfs.attributes(target, "mode")
     if mode == "directory" then
@@ -144,7 +157,6 @@ local function make_folder_page(path)
     ("# `%s/`\n\n%s\n"):format(path, table.concat(names, "\n")), "")
 end
 
-assert(site and version, "usage: build.lua FOLDER VERSION")
 assert(os.execute("rm -rf " .. quote(site)))
 do
   local names = {}
@@ -153,7 +165,7 @@ do
 end
 for _, path in ipairs(documents) do
   local title = path == "README.md" and "convstore" or titles[path] .. " – convstore"
-  make_page(path, paths.page(path), title, read(path), #read(path) > 6000 and "--toc --toc-depth=3" or "")
+  make_page(path, paths.page(path), title, texts[path], #texts[path] > 6000 and "--toc --toc-depth=3" or "")
 end
 for path in pairs(sources) do make_source(path) end
 for path in pairs(folders) do make_folder_page(path) end
