@@ -60,8 +60,8 @@ local documents, titles, texts = {}, {}, {} -- in their order; by path
 
 -- The manual page, which is made of the same table as --help.
 local function command_text()
-  local pipe = assert(io.popen(("lua5.4 tools/command_docs.lua man %s | pandoc --from=man --to=gfm --wrap=none " ..
-    "--shift-heading-level-by=1"):format(quote(version))))
+  local pipe = assert(io.popen("lua5.4 tools/command_docs.lua man " .. quote(version) ..
+    " | pandoc --from=man --to=gfm --wrap=none --shift-heading-level-by=1"))
   local text = pipe:read("a")
   assert(pipe:close() and #text > 1000, "the manual page cannot be made")
   return "# The command\n\n" .. text

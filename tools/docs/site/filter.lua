@@ -45,7 +45,11 @@ local function Image(image)
   return image
 end
 
+-- pandoc gives the columns widths by the source's dashes; a browser knows better.
 local function Table(block)
+  for _, column in ipairs(block.colspecs) do
+    column[2] = nil
+  end
   return pandoc.Div({ block }, { class = "scroll" })
 end
 
