@@ -66,6 +66,24 @@ describe("docs/reference.md", function()
   end)
 end)
 
+describe("docs/c.md", function()
+  it("names each function of convstore.h, and no other", function()
+    local declared, named = {}, {}
+    for name in read("csrc/convstore.h"):gsub("/%*.-%*/", ""):gmatch("CONVSTORE_API [^;{#]-(convstore_[%l_%d]+)%(") do
+      declared[#declared + 1] = name
+    end
+    for row in read("docs/c.md"):gmatch("\n|[^\n]*") do
+      for name in row:gmatch("`(convstore_[%l_%d]+)`") do
+        named[#named + 1] = name
+      end
+    end
+    table.sort(declared)
+    table.sort(named)
+    assert(#declared > 10)
+    assert.same(declared, named)
+  end)
+end)
+
 describe("README", function()
   it("names specs that there are", function()
     local n = 0
