@@ -69,7 +69,8 @@ end)
 describe("docs/c.md", function()
   it("names each function of convstore.h, and no other", function()
     local declared, named = {}, {}
-    for name in read("csrc/convstore.h"):gsub("/%*.-%*/", ""):gmatch("CONVSTORE_API [^;{#]-(convstore_[%l_%d]+)%(") do
+    local header = read("csrc/convstore.h"):gsub("/%*.-%*/", "")
+    for name in header:gmatch("CONVSTORE_API [^;{#]-(convstore_[%l_%d]+)%(") do
       declared[#declared + 1] = name
     end
     for row in read("docs/c.md"):gmatch("\n|[^\n]*") do
