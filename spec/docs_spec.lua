@@ -94,6 +94,15 @@ describe("README", function()
     end
     assert(n > 10)
   end)
+
+  it("names targets of make that there are", function()
+    local makefile, n = read("Makefile"), 0
+    for name in read("README.md"):gmatch("`make ([%l-]+)[^`]*`") do
+      n = n + 1
+      assert(makefile:find("\n" .. name .. ":", 1, true), name)
+    end
+    assert(n > 5)
+  end)
 end)
 
 describe("the tools for documents", function()
