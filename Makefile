@@ -226,6 +226,27 @@ coverage: ## run all tests and print how many lines of each C file they reached
 coverage-report:
 	@find $(BUILD)/obj -name '*.gcda' -not -path '*/tests/*' | sort | xargs $(GCOV) --no-output | $(LUA) tools/coverage.lua
 
+# What is read --------------------------------------------------------------------------------------------------------
+DOCUMENTS := README.md CONTRIBUTING.md CHANGELOG.md $(sort $(wildcard docs/*.md docs/decisions/*.md))
+
+docs: ## make the site of the documents: build/site/index.html
+	@tools/install_deps docs
+	@$(LUA) tools/docs/site/build.lua $(BUILD)/site $(VERSION)
+
+docs-check: all ## run the documents' examples, follow their links, look at their spelling
+	@tools/install_deps test
+	@tools/install_deps docs
+	@status=0; \
+	tools/with_postgres $(LUA) tools/docs/run_blocks.lua $(DOCUMENTS) || status=1; \
+	$(LUA) tools/docs/links.lua $(DOCUMENTS) || status=1; \
+	$(CODESPELL) || status=1; \
+	$(LUA) tools/docs/record.lua | cmp - docs/eliza.svg || status=1; \
+	$(LUA) tools/docs/site/build.lua $(BUILD)/site $(VERSION) || status=1; \
+	exit $$status
+
+recording: all ## play and draw the terminal session of the README: docs/eliza.svg
+	@$(LUA) tools/docs/record.lua > $(BUILD)/eliza.svg && cp $(BUILD)/eliza.svg docs/eliza.svg
+
 # Style ----------------------------------------------------------------------------------------------------------------
 C_SOURCES := $(LIB_SOURCES) $(BINDING_SOURCES) $(TEST_SOURCES) $(TEST_HELPER_SOURCES) spec/support/proxy.c \
   $(sort $(wildcard examples/*.c bench/*.c))
@@ -256,27 +277,6 @@ format-check: ## fail where `make format` would change something
 
 embed: ## make csrc/*/migrations.inc from the SQL files
 	@for backend in $(MIGRATIONS:csrc/%/migrations.inc=%); do $(LUA) tools/embed_sql.lua $$backend || exit 1; done
-
-# Documents ------------------------------------------------------------------------------------------------------------
-DOCUMENTS := README.md CONTRIBUTING.md CHANGELOG.md $(sort $(wildcard docs/*.md docs/decisions/*.md))
-
-docs: ## make the site of the documents: build/site/index.html
-	@tools/install_deps docs
-	@$(LUA) tools/docs/site/build.lua $(BUILD)/site $(VERSION)
-
-docs-check: all ## run the documents' examples, follow their links, look at their spelling
-	@tools/install_deps test
-	@tools/install_deps docs
-	@status=0; \
-	tools/with_postgres $(LUA) tools/docs/run_blocks.lua $(DOCUMENTS) || status=1; \
-	$(LUA) tools/docs/links.lua $(DOCUMENTS) || status=1; \
-	$(CODESPELL) || status=1; \
-	$(LUA) tools/docs/record.lua | cmp - docs/eliza.svg || status=1; \
-	$(LUA) tools/docs/site/build.lua $(BUILD)/site $(VERSION) || status=1; \
-	exit $$status
-
-recording: all ## play and draw the terminal session of the README: docs/eliza.svg
-	@$(LUA) tools/docs/record.lua > $(BUILD)/eliza.svg && cp $(BUILD)/eliza.svg docs/eliza.svg
 
 # Installing -----------------------------------------------------------------------------------------------------------
 VERSION = $(shell sed -n 's/^\#define CONVSTORE_VERSION "\(.*\)"/\1/p' csrc/convstore.h)
