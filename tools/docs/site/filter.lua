@@ -40,9 +40,10 @@ local function Link(link)
   return link
 end
 
+-- A picture is a link to itself, since a large one is small on a phone.
 local function Image(image)
   image.src = link_to(image.src)
-  return image
+  return pandoc.Link({ image }, image.src)
 end
 
 -- pandoc gives the columns widths by the source's dashes; a browser knows better.
