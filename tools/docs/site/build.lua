@@ -14,7 +14,8 @@ assert(site and version, "usage: build.lua FOLDER VERSION")
 -- Which pages come first and last; those that are not named stand between them.
 local COMMAND = "docs/command.md" -- no file: it is made of the manual page
 local FIRST = { "README.md", "docs/reference.md", "docs/errors.md", COMMAND, "docs/c.md",
-  "docs/deploy.md", "docs/conversation-models.md", "docs/contracts.md", "docs/promises.md", "docs/benchmarks.md" }
+  "docs/deploy.md", "docs/conversation-models.md", "docs/contracts.md", "docs/promises.md",
+  "docs/benchmarks.md" }
 local LAST = { "docs/architecture.md", "docs/source-tour.md", "docs/decisions/README.md", "CONTRIBUTING.md",
   "CHANGELOG.md" }
 
