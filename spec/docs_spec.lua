@@ -85,6 +85,20 @@ describe("docs/c.md", function()
   end)
 end)
 
+describe("docs/architecture.md", function()
+  it("names files that there are", function()
+    local there, n = "\n", 0
+    for path in io.popen("find csrc lua tools spec -type f"):lines() do
+      there = there .. "/" .. path .. "\n"
+    end
+    for name in read("docs/architecture.md"):gmatch("`([%w_/]+%.%l+)`") do
+      n = n + 1
+      assert(there:find("/" .. name .. "\n", 1, true), name)
+    end
+    assert(n > 30)
+  end)
+end)
+
 describe("README", function()
   it("names specs that there are", function()
     local n = 0

@@ -13,7 +13,7 @@ function Store:user(id) end
 ---Calls `fn(...)` inside one transaction; inside another one, in a savepoint. Commits and returns what `fn` returns. Rolls
 ---back where `fn` raises, and raises the same again; and where it returns `nil, message, …`, and returns the same. Until
 ---then calls through other coroutines give "busy".
----@param fn fun(...): ...
+---@param fn fun(...: any): any
 ---@param ... any arguments of `fn`
 ---@return any ... results of `fn`; nil, message, code where the transaction could not begin or commit
 function Store:transaction(fn, ...) end
