@@ -227,7 +227,7 @@ coverage-report:
 	@find $(BUILD)/obj -name '*.gcda' -not -path '*/tests/*' | sort | xargs $(GCOV) --no-output | $(LUA) tools/coverage.lua
 
 # What is read --------------------------------------------------------------------------------------------------------
-DOCUMENTS := README.md CONTRIBUTING.md CHANGELOG.md $(sort $(wildcard docs/*.md docs/decisions/*.md))
+DOCUMENTS := README.md CONTRIBUTING.md CHANGELOG.md examples/README.md $(sort $(wildcard docs/*.md docs/decisions/*.md))
 
 docs: ## make the site of the documents: build/site/index.html
 	@tools/install_deps docs
@@ -320,6 +320,14 @@ uninstall: ## remove what `make install` with the same settings installed
 	  $(DESTDIR)$(CLIBDIR)/convstore/core.so \
 	  $(DESTDIR)$(INCLUDEDIR)/convstore.h $(DESTDIR)$(LIBDIR)/libconvstore.a $(DESTDIR)$(LIBDIR)/pkgconfig/convstore.pc
 	-rmdir $(DESTDIR)$(LUADIR)/convstore/command $(DESTDIR)$(LUADIR)/convstore $(DESTDIR)$(CLIBDIR)/convstore
+
+# Releasing ------------------------------------------------------------------------------------------------------------
+.PHONY: rockspec dist
+rockspec: ## make the rockspec of this version from that of development
+	@$(LUA) tools/release_rockspec.lua $(VERSION) > rockspec/convstore-$(VERSION)-1.rockspec
+
+dist: ## make the tarball of this version from what is committed, with its rockspec, in BUILD/dist
+	@tools/dist $(VERSION) $(BUILD)/dist
 
 clean: ## remove what was built
 	rm -rf build convstore

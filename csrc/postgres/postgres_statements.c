@@ -25,8 +25,8 @@
 #define M_COLUMNS MESSAGE_COLUMNS("m.")
 #define STORED_COLUMNS MESSAGE_COLUMNS("") ", token_total, user_id, conversation_id"
 
-/* The conversation, if it is not deleted, and with it what a subquery `m` finds among the messages where they lie: up to
- * archived_seq in the archive. Where all lie in one table the other is not looked at. */
+/* The conversation, if it is not deleted, and with it what a subquery `m` finds among the messages where they lie:
+ * up to archived_seq in the archive. Where all lie in one table the other is not looked at. */
 #define THIS_CONVERSATION "c.user_id = " USER " AND c.id = CAST($2 AS uuid) AND c.deleted_at IS NULL"
 #define WITH_MESSAGES(columns, live, archive)                                                                \
   "SELECT " columns " FROM " CONVERSATIONS " AS c LEFT JOIN LATERAL (" live " UNION ALL " archive            \

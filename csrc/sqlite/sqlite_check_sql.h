@@ -33,11 +33,12 @@
   " LEFT JOIN live AS l USING (user_id, id) LEFT JOIN archived AS a USING (user_id, id))"
 
 /* What the index says of each conversation. */
-#define CHECK_RUNS                                                                                                      \
-  "(SELECT user_id, conversation_id AS id, count(*) AS n, CAST(total(last_seq - first_seq + 1) AS INTEGER) AS covered," \
-  " max(last_seq) AS last, min(iif(first_seq <= last_before, first_seq, NULL)) AS overlap FROM"                         \
-  " (SELECT user_id, conversation_id, first_seq, last_seq, lag(last_seq, 1, 0) OVER"                                    \
-  " (PARTITION BY user_id, conversation_id ORDER BY first_seq) AS last_before FROM convstore_search_runs)"              \
+#define CHECK_RUNS                                                                                           \
+  "(SELECT user_id, conversation_id AS id, count(*) AS n,"                                                   \
+  " CAST(total(last_seq - first_seq + 1) AS INTEGER) AS covered,"                                            \
+  " max(last_seq) AS last, min(iif(first_seq <= last_before, first_seq, NULL)) AS overlap FROM"              \
+  " (SELECT user_id, conversation_id, first_seq, last_seq, lag(last_seq, 1, 0) OVER"                         \
+  " (PARTITION BY user_id, conversation_id ORDER BY first_seq) AS last_before FROM convstore_search_runs)"   \
   " GROUP BY 1, 2)"
 
 #define CHECK_COUNTERS                                                                                       \

@@ -75,7 +75,8 @@ sqlite_operation convstore__sqlite_purge_old;
 sqlite_operation convstore__sqlite_archive;
 /* Takes what was erased out of the file beside the database, too. */
 void convstore__sqlite_forget_log(struct sqlite_connection *connection, const struct convstore_call *call);
-/* How long a part of a move goes on, where messages are large. A variable: tests that repeat a call want the same parts. */
+/* How long a part of a move goes on, where messages are large. A variable: tests that repeat a call want the same
+ * parts. */
 extern int64_t convstore__sqlite_part_ms;
 /* sqlite_archive.c: under the write lock, a part of the call's conversation goes to the archive, and *archived_seq
  * becomes what its row says then. */

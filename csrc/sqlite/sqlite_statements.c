@@ -198,7 +198,8 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
                                         "DELETE FROM convstore_conversations WHERE user_id = ?1 AND id = ?2"},
     [SQLITE_STMT_LIVE_CONVERSATION] =
         {"live_conversation",
-         "SELECT last_seq, token_count, pinned_token_count, updated_at, status, archived_at, search_pending, archived_seq"
+         "SELECT last_seq, token_count, pinned_token_count, updated_at, status, archived_at, search_pending,"
+         " archived_seq"
          " FROM convstore_conversations"
          " WHERE user_id = ?1 AND id = ?2 AND deleted_at IS NULL"},
     [SQLITE_STMT_TOUCH_CONVERSATION] =

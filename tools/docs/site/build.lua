@@ -1,7 +1,7 @@
 --- Makes the site: lua5.4 tools/docs/site/build.lua FOLDER VERSION, from the project's root.
--- Pages are README, CHANGELOG, CONTRIBUTING, docs/*.md, docs/decisions/*.md, the source files that they link to, and
--- the manual page of the command. pandoc reads them as GitHub does; filter.lua and template.html make pages of them.
--- FOLDER is made anew.
+-- Pages are README, CHANGELOG, CONTRIBUTING, the examples', docs/*.md, docs/decisions/*.md, the source files that they
+-- link to, and the manual page of the command. pandoc reads them as GitHub does; filter.lua and template.html make pages
+-- of them. FOLDER is made anew.
 
 package.path = "./?.lua;tools/docs/?.lua;tools/docs/site/?.lua;" .. package.path
 local lfs = require "lfs"
@@ -13,8 +13,8 @@ assert(site and version, "usage: build.lua FOLDER VERSION")
 
 -- Which pages come first and last; those that are not named stand between them.
 local COMMAND = "docs/command.md" -- no file: it is made of the manual page
-local FIRST = { "README.md", "docs/reference.md", "docs/errors.md", COMMAND, "docs/c.md",
-  "docs/deploy.md", "docs/conversation-models.md", "docs/contracts.md", "docs/promises.md",
+local FIRST = { "README.md", "examples/README.md", "docs/reference.md", "docs/errors.md", COMMAND,
+  "docs/c.md", "docs/deploy.md", "docs/conversation-models.md", "docs/contracts.md", "docs/promises.md",
   "docs/benchmarks.md" }
 local LAST = { "docs/architecture.md", "docs/source-tour.md", "docs/decisions/README.md", "CONTRIBUTING.md",
   "CHANGELOG.md" }

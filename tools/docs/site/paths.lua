@@ -1,6 +1,6 @@
 --- Where a file of the project stands on the site. Used by build.lua and, within pandoc, by filter.lua.
--- README.md is index.html, docs/x.md is x.html, docs/decisions/README.md is decisions/index.html, any other document is
--- NAME.html; a picture below docs keeps its name; a source file is source/PATH.html, a folder source/PATH/index.html.
+-- README.md is index.html, docs/x.md is x.html, docs/decisions/README.md is decisions/index.html, any other document
+-- keeps its place; a picture below docs too; a source file is source/PATH.html, a folder source/PATH/index.html.
 
 local paths = {}
 
@@ -25,7 +25,7 @@ function paths.page(path, is_folder)
   if is_folder then
     return "source/" .. path .. "/index.html"
   end
-  local document = path:match("^docs/(.*)%.md$") or path:match("^([^/]*)%.md$")
+  local document = path:match("^docs/(.*)%.md$") or path:match("^(.*)%.md$")
   if document then
     return (document:gsub("README$", "index"):gsub("^%u+$", string.lower)) .. ".html"
   end
