@@ -1,7 +1,7 @@
 --- Makes the site: lua5.4 tools/docs/site/build.lua FOLDER VERSION, from the project's root.
 -- Pages are README, CHANGELOG, CONTRIBUTING, the examples', docs/*.md, docs/decisions/*.md, the source files that they
--- link to, and the manual page of the command. pandoc reads them as GitHub does; filter.lua and template.html make pages
--- of them. FOLDER is made anew.
+-- link to, and the manual page of the command. pandoc reads them as GitHub does; filter.lua and template.html make
+-- pages of them. FOLDER is made anew.
 
 package.path = "./?.lua;tools/docs/?.lua;tools/docs/site/?.lua;" .. package.path
 local lfs = require "lfs"
