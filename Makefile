@@ -30,6 +30,7 @@ CPPCHECK ?= cppcheck
 CLANG_FORMAT ?= clang-format
 CLANG_TIDY ?= clang-tidy
 LUACHECK ?= luacheck
+CODESPELL ?= codespell
 # 1: show the commands of the build.
 V ?= 0
 # More arguments for busted, such as ARGS='--filter=append'.
@@ -100,6 +101,7 @@ quietly = $(if $(filter 0,$(V)),@echo "  $(1)	$@";,)
 .PHONY: models docs-diagrams
 .PHONY: all help demo test test-programs test-c test-lua test-pgbouncer test-postgres-doors stress-postgres \
   stress-retention check lint format format-check embed asan sanitized-tests valgrind gc coverage coverage-report bench install uninstall clean FORCE
+.PHONY: docs docs-check recording
 # The last line of `make test` is the tests', also when make was called with -C or by another make.
 MAKEFLAGS += --no-print-directory
 
@@ -231,6 +233,27 @@ coverage: ## run all tests and print how many lines of each C file they reached
 
 coverage-report:
 	@find $(BUILD)/obj -name '*.gcda' -not -path '*/tests/*' | sort | xargs $(GCOV) --no-output | $(LUA) tools/coverage.lua
+
+# What is read --------------------------------------------------------------------------------------------------------
+DOCUMENTS := README.md CONTRIBUTING.md CHANGELOG.md examples/README.md $(sort $(wildcard docs/*.md docs/decisions/*.md))
+
+docs: ## make the site of the documents: build/site/index.html
+	@tools/install_deps docs
+	@$(LUA) tools/docs/site/build.lua $(BUILD)/site $(VERSION)
+
+docs-check: all ## run the documents' examples, follow their links, look at their spelling
+	@tools/install_deps test
+	@tools/install_deps docs
+	@status=0; \
+	tools/with_postgres $(LUA) tools/docs/run_blocks.lua $(DOCUMENTS) || status=1; \
+	$(LUA) tools/docs/links.lua $(DOCUMENTS) || status=1; \
+	$(CODESPELL) || status=1; \
+	$(LUA) tools/docs/record.lua | cmp - docs/eliza.svg || status=1; \
+	$(LUA) tools/docs/site/build.lua $(BUILD)/site $(VERSION) || status=1; \
+	exit $$status
+
+recording: all ## play and draw the terminal session of the README: docs/eliza.svg
+	@$(LUA) tools/docs/record.lua > $(BUILD)/eliza.svg && cp $(BUILD)/eliza.svg docs/eliza.svg
 
 # Style ----------------------------------------------------------------------------------------------------------------
 C_SOURCES := $(LIB_SOURCES) $(BINDING_SOURCES) $(TEST_SOURCES) $(TEST_HELPER_SOURCES) spec/support/proxy.c \
