@@ -43,8 +43,10 @@ learn("store", core.store)
 learn("user", core.user)
 learn("conversation", core.conversation)
 learn("module", convstore)
-for _, name in ipairs { "begin", "commit", "rollback", "terminal", "hold_interrupts" } do
-  METHODS[#METHODS + 1] = { "core." .. name, core[name], "module" }
+for name, fn in pairs(core) do -- what the module keeps to itself
+  if type(fn) == "function" and convstore[name] ~= fn then
+    METHODS[#METHODS + 1] = { "core." .. name, fn, "module" }
+  end
 end
 table.sort(METHODS, function(a, b) return a[1] < b[1] end)
 assert(#METHODS > 45, "the methods are not where they were")
