@@ -326,8 +326,15 @@ local function start_round(number, folder)
 end
 
 local function round(number, folder)
-  collectgarbage("restart")
   start_round(number, folder)
+  -- In every third round the collector works all the time, so that finalizers run in the midst of everything.
+  if number % 3 == 0 then
+    collectgarbage("incremental", 100, 400)
+  elseif number % 3 == 1 then
+    collectgarbage("incremental", 200, 100)
+  else
+    collectgarbage("generational")
+  end
   for i = 1, CALLS do
     depth = 0
     one_call()
@@ -355,8 +362,6 @@ local folder = shell.folder()
 local here = lfs.currentdir()
 local deadline = os.time() + SECONDS
 local number = 0
--- Often, and in small steps: so that finalizers run in the midst of everything.
-collectgarbage("incremental", 100, 400)
 while os.time() < deadline and number < ROUNDS do
   number = number + 1
   -- Names of files are drawn as well: what is opened or backed up by such a name lies there.
