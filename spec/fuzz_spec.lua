@@ -6,9 +6,9 @@ local LUA = os.getenv("CONVSTORE_TEST_LUA") or "lua5.4"
 
 describe("the fuzzer of methods", function()
   local function run(seed, backend)
-    local ok, output = shell.run(("%s spec/fuzz/methods.lua 60 %d %s 2"):format(LUA, seed, backend))
+    local ok, output = shell.run(("%s spec/fuzz/methods.lua 60 %d %s 3"):format(LUA, seed, backend))
     assert.message(output).is_true(ok)
-    assert.matches("%d+ calls of %d+ methods in 2 rounds", output)
+    assert.matches("%d+ calls of %d+ methods in 3 rounds", output)
   end
 
   it("finds nothing on SQLite #sqlite", function()
