@@ -70,6 +70,8 @@ TEST_HELPER_OBJECTS := $(call objects,$(TEST_HELPER_SOURCES))
 TEST_PROGRAMS := $(patsubst csrc/tests/%.c,$(BUILD)/tests/%,$(TEST_SOURCES))
 # The network between the specs and PostgreSQL.
 PROXY := $(BUILD)/tests/proxy
+# What the soak run measures by.
+SOAK_PROBE := $(BUILD)/tests/soak_probe.so
 
 LIBRARY := $(BUILD)/libconvstore.a
 MODULE := $(BUILD)/convstore/core.so
@@ -81,6 +83,7 @@ export LUA_CPATH := $(abspath $(BUILD))/?.so;$(or $(LUA_CPATH_5_4),$(LUA_CPATH),
 unexport LUA_PATH_5_4 LUA_CPATH_5_4
 
 export CONVSTORE_TEST_PROXY := $(abspath $(PROXY))
+export CONVSTORE_TEST_SOAK_PROBE := $(abspath $(SOAK_PROBE))
 
 RUN_TESTS = $(LUA) tools/run_tests.lua
 # Beside a PostgreSQL server of their own, or that of CONVSTORE_TEST_POSTGRES_URL.
@@ -95,7 +98,7 @@ quietly = $(if $(filter 0,$(V)),@echo "  $(1)	$@";,)
 # Keeps the tests' objects, which are intermediate files to make.
 .SECONDARY:
 .PHONY: all help demo test test-programs test-c test-lua test-pgbouncer test-postgres-doors stress-postgres \
-  stress-retention check lint format format-check embed asan sanitized-tests valgrind gc coverage coverage-report bench install uninstall clean FORCE
+  stress-retention soak isolation check lint format format-check embed asan sanitized-tests valgrind gc coverage coverage-report bench install uninstall clean FORCE
 # The last line of `make test` is the tests', also when make was called with -C or by another make.
 MAKEFLAGS += --no-print-directory
 
@@ -140,12 +143,16 @@ $(PROXY): spec/support/proxy.c Makefile $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call quietly,CC)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $<
 
-test-programs: $(TEST_PROGRAMS) $(PROXY)
+$(SOAK_PROBE): spec/soak/probe.c Makefile $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call quietly,CC)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -o $@ $< $(DEPS_LIBS)
+
+test-programs: $(TEST_PROGRAMS) $(PROXY) $(SOAK_PROBE)
 
 test-c: $(TEST_PROGRAMS) ## run the C tests
 	@$(RUN_TESTS) $(TEST_PROGRAMS)
 
-test-lua: $(MODULE) $(PROXY) ## run the Lua specs; ARGS='--filter=…' goes to busted
+test-lua: $(MODULE) $(PROXY) $(SOAK_PROBE) ## run the Lua specs; ARGS='--filter=…' goes to busted
 	@$(RUN_TESTS_BESIDE_POSTGRES) '$(BUSTED)'
 
 # The others are the same server by another door.
@@ -164,6 +171,17 @@ stress-postgres: $(MODULE) ## kill PostgreSQL's backends under many clients and 
 RETENTION ?= 1000000 sqlite postgres
 stress-retention: $(MODULE) ## archive and purge half of many messages while others append, and print the slowest append
 	@tools/with_postgres $(LUA) spec/stress/retention.lua $(firstword $(RETENTION)) '$(wordlist 2,9,$(RETENTION))'
+
+# CYCLES: how long; DATABASES: which; SEED: repeats a run.
+CYCLES ?= 200000
+DATABASES ?= sqlite postgres
+soak: $(MODULE) $(SOAK_PROBE) ## use everything for very long, with errors, and see that memory, descriptors and statements stay few
+	@tools/with_postgres $(LUA) spec/soak/main.lua $(CYCLES) '$(DATABASES)' $(SEED)
+
+# ISOLATION: seconds of hammering on each database, and how many users hammer.
+ISOLATION ?= 60 4
+isolation: $(MODULE) ## try to get at another user's rows by every method, by raw SQL and through shared connections
+	@tools/with_postgres $(LUA) spec/isolation/main.lua $(ISOLATION)
 
 # The whole story ------------------------------------------------------------------------------------------------------
 # What is missing is installed first, so what follows is a make of its own that looks for it again.
@@ -225,7 +243,7 @@ coverage-report:
 	@find $(BUILD)/obj -name '*.gcda' -not -path '*/tests/*' | sort | xargs $(GCOV) --no-output | $(LUA) tools/coverage.lua
 
 # Style ----------------------------------------------------------------------------------------------------------------
-C_SOURCES := $(LIB_SOURCES) $(BINDING_SOURCES) $(TEST_SOURCES) $(TEST_HELPER_SOURCES) spec/support/proxy.c \
+C_SOURCES := $(LIB_SOURCES) $(BINDING_SOURCES) $(TEST_SOURCES) $(TEST_HELPER_SOURCES) spec/support/proxy.c spec/soak/probe.c \
   $(sort $(wildcard examples/*.c bench/*.c))
 C_HEADERS := $(sort $(wildcard csrc/*.h csrc/*/*.h))
 
