@@ -3,7 +3,7 @@
 -- "postgres" or both (the default).
 -- A cycle is one step of steps.lua or errors.lua, drawn at random; a step makes from one to a dozen calls. A hundred times
 -- in a run the process is measured at rest (sample.lua), and at the end judged (judge.lua). A step that does not end as it
--- should ends the run.
+-- should is told at once, and makes the run a failed one.
 -- CONVSTORE_SOAK_PLANT, for the spec, makes a leak: "memory", "descriptor" or "statement".
 local convstore = require "convstore"
 local system = require "system"
@@ -21,6 +21,7 @@ local DATABASES = arg[2] or "sqlite postgres"
 local SEED = math.tointeger(arg[3] or os.time())
 local PLANT = os.getenv("CONVSTORE_SOAK_PLANT")
 local SAMPLES = 100
+local FEW = 10 -- steps that fail end the run
 
 local open_probe = assert(package.loadlib(assert(os.getenv("CONVSTORE_TEST_SOAK_PROBE"), "run this by make soak"),
   "luaopen_soak_probe"))
@@ -72,7 +73,7 @@ local function report(backend, samples, seconds, world)
   end
 end
 
--- What is wrong with a run of all cycles, as a list of sentences; the end of the run is at the first step that fails.
+-- What is wrong with a run of all cycles, as a list of sentences.
 local function run(backend, dsn, folder)
   collectgarbage()
   local before = sample.count_descriptors()
@@ -82,19 +83,22 @@ local function run(backend, dsn, folder)
   shell.write(world.no_database, ("no database "):rep(100))
   sample.prepare(world)
   local draw = random.new(SEED)
-  local samples, started = {}, system.monotime()
+  local samples, broken, started = {}, {}, system.monotime()
   local between = math.max(CYCLES // SAMPLES, 1)
   for cycle = 1, CYCLES do
     local name = draw:pick(names)
     local ok, message = xpcall(all[name], debug.traceback, world)
     if not ok then
-      return { ("cycle %d, step %s, seed %d: %s"):format(cycle, name, SEED, message) }
+      broken[#broken + 1] = ("cycle %d, step %s, seed %d: %s"):format(cycle, name, SEED, message)
+      print(broken[#broken])
+      if #broken == FEW then return broken end
     end
     plant_a_leak()
     if cycle % between == 0 then samples[#samples + 1] = sample.take(world, probe, cycle, PLANT) end
   end
   report(backend, samples, system.monotime() - started, world)
   local wrong = judge.verdict(samples)
+  table.move(broken, 1, #broken, #wrong + 1, wrong)
   check_coverage(wrong)
   world:close()
   collectgarbage()

@@ -128,8 +128,10 @@ end
 -- Cuts every connection of this database: as when the server restarts.
 function world:lose_connections()
   if not self.admin then return end
-  self.lost = self.lost + tonumber(self.admin:run("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-    .. " WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"))
+  local answer = self.admin:run("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+    .. " WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()")
+  -- A warning may come first: that a process was gone before it could be ended.
+  self.lost = self.lost + tonumber(answer:match("(%d+)\n$"))
 end
 
 function world:close()
