@@ -48,18 +48,17 @@ function attack.run(store, database, elsewhere, options)
     local own = loot.own(store, users[name], marks[i])
     before = before or rows_of(database, users.victim)
     if i == 1 and options.beforehand then options.beforehand(victim) end
-    local t = transcript.new()
-    attacks.run(t, store, store:user(users[name]), own, i == 1 and victim or nobody)
+    local known = i == 1 and victim or nobody
+    local t = transcript.new(known, users[name], marks[i])
+    attacks.run(t, store, store:user(users[name]), own, known)
     transcripts[i] = t
   end
   if options.meanwhile then options.meanwhile(victim) end
   for _, line in ipairs(transcripts[1]:leaks(victim)) do found[#found + 1] = "leaked: " .. line end
-  local first = { transcripts[1], victim, users.attacker, marks[1] }
-  local second = { transcripts[2], nobody, users.twin, marks[2] }
-  for _, line in ipairs(transcript.differences(first, second)) do found[#found + 1] = line end
+  for _, line in ipairs(transcripts[1]:differences(transcripts[2])) do found[#found + 1] = line end
   if rows_of(database, users.victim) ~= before then found[#found + 1] = "rows of the victim's have changed" end
   if before:find(victim.mark, 1, true) == nil then found[#found + 1] = "no row of the victim's was seen by plain SQL" end
-  return found, #transcripts[1].lines
+  return found, #transcripts[1].seen
 end
 
 return attack
