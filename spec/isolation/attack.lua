@@ -12,6 +12,7 @@ attack.USERS = { victim = "vic-tim", attacker = "mal-lory", twin = "the-twin" } 
 -- All rows of a user, of every table that has users, as the database's own shell prints them.
 local function rows_of(database, user)
   local names
+  local order = database.server_database and "t::text" or "rowid"
   if database.server_database then
     names = database:sql([[SELECT format('%I.%I', table_schema, table_name) FROM information_schema.columns
       WHERE table_schema = 'convstore' AND column_name = 'user_id' ORDER BY 1;]])
@@ -22,8 +23,8 @@ local function rows_of(database, user)
   local dump = {}
   for name in names:gmatch("[^\n]+") do
     dump[#dump + 1] = "-- " .. name
-    dump[#dump + 1] = database:sql(("SELECT * FROM %s AS t WHERE CAST(user_id AS text) = '%s' ORDER BY 1, 2, 3, 4;")
-      :format(name, user))
+    dump[#dump + 1] = database:sql(("SELECT * FROM %s AS t WHERE CAST(user_id AS text) = '%s' ORDER BY %s;")
+      :format(name, user, order))
   end
   return table.concat(dump, "\n")
 end

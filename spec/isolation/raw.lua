@@ -6,7 +6,6 @@
 -- second net below the "user_id =" of every statement, not a wall (docs/decisions/0012).
 local attack = require "spec.isolation.attack"
 local loot = require "spec.isolation.loot"
-local postgres = require "spec.support.postgres"
 local psql = require "spec.support.psql"
 local shell = require "spec.support.shell"
 local statements = require "spec.isolation.statements"
@@ -15,6 +14,7 @@ local transcript = require "spec.isolation.transcript"
 local raw = {}
 
 local LOGIN = "bot_guest"
+local GIVEN_CONVERSATION = 2 -- of the victim's, whose id the attacker gives
 local PREPARE = [[
 \set VERBOSITY verbose
 SET client_min_messages = 'notice';
@@ -43,69 +43,117 @@ local function identities(claim, me)
     { "garbage", "{" }, { "no object", "[1]" } }
 end
 
--- Runs all statements as one identity; adds to the transcript what each prints.
-local function run(database, t, label, setting, fill)
+-- Runs a list of statements as one identity, each in a transaction that is undone and in one that stays; adds to the
+-- transcript what each prints.
+local function run(database, t, label, setting, list, fill)
   local script = { PREPARE }
-  local all = {}
-  for _, list in ipairs({ statements.equal, statements.silent }) do
-    for _, sql in ipairs(list) do
-      all[#all + 1] = { sql = sql, is_silent = list == statements.silent }
-      for _, finish in ipairs({ "ROLLBACK", "COMMIT" }) do
-        -- What would stay is tried once more in a transaction that is kept.
-        script[#script + 1] = ("\\echo [%d]\nBEGIN;\nSET LOCAL ROLE convstore_user;\n%s\n%s\n;\n%s;"):format(#all,
-          setting, fill(sql), finish)
-      end
+  for i, sql in ipairs(list) do
+    for _, finish in ipairs({ "ROLLBACK", "COMMIT" }) do
+      script[#script + 1] = ("\\echo [%d]\nBEGIN;\nSET LOCAL ROLE convstore_user;\n%s\n%s\n;\n%s;"):format(i, setting,
+        fill(sql), finish)
     end
   end
-  script[#script + 1] = "\\echo [end]"
+  script[#script + 1] = "\\echo [0]"
   local folder = shell.folder()
   shell.write(folder .. "/attack.sql", table.concat(script, "\n"))
   local url = database.admin_url:gsub("//[^@]*@", "//" .. LOGIN .. "@", 1)
-  local _, output = shell.run(("%s -X -A -t -q -f %s %s"):format(psql.program("psql"),
+  -- By lines, so that answers and errors come in the order of the statements.
+  local _, output = shell.run(("stdbuf -oL %s -X -A -t -q -f %s %s"):format(psql.program("psql"),
     shell.quote(folder .. "/attack.sql"), shell.quote(url)))
   shell.remove(folder)
-  assert(output:find("%[end%]\n$"), "psql did not come to the end: " .. output:sub(-1000))
-  for number, text in output:gmatch("%[(%d+)%]\n(.-)%f[%[%z]%f[^\n%z]") do
-    local one = all[tonumber(number)]
-    text = text:gsub("psql:[^:]*:%d+: ", ""):gsub("LINE %d+:[^\n]*\n[ ^]*\n", ""):gsub("LOCATION: [^\n]*\n", "")
-    t:note(("%s: %s"):format(label, one.sql), one.is_silent, text)
+  local number, lines = nil, {}
+  for line in output:gmatch("[^\n]*") do
+    local next_number = tonumber(line:match("^%[(%d+)%]$"))
+    if next_number then
+      if number then t:note(label .. ": " .. list[number], table.concat(lines, "\n")) end
+      number, lines = next_number, {}
+    elseif not line:find("^LOCATION:") and not line:find("LINE %d+:") and not line:find("^ *%^$") then
+      lines[#lines + 1] = line:gsub("^psql:.-: ", "")
+    end
   end
+  assert(number == 0, "psql did not come to the end: " .. output:sub(-1000))
 end
 
--- Options: `claim`; `users` as in attack.lua; for the spec `meanwhile(victim)`.
+-- Lines with something of the victim's that the statement did not give: the mark, ids, their user id.
+local function leaks(t, victim)
+  local found = t:leaks(victim)
+  for i, line in ipairs(t.seen) do
+    local given = t.labels[i]
+    for n, id in ipairs(victim.conversations) do
+      if n ~= GIVEN_CONVERSATION and line:find(id, 1, true) then found[#found + 1] = given .. ": " .. line end
+    end
+    if not given:find("{victim}", 1, true) and line:find(victim.user_id, 1, true) then
+      found[#found + 1] = given .. ": " .. line
+    end
+  end
+  return found
+end
+
+-- Tables and functions of the schema that no statement tries.
+local function missing(database)
+  local found = {}
+  local function compare(sql, list)
+    local known = {}
+    for _, name in ipairs(list) do known[name] = true end
+    for name in database:sql(sql):gmatch("[^\n]+") do
+      if not known[name] then found[#found + 1] = name .. " is attacked by nothing" end
+    end
+  end
+  compare("SELECT table_name FROM information_schema.columns WHERE table_schema = 'convstore'"
+    .. " AND column_name = 'user_id'", statements.TABLES)
+  compare("SELECT proname FROM pg_proc WHERE pronamespace = 'convstore'::regnamespace", statements.FUNCTIONS)
+  return found
+end
+
+-- Options: `claim`, `users` as in attack.lua; for the spec `beforehand(victim)`, called ahead of the attacks.
+-- Returns what was found, and how many answers were looked at.
 function raw.run(store, database, elsewhere, options)
   options = options or {}
   local users = options.users or attack.USERS
-  local found = {}
   local victim = loot.make(store, users.victim, loot.mark())
-  local nobody = loot.make(elsewhere, users.victim .. "0", loot.mark())
+  local nobody = loot.make(elsewhere, users.nobody or "no-body", loot.mark())
   assert(store:user(users.victim):search(victim.mark))
-  local marks = { loot.mark(), loot.mark() }
   database:sql("GRANT convstore_user TO " .. LOGIN .. "; ANALYZE;")
-  local before = attack.rows_of(database, users.victim)
+  local before, n = attack.rows_of(database, users.victim), 0
   if options.beforehand then options.beforehand(victim) end
+  local found = missing(database)
   local transcripts = {}
-  for i, name in ipairs({ "attacker", "twin" }) do
-    loot.own(store, users[name], marks[i])
-    local known = i == 1 and victim or nobody
-    local t = transcript.new()
-    local fills = { victim = known.user_id, me = users[name], mark = known.mark, conversation = known.conversations[2],
-      message = known.messages[8], key = known.keys[2] }
-    local function fill(sql) return (sql:gsub("{(%a+)}", fills)) end
-    for _, identity in ipairs(identities(options.claim, users[name])) do
-      run(database, t, identity[1], setting_of(options.claim, identity[2]), fill)
-    end
-    transcripts[i] = t
+  local function attack_as(name, known, fills, list, label, setting)
+    local t = transcript.new(known, users[name], fills.own)
+    run(database, t, label, setting, list, function(sql) return (sql:gsub("{(%a+)}", fills)) end)
+    n = n + #t.seen
+    return t
   end
-  -- That the net holds is worth something only where the same look finds the row that may be seen.
-  local t = transcript.new()
-  run(database, t, "control", setting_of(options.claim, options.claim
-    and ('{"%s": "%s"}'):format(options.claim, users.twin) or users.twin), function(sql)
-      return (sql:gsub("{(%a+)}", { victim = users.twin, me = users.attacker, mark = marks[2],
-        conversation = victim.conversations[1], message = victim.messages[1], key = "mine" }))
-    end)
+  for i, name in ipairs({ "attacker", "twin" }) do
+    local own = loot.mark()
+    loot.own(store, users[name], own)
+    local known = i == 1 and victim or nobody
+    local fills = { victim = known.user_id, me = users[name], mark = known.mark, key = known.keys[2], own = own,
+      conversation = known.conversations[GIVEN_CONVERSATION], message = known.messages[8] }
+    transcripts[i] = {}
+    for k, identity in ipairs(identities(options.claim, users[name])) do
+      local setting = setting_of(options.claim, identity[2])
+      for _, list in ipairs({ statements.equal, statements.silent }) do
+        local t = attack_as(name, known, fills, list, identity[1], setting)
+        for _, line in ipairs(leaks(t, victim)) do found[#found + 1] = "leaked: " .. line end
+        -- Somebody who says nothing or nonsense is nobody, and has no rows.
+        if k > 1 then
+          for _, line in ipairs(t:leaks({ mark = own, keys = {} })) do found[#found + 1] = "leaked: " .. line end
+        end
+        if list == statements.equal then transcripts[i][k] = t end
+      end
+    end
+  end
+  for k, t in ipairs(transcripts[1]) do
+    for _, line in ipairs(t:differences(transcripts[2][k])) do found[#found + 1] = line end
+  end
+  if attack.rows_of(database, users.victim) ~= before then found[#found + 1] = "rows of the victim's have changed" end
+  -- That nothing is seen is worth something only where the same look sees what may be seen.
+  local control = attack_as("victim", nobody, { own = victim.mark }, { "TABLE convstore.messages" }, "control",
+    setting_of(options.claim, options.claim and ('{"%s": "%s"}'):format(options.claim, users.victim) or users.victim))
+  if #leaks(control, victim) == 0 then found[#found + 1] = "psql does not even show the victim their own rows" end
   database:sql("REVOKE convstore_user FROM " .. LOGIN)
-  return found, transcripts, t, before, victim, nobody, marks, psql, postgres
+  return found, n
 end
 
 return raw

@@ -7,7 +7,7 @@ local TABLES = { "conversations", "messages", "messages_archive", "summaries", "
   "search_postings" }
 statements.TABLES = TABLES
 
--- Functions of the schema, which see what their caller sees. raw.lua compares the list with the schema's.
+-- Functions of the schema, which see what their caller sees. raw.lua compares both lists with the schema.
 statements.FUNCTIONS = { "json_limited", "json_merge_patch" }
 
 local equal, silent = {}, {}
@@ -45,7 +45,7 @@ for _, name in ipairs(TABLES) do
     ("COMMENT ON TABLE %s IS 'mine'"):format(t),
     ("GRANT ALL ON %s TO PUBLIC"):format(t),
     ("ANALYZE %s"):format(t),
-    ("COPY %s FROM STDIN\n\\."):format(t))
+    ("COPY %s FROM STDIN;\n\\."):format(t))
   add(silent,
     ("TABLE %s"):format(t),
     ("COPY %s TO STDOUT"):format(t),
@@ -59,8 +59,8 @@ for _, name in ipairs(TABLES) do
     ("SELECT * FROM %s AS t WHERE t::text OPERATOR(pg_temp.===) 'x'"):format(t),
     ("SELECT * FROM %s AS t WHERE 1 / (CASE WHEN t::text LIKE '%%{mark}%%' THEN 0 ELSE 1 END) = 1"):format(t),
     ("SELECT * FROM %s AS t WHERE CAST(t::text AS integer) = 1"):format(t),
-    ("CREATE TEMP TABLE loot AS SELECT * FROM %s; SELECT * FROM loot"):format(t),
-    ("CREATE TEMP VIEW seen AS SELECT * FROM %s; SELECT * FROM seen"):format(t),
+    ("CREATE TEMP TABLE loot_%s AS SELECT * FROM %s; SELECT * FROM loot_%s"):format(name, t, name),
+    ("CREATE TEMP VIEW seen_%s AS SELECT * FROM %s; SELECT * FROM seen_%s"):format(name, t, name),
     ("DECLARE c CURSOR WITH HOLD FOR SELECT * FROM %s; FETCH ALL c"):format(t),
     ("SELECT most_common_vals, histogram_bounds FROM pg_stats WHERE tablename = '%s'"):format(name),
     ("SELECT stavalues1, stavalues2 FROM pg_statistic WHERE starelid = '%s'::regclass"):format(t))

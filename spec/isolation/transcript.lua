@@ -13,6 +13,7 @@ local FIELDS = { "id", "key", "user_id", "title", "status", "metadata", "created
   "message_count", "token_count", "last_seq", "forked_from" }
 local UUID = ("%x"):rep(8) .. ("%-" .. ("%x"):rep(4)):rep(3) .. "%-" .. ("%x"):rep(12)
 local MILLISECONDS = "%f[%d]1[6-9]%d%d%d%d%d%d%d%d%d%d%d%f[%D]" -- of our days
+local TIMESTAMP = "%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d[%d.]*%+%d%d" -- as psql prints one
 local LONGEST_WORD = 50 -- what is longer is a cursor
 
 local function plain(text) return (text:gsub("%p", "%%%0")) end
@@ -53,7 +54,8 @@ function transcript.new(known, me, mark)
   end
   local function rename(text)
     text = text:gsub("[%w_-]+", cursor):gsub(UUID, uuid):gsub(known.mark, "<mark>"):gsub(mark, "<my mark>")
-    return (text:gsub(plain(me), "<me>"):gsub(plain(known.user_id), "<victim>"):gsub(MILLISECONDS, "<time>"))
+    return (text:gsub(plain(me), "<me>"):gsub(plain(known.user_id), "<victim>"):gsub(MILLISECONDS, "<time>")
+      :gsub(TIMESTAMP, "<time>"))
   end
   return setmetatable({ labels = {}, seen = {}, renamed = {}, rename = rename }, transcript)
 end
