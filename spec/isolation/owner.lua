@@ -80,7 +80,7 @@ function calls.history(self, chat)
 end
 
 function calls.each(self, chat)
-  for message in chat:each() do self:look_at_rows({ message }, "each", content) end
+  for message in chat:each({ limit = 30 }) do self:look_at_rows({ message }, "each", content) end
 end
 
 function calls.context(self, chat)
@@ -103,10 +103,10 @@ function calls.messages(self)
 end
 
 function calls.search(self)
-  self:look_at_rows(assert(self.user:search("says OR once", { limit = 10 })), "hits", function(hit)
+  self:look_at_rows(assert(self.user:search("says", { limit = 10 })), "hits", function(hit)
     return hit.message.content
   end)
-  self:look_at_rows(assert(self.user:search("says", { limit = 10 })), "hits", function(hit) return hit.title end)
+  self:look_at_rows(assert(self.user:search('"owner"', { limit = 10 })), "hits", function(hit) return hit.snippet end)
 end
 
 function calls.usage(self)
@@ -150,7 +150,7 @@ function owner:step()
   local name = self.random:pick(names)
   self.calls = self.calls + 1
   local ok, message = pcall(function() calls[name](self, self:chat()) end)
-  if not ok and not HARMLESS[tostring(message):match("^[%w_./:]-([%a_]+): ")] then
+  if not ok and not HARMLESS[tostring(message):gsub("^[^ ]*:%d+: ", ""):match("^(%a+): ")] then
     error(name .. ": " .. tostring(message), 0)
   end
   return ok

@@ -14,6 +14,8 @@ judge.LIMITS = {
   statements = 160, -- of one connection: there are not so many different ones
 }
 
+judge.FEWEST = 8 -- samples that can be judged
+
 local function median(samples, first, last, field)
   local values = {}
   for i = first, last do values[#values + 1] = samples[i][field] end
@@ -32,7 +34,7 @@ function judge.verdict(samples, limits)
   limits = limits or judge.LIMITS
   local wrong = {}
   local function complain(...) wrong[#wrong + 1] = string.format(...) end
-  if #samples < 8 then complain("%d samples are too few to judge by", #samples) return wrong end
+  if #samples < judge.FEWEST then complain("%d samples are too few to judge by", #samples) return wrong end
   for _, field in ipairs({ "heap", "rss" }) do
     local growth = judge.growth(samples, field)
     if growth > limits[field] then
