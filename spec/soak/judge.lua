@@ -11,6 +11,7 @@ local judge = {}
 judge.LIMITS = {
   heap = 96 * 1024, -- bytes in use without SQLite's page caches
   rss = 3 * 1024 * 1024,
+  entries = 50, -- of tables that Lua reaches
   statements = 160, -- of one connection: there are not so many different ones
 }
 
@@ -35,10 +36,10 @@ function judge.verdict(samples, limits)
   local wrong = {}
   local function complain(...) wrong[#wrong + 1] = string.format(...) end
   if #samples < judge.FEWEST then complain("%d samples are too few to judge by", #samples) return wrong end
-  for _, field in ipairs({ "heap", "rss" }) do
+  for _, field in ipairs({ "heap", "rss", "entries" }) do
     local growth = judge.growth(samples, field)
     if growth > limits[field] then
-      complain("%s grew by %d bytes in the second half, more than %d", field, growth, limits[field])
+      complain("%s grew by %d in the second half, more than %d", field, growth, limits[field])
     end
   end
   local half = #samples // 2 + 1

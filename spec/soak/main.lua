@@ -57,15 +57,15 @@ local function check_coverage(wrong)
 end
 
 -- One line for each tenth of a run, as it goes.
-local function progress(samples)
-  if #samples == 1 then
-    print("   cycle    heap KiB  caches KiB     RSS KiB  descriptors  threads  statements")
-  elseif #samples % math.max(math.min(CYCLES, SAMPLES) // 10, 1) ~= 0 then
+local function progress(samples, n)
+  if n == 1 then
+    print("   cycle    heap KiB  of Lua KiB   entries  caches KiB     RSS KiB  descriptors  threads  statements")
+  elseif n % math.max(#samples // 10, 1) ~= 0 then
     return
   end
-  local s = samples[#samples]
-  print(("%8d  %10.1f  %10.1f  %10d  %11d  %7d  %10d"):format(s.cycle, s.heap / 1024, s.caches / 1024,
-    s.rss // 1024, s.descriptors, s.threads, s.statements))
+  local s = samples[n]
+  print(("%8d  %10.1f  %10.1f  %8d  %10.1f  %10d  %11d  %7d  %10d"):format(s.cycle, s.heap / 1024, s.lua / 1024,
+    s.entries, s.caches / 1024, s.rss // 1024, s.descriptors, s.threads, s.statements))
 end
 
 local function report(backend, samples, seconds, world)
@@ -74,8 +74,8 @@ local function report(backend, samples, seconds, world)
   print(("%-9s %d cycles in %.0f s: %d calls, of which %d failed or raised, as they should; %d connections cut")
     :format(backend, CYCLES, seconds, calls, failures, world.lost))
   if #samples >= judge.FEWEST then
-    print(("%-9s growth in the second half: heap %d bytes, RSS %d bytes"):format(backend,
-      judge.growth(samples, "heap"), judge.growth(samples, "rss")))
+    print(("%-9s growth in the second half: heap %d bytes, RSS %d bytes, entries %d"):format(backend,
+      judge.growth(samples, "heap"), judge.growth(samples, "rss"), judge.growth(samples, "entries")))
   end
 end
 
@@ -90,8 +90,9 @@ local function run(backend, dsn, folder)
   sample.prepare(world)
   local draw = random.new(SEED)
   print(("%-9s seed %d"):format(backend, SEED))
-  local samples, broken, started = {}, {}, system.monotime()
   local between = math.max(CYCLES // SAMPLES, 1)
+  local samples, n = sample.make(CYCLES // between), 0
+  local broken, started = {}, system.monotime()
   for cycle = 1, CYCLES do
     local name = draw:pick(names)
     local ok, message = xpcall(all[name], debug.traceback, world)
@@ -102,8 +103,9 @@ local function run(backend, dsn, folder)
     end
     plant_a_leak()
     if cycle % between == 0 then
-      samples[#samples + 1] = sample.take(world, probe, cycle, PLANT)
-      progress(samples)
+      n = n + 1
+      sample.take(samples[n], world, probe, cycle, PLANT)
+      progress(samples, n)
     end
   end
   report(backend, samples, system.monotime() - started, world)

@@ -1,6 +1,8 @@
 -- What this process owns at a moment of rest, when nothing is open but the world's three stores. See judge.lua for what is
 -- made of it.
 local lfs = require "lfs"
+local system = require "system"
+local count_entries = require "spec.soak.entries"
 
 local sample = {}
 
@@ -69,17 +71,32 @@ end
 local function postgres_statements(world)
   local most, twice = world.admin:run("SELECT max(n), max(twice) FROM public.soak_statements; "
     .. "TRUNCATE public.soak_statements"):match("^(%d+)|(%d+)")
-  local idle = world.admin:run("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-    .. " AND state LIKE 'idle in transaction%'")
-  return tonumber(most), tonumber(twice), tonumber(idle)
+  local idle
+  for _ = 1, 100 do -- a server needs a moment to see that a client is gone
+    idle = tonumber(world.admin:run("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+      .. " AND state LIKE 'idle in transaction%'"))
+    if idle == 0 then break end
+    system.sleep(0.05)
+  end
+  return tonumber(most), tonumber(twice), idle
 end
 
--- `plant`: a leak to make first, for the spec: "statement" (the others are main.lua's).
-function sample.take(world, probe, cycle, plant)
+-- Tables for n samples, made ahead: what measures must not grow either.
+function sample.make(n)
+  local samples = {}
+  for i = 1, n do
+    samples[i] = { cycle = 0, heap = 0, lua = 0, entries = 0, caches = 0, rss = 0, descriptors = 0, threads = 0, connections = 0,
+      statements = 0, twice = 0, idle_in_transaction = 0 }
+  end
+  return samples
+end
+
+-- Fills `taken`. `plant`: a leak to make first, for the spec: "statement" (the others are main.lua's).
+function sample.take(taken, world, probe, cycle, plant)
   collectgarbage()
   collectgarbage()
   touch(world, plant == "statement" and "plant" or "")
-  local taken = { cycle = cycle }
+  taken.cycle = cycle
   if world.backend == "sqlite" then
     if plant == "statement" then probe.plant_statement() end
     taken.statements, taken.twice, taken.connections = sqlite_statements(probe)
@@ -88,14 +105,15 @@ function sample.take(world, probe, cycle, plant)
   end
   collectgarbage()
   collectgarbage()
+  taken.entries = count_entries()
+  collectgarbage()
   local heap, caches = probe.memory()
-  taken.heap, taken.caches = heap - caches, caches
+  taken.heap, taken.caches, taken.lua = heap - caches, caches, math.floor(collectgarbage("count") * 1024)
   local statm = assert(io.open("/proc/self/statm"))
   taken.rss = tonumber(statm:read("a"):match("^%d+ (%d+)")) * PAGE
   statm:close()
   taken.descriptors = sample.count_descriptors()
   taken.threads = count("/proc/self/task")
-  return taken
 end
 
 return sample
