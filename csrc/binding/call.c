@@ -84,7 +84,8 @@ static void own(lua_State *L, const struct store *store) {
 
 void convstore__lua_disown(lua_State *L, const struct store *store) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &owners);
-  if (lua_rawgetp(L, -1, store) != LUA_TNIL) { /* so that what follows replaces a value, and allocates nothing */
+  if (lua_rawgetp(L, -1, store) !=
+      LUA_TNIL) { /* so that what follows replaces a value, and allocates nothing */
     lua_pushnil(L);
     lua_rawsetp(L, -3, store);
   }

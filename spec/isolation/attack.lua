@@ -1,6 +1,6 @@
--- One attack on a database by the methods of handles: a victim and two attackers who do the same, one with all that there
--- is to know about the victim, the other with the same about somebody who is in another database.
--- Returns a list of sentences, one for each thing that an attacker learned or changed.
+-- One attack on a database by the methods of handles: a victim and two attackers who do the same, one with all that
+-- there is to know about the victim, the other with the same about somebody who is in another database. Returns a list
+-- of sentences, one for each thing that an attacker learned or changed.
 local attacks = require "spec.isolation.attacks"
 local loot = require "spec.isolation.loot"
 local transcript = require "spec.isolation.transcript"
@@ -31,8 +31,8 @@ end
 attack.rows_of = rows_of
 
 -- `database`: of spec/support/backends.lua, with the store open on it. `elsewhere`: a store of another database.
--- Options: `users`, other ids than attack.USERS. For the spec: `beforehand(victim)` and `meanwhile(victim)`, called ahead of
--- the attacks and behind them.
+-- Options: `users`, other ids than attack.USERS. For the spec: `beforehand(victim)` and `meanwhile(victim)`, called
+-- ahead of the attacks and behind them.
 function attack.run(store, database, elsewhere, options)
   options = options or {}
   local users = options.users or attack.USERS
@@ -57,8 +57,10 @@ function attack.run(store, database, elsewhere, options)
   if options.meanwhile then options.meanwhile(victim) end
   for _, line in ipairs(transcripts[1]:leaks(victim)) do found[#found + 1] = "leaked: " .. line end
   for _, line in ipairs(transcripts[1]:differences(transcripts[2])) do found[#found + 1] = line end
-  if rows_of(database, users.victim) ~= before then found[#found + 1] = "rows of the victim's have changed" end
-  if before:find(victim.mark, 1, true) == nil then found[#found + 1] = "no row of the victim's was seen by plain SQL" end
+  if rows_of(database, users.victim) ~= before then
+    found[#found + 1] = "rows of the victim's have changed"
+  end
+  if not before:find(victim.mark, 1, true) then found[#found + 1] = "plain SQL saw no row of the victim's" end
   return found, #transcripts[1].seen
 end
 

@@ -1,10 +1,10 @@
--- What somebody with a user's handle can try with another's ids, keys, cursors and words: for each method of users and of
--- conversations a function of the transcript `t`, the handle and what is known of the victim (loot.lua).
--- A method that is registered and has no attack here fails the run: see missing().
+-- What somebody with a user's handle can try with another's ids, keys, cursors and words: for each method of users and
+-- of conversations a function of the transcript `t`, the handle and what is known of the victim (loot.lua). A method
+-- that is registered and has no attack here fails the run: see missing().
 local attacks = { user = {}, conversation = {} }
 
--- The store's methods are not the attacker's, but for the transaction that everything is tried in as well. They are named
--- so that a new one is looked at.
+-- The store's methods are not the attacker's, but for the transaction that everything is tried in as well. They are
+-- named so that a new one is looked at.
 local STORE = { archive = "operators", backup = "operators", check = "operators", close = "no reading",
   migrate = "operators", migrations = "operators", purge = "operators", schema_version = "no rows",
   stats = "operators", transaction = "attacked", user = "gives the handle", users = "operators" }
@@ -42,7 +42,7 @@ local function all(...)
   return items
 end
 
--- Users ----------------------------------------------------------------------------------------------------------------
+-- Users ---------------------------------------------------------------------------------------------------------------
 
 function attacks.user.get(t, me, loot)
   for _, id in ipairs(ids_of(loot)) do
@@ -125,7 +125,7 @@ function attacks.user.close(t, me, loot)
   t:try("get on a closed handle", me.get, me, loot.conversations[1])
 end
 
--- Conversations: `chat` is the attacker's, perhaps one with an id of the victim's ---------------------------------------
+-- Conversations: `chat` is the attacker's, perhaps one with an id of the victim's -------------------------------------
 
 local conversation = attacks.conversation
 
@@ -135,8 +135,8 @@ function conversation.message(t, chat, loot)
 end
 
 function conversation.history(t, chat)
-  for _, options in ipairs({ {}, { after = 0, limit = 1000 }, { before = 1000 }, { role = { "user", "tool" } },
-    { order = "desc" } }) do
+  for _, options in ipairs({ {}, { after = 0, limit = 1000 }, { before = 1000 },
+    { role = { "user", "tool" } }, { order = "desc" } }) do
     t:try("history", chat.history, chat, options)
   end
 end
@@ -173,7 +173,8 @@ function conversation.append_many(t, chat, loot)
   local batch = {}
   for i, id in ipairs(loot.messages) do batch[i] = { role = "user", content = "mine", id = id } end
   t:try("append_many with ids", chat.append_many, chat, batch)
-  t:try("append_many of half of them", chat.append_many, chat, { batch[1], { role = "user", content = "new" } })
+  t:try("append_many of half of them", chat.append_many, chat,
+    { batch[1], { role = "user", content = "new" } })
 end
 
 function conversation.annotate(t, chat)
@@ -223,15 +224,16 @@ function conversation.close(t, chat)
   t:try("history of a closed handle", chat.history, chat)
 end
 
--- All of it --------------------------------------------------------------------------------------------------------------
+-- All of it -----------------------------------------------------------------------------------------------------------
 
 -- Readers first; what ends a handle last.
 local USER_ORDER = { "get", "list", "conversations", "messages", "search", "usage", "create", "conversation" }
-local CONVERSATION_ORDER = { "message", "history", "each", "context", "context_json", "refresh", "append", "append_many",
-  "message", "history", "annotate", "redact", "summarize", "update", "fork", "context", "delete", "restore", "purge" }
+local CONVERSATION_ORDER = { "message", "history", "each", "context", "context_json", "refresh", "append",
+  "append_many", "message", "history", "annotate", "redact", "summarize", "update", "fork", "context",
+  "delete", "restore", "purge" }
 
--- Handles of the attacker's that bear an id of the victim's: as long as they have such a conversation themselves, and when
--- that is gone.
+-- Handles of the attacker's that bear an id of the victim's: as long as they have such a conversation themselves, and
+-- when that is gone.
 local function dangling(me, id)
   local chat = assert(me:create({ id = id }))
   assert(chat:purge())

@@ -1,10 +1,10 @@
--- Several users on one database at once, each looking at every row for its owner (owner.lua):
--- tools/with_postgres lua5.4 spec/isolation/hammer.lua [SECONDS [USERS [DATABASES]]], or make isolation.
--- DATABASES, of: sqlite (one file, a process each), pgbouncer (its shared connections in transaction mode, as a superuser's
--- login that takes on the role), pgbouncer_statements (the same with role = false: the statements alone tell users apart),
--- pgbouncer_claim (the user comes from a claim). Meanwhile backends are ended, and somebody without a user looks at what a
--- connection still knows of the one before.
--- CONVSTORE_ISOLATION_PLANT, for the spec: gives the rows of one user to another in the middle of it.
+-- Several users on one database at once, each looking at every row for its owner (owner.lua): tools/with_postgres
+-- lua5.4 spec/isolation/hammer.lua [SECONDS [USERS [DATABASES]]], or make isolation. DATABASES, of: sqlite (one file, a
+-- process each), pgbouncer (its shared connections in transaction mode, as a superuser's login that takes on the role),
+-- pgbouncer_statements (the same with role = false: the statements alone tell users apart), pgbouncer_claim (the user
+-- comes from a claim). Meanwhile backends are ended, and somebody without a user looks at what a connection still knows
+-- of the one before. CONVSTORE_ISOLATION_PLANT, for the spec: gives the rows of one user to another in the middle of
+-- it.
 local convstore = require "convstore"
 local process = require "spec.support.process"
 local psql = require "spec.support.psql"
@@ -16,6 +16,8 @@ local USERS = math.tointeger(arg[2] or 4)
 local DATABASES = arg[3] or "sqlite pgbouncer pgbouncer_statements pgbouncer_claim"
 local PLANT = os.getenv("CONVSTORE_ISOLATION_PLANT")
 local SECONDS_BETWEEN_KILLS = 0.2
+local SECONDS_OF_PATIENCE = 300 -- then a user stops without being told to
+local seed = os.time()
 
 local failed = 0
 local function complain(...)
@@ -33,8 +35,8 @@ SELECT current_user || '/' || coalesce(current_setting('convstore.user_id', true
 BEGIN; SET LOCAL ROLE convstore_user; SELECT count(*) FROM convstore.messages; COMMIT;]]
 local EXPECTED = 'postgres///"$user", public\n0\n'
 
--- Ends backends and looks at the pool until the time is over; how often each was done.
-local function disturb(url, pooled_url, tables, folder, seconds)
+-- Ends backends and looks at the pool until the time is over; how often each was done, and the shell that did it.
+local function disturb(url, pooled_url, seconds)
   local admin, nobody = psql.new(url), psql.new(pooled_url)
   local killed, looks = 0, 0
   local over = system.monotime() + seconds
@@ -50,12 +52,8 @@ local function disturb(url, pooled_url, tables, folder, seconds)
     end
     system.sleep(SECONDS_BETWEEN_KILLS)
   end
-  local shared = tonumber(admin:run("SELECT count(*) FROM (SELECT pid FROM public.served GROUP BY pid"
-    .. " HAVING count(DISTINCT user_id) > 1) AS s"))
-  local foreign = admin:run(tables)
-  admin:close()
   nobody:close()
-  return killed, looks, shared, foreign, folder
+  return killed, looks, admin
 end
 
 -- Which server process served whom: that the connections really were shared.
@@ -72,13 +70,19 @@ CREATE TRIGGER serve AFTER UPDATE ON convstore.conversations FOR EACH ROW EXECUT
 -- By plain SQL, at the end: texts that are not their user's.
 local function foreign_rows(messages, conversations)
   return ("SELECT count(*) FROM %s WHERE content NOT LIKE 'owner:' || user_id || ';%%';\n"
-    .. "SELECT count(*) FROM %s WHERE title NOT LIKE 'owner:' || user_id || ';%%';"):format(messages, conversations)
+    .. "SELECT count(*) FROM %s WHERE title NOT LIKE 'owner:' || user_id || ';%%';"):format(messages,
+    conversations)
+end
+
+local function plant(conversations)
+  return ("UPDATE %s SET title = 'owner:userb; foreign' WHERE user_id = 'usera';"):format(conversations)
 end
 
 local function start(folder, dsn, options)
   local workers = {}
   for i = 1, USERS do
-    workers[i] = process.start(folder, "own", { dsn, name_of(i), folder .. "/stop", os.time() + i, options })
+    workers[i] = process.start(folder, "own", { dsn, name_of(i), folder .. "/stop",
+      SECONDS + SECONDS_OF_PATIENCE, seed + i, options })
   end
   for _, worker in ipairs(workers) do assert(worker:line() == "ready") end
   for _, worker in ipairs(workers) do worker:tell("go") end
@@ -104,16 +108,16 @@ local function hammer_sqlite(folder)
   assert(convstore.open(path)):close()
   local workers = start(folder, path, "{ timeout = 60, durability = 'normal' }")
   system.sleep(SECONDS / 2)
-  local sql = foreign_rows("convstore_messages", "convstore_conversations")
-  if PLANT then
-    sql = ".timeout 10000\nUPDATE convstore_messages SET content = 'owner:userb; foreign' WHERE user_id = 'usera';\n" .. sql
+  local function at_the_shell(sql)
+    shell.write(folder .. "/script.sql", ".timeout 10000\n" .. sql)
+    local _, output = shell.run(("env -u LD_PRELOAD sqlite3 -batch %s <%s"):format(shell.quote(path),
+      shell.quote(folder .. "/script.sql")))
+    return output
   end
-  shell.write(folder .. "/judge.sql", sql)
-  local judge = ("sqlite3 -batch %s <%s"):format(shell.quote(path), shell.quote(folder .. "/judge.sql"))
-  if PLANT then shell.run(judge) end
+  if PLANT then at_the_shell(plant("convstore_conversations")) end
   system.sleep(SECONDS / 2)
   local calls, rows = finish("sqlite", folder, workers)
-  local _, foreign = shell.run(judge)
+  local foreign = at_the_shell(foreign_rows("convstore_messages", "convstore_conversations"))
   if foreign ~= "0\n0\n" then complain("sqlite: foreign rows by plain SQL: %s", foreign) end
   print(("%-21s %d users, %d calls, %d rows looked at"):format("sqlite", USERS, calls, rows))
 end
@@ -133,28 +137,35 @@ local function hammer_pgbouncer(name, folder)
   if name == "pgbouncer_statements" then options = options .. ", role = false" end
   local claim = name == "pgbouncer_claim" and "sub" or nil
   assert(convstore.open(at(url), { jwt_claim = claim })):close()
-  local judge = psql.new(at(url))
-  judge:run(SERVED)
-  local workers = start(folder, at(pooled), "{ " .. options .. " }")
-  local sql = foreign_rows("convstore.messages", "convstore.conversations")
-  local killed, looks = disturb(at(url), at(pooled), sql, folder, SECONDS / 2)
-  if PLANT then
-    judge:run("UPDATE convstore.messages SET content = 'owner:userb; foreign' WHERE user_id = 'usera'")
+  -- For one thing each: whoever stays connected is among those that are ended.
+  local function at_the_shell(sql)
+    local judge = psql.new(at(url))
+    judge:run(sql)
+    judge:close()
   end
-  local more_killed, more_looks, shared, foreign = disturb(at(url), at(pooled), sql, folder, SECONDS / 2)
+  at_the_shell(SERVED)
+  local workers = start(folder, at(pooled), "{ " .. options .. " }")
+  local killed, looks, first = disturb(at(url), at(pooled), SECONDS / 2)
+  first:close()
+  if PLANT then at_the_shell(plant("convstore.conversations")) end
+  local more_killed, more_looks, judge = disturb(at(url), at(pooled), SECONDS / 2)
   local calls, rows, broken = finish(name, folder, workers)
+  local shared = tonumber(judge:run("SELECT count(*) FROM (SELECT pid FROM public.served GROUP BY pid"
+    .. " HAVING count(DISTINCT user_id) > 1) AS s"))
+  local foreign = judge:run(foreign_rows("convstore.messages", "convstore.conversations"))
+  judge:close()
   if foreign ~= "0\n0\n" then complain("%s: foreign rows by plain SQL: %s", name, foreign) end
   if shared == 0 then complain("%s: no connection was shared", name) end
   if looks + more_looks == 0 then complain("%s: nobody looked", name) end
-  print(("%-21s %d users, %d calls (%d broken off), %d rows looked at, %d looks without a user; %d backends ended,"
-    .. " %d served more than one user"):format(name, USERS, calls, broken, rows, looks + more_looks,
+  print(("%-21s %d users, %d calls (%d broken off), %d rows looked at, %d looks without a user; %d backends"
+    .. " ended, %d served more than one user"):format(name, USERS, calls, broken, rows, looks + more_looks,
     killed + more_killed, shared))
-  judge:close()
   admin:run(("DROP DATABASE %s WITH (FORCE)"):format(database))
   admin:close()
 end
 
 io.stdout:setvbuf("line")
+print("seed " .. seed)
 local passed = 0
 for name in DATABASES:gmatch("%S+") do
   local folder, before = shell.folder(), failed

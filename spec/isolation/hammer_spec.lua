@@ -5,8 +5,9 @@ local LUA = os.getenv("CONVSTORE_TEST_LUA") or "lua5.4"
 
 describe("users who share a database", function()
   local function hammer(database)
-    local ok, output = shell.run(("LUA_PATH=%s LUA_CPATH=%s CONVSTORE_ISOLATION_PLANT=1 %s spec/isolation/hammer.lua 2 2 %s")
-      :format(shell.quote(package.path), shell.quote(package.cpath), LUA, database))
+    local ok, output = shell.run(("LUA_PATH=%s LUA_CPATH=%s CONVSTORE_ISOLATION_PLANT=1 %s"
+      .. " spec/isolation/hammer.lua 2 2 %s"):format(shell.quote(package.path), shell.quote(package.cpath),
+      LUA, database))
     assert.is_false(ok, output)
     assert.truthy(output:find("usera saw a row of userb", 1, true), output)
     assert.truthy(output:find("foreign rows by plain SQL", 1, true), output)

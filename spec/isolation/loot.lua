@@ -1,5 +1,5 @@
--- A user who has something of everything, and all that an attacker could know of it: every id, key and cursor, and words
--- that stand nowhere else. Each text carries the user's mark, so a row of theirs is known wherever it turns up.
+-- A user who has something of everything, and all that an attacker could know of it: every id, key and cursor, and
+-- words that stand nowhere else. Each text carries the user's mark, so a row of theirs is known wherever it turns up.
 local convstore = require "convstore"
 
 local loot = {}
@@ -51,7 +51,8 @@ function loot.make(store, id, mark)
   assert(deleted:delete())
   assert(chat:redact(6))
   self.words = { mark, "secret of " .. mark, '"part of ' .. mark .. '"', mark .. " -nothing", "the" }
-  for _, choice in ipairs({ {}, { order = "created" }, { deleted = "any" }, { deleted = "any", order = "created" } }) do
+  for _, choice in ipairs({ {}, { order = "created" }, { deleted = "any" },
+    { deleted = "any", order = "created" } }) do
     choice.limit = 1
     local _, cursor = assert(user:list(choice))
     self.cursors[#self.cursors + 1] = cursor
@@ -71,7 +72,8 @@ end
 
 -- What an attacker brings along: one conversation of their own, so that something is there to be seen.
 function loot.own(store, id, mark)
-  local chat = assert(store:user(id):conversation("mine", { title = "title of " .. mark, metadata = { a = mark } }))
+  local chat = assert(store:user(id):conversation("mine",
+    { title = "title of " .. mark, metadata = { a = mark } }))
   fill(chat, mark)
   return chat
 end

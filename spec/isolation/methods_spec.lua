@@ -1,5 +1,6 @@
--- One user's handle and everything that there is to know of another's: every method, cursor, fork, search and transaction
--- answers as if the other were not there, and changes nothing of theirs. And if it were otherwise, this would be seen.
+-- One user's handle and everything that there is to know of another's: every method, cursor, fork, search and
+-- transaction answers as if the other were not there, and changes nothing of theirs. And if it were otherwise, this
+-- would be seen.
 local attack = require "spec.isolation.attack"
 local attacks = require "spec.isolation.attacks"
 local backends = require "spec.support.backends"
@@ -83,8 +84,8 @@ for _, backend in ipairs(backends) do
       it("something of the victim's changes", function()
         local store, database, elsewhere = two_databases()
         local found = attack.run(store, database, elsewhere, { meanwhile = function()
-          database:sql(("UPDATE %s SET token_count = token_count + 1 WHERE user_id = '%s' AND seq = 1;"):format(
-            database:table("messages"), attack.USERS.victim))
+          database:sql(("UPDATE %s SET token_count = token_count + 1 WHERE user_id = '%s' AND seq = 1;")
+            :format(database:table("messages"), attack.USERS.victim))
         end })
         assert.same({ "rows of the victim's have changed" }, found)
       end)

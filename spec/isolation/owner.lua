@@ -1,6 +1,6 @@
--- Somebody who uses everything and looks at each row for its owner. Several of them share a database, with the same keys,
--- conversation ids and message ids: only the user tells their rows apart. Each text of theirs carries "owner:NAME;", and
--- a row without it, or with another's, is a foreign one.
+-- Somebody who uses everything and looks at each row for its owner. Several of them share a database, with the same
+-- keys, conversation ids and message ids: only the user tells their rows apart. Each text of theirs carries
+-- "owner:NAME;", and a row without it, or with another's, is a foreign one.
 local convstore = require "convstore"
 local random = require "spec.support.random"
 
@@ -24,10 +24,15 @@ local function conversation_id(i) return ("00000000-0000-7000-8000-%012d"):forma
 function owner:look(value, what)
   if type(value) == "string" then
     for name in value:gmatch("owner:(%w+);") do
-      if name ~= self.name then error(("%s saw a row of %s in %s: %s"):format(self.name, name, what, value), 0) end
+      if name ~= self.name then
+        error(("%s saw a row of %s in %s: %s"):format(self.name, name, what, value), 0)
+      end
     end
   elseif type(value) == "table" then
-    for key, item in pairs(value) do self:look(key, what) self:look(item, what) end
+    for key, item in pairs(value) do
+      self:look(key, what)
+      self:look(item, what)
+    end
   end
 end
 
@@ -47,8 +52,8 @@ local function content(message) return message.content end
 
 function owner:chat()
   local i = self.random:int(1, CONVERSATIONS)
-  local chat = assert(self.user:create({ id = conversation_id(i), key = "key " .. i, title = self.mark .. " title",
-    metadata = { owner = self.mark } }))
+  local chat = assert(self.user:create({ id = conversation_id(i), key = "key " .. i,
+    title = self.mark .. " title", metadata = { owner = self.mark } }))
   self:look_at_rows({ { title = chat.title, metadata = chat.metadata, key = chat.key } }, "a conversation",
     function(row) return row.title end)
   if chat.user_id ~= self.name then error(self.name .. " got a conversation of " .. chat.user_id, 0) end
@@ -59,7 +64,8 @@ local calls = {}
 
 function calls.append(self, chat)
   self.n = self.n + 1
-  local message = assert(chat:append("user", self.mark .. " says " .. self.n, { metadata = { owner = self.mark } }))
+  local message = assert(chat:append("user", self.mark .. " says " .. self.n,
+    { metadata = { owner = self.mark } }))
   self:look_at_rows({ message }, "an appended message", content)
 end
 
@@ -72,7 +78,8 @@ end
 -- An id that everybody uses: a replay gives one's own, or one's own conflict.
 function calls.append_a_shared_id(self, chat)
   local id = ("00000000-0000-7000-9000-%012d"):format(self.random:int(1, 10))
-  self:look_at_rows({ assert(chat:append("user", self.mark .. " once", { id = id })) }, "a replayed message", content)
+  local message = assert(chat:append("user", self.mark .. " once", { id = id }))
+  self:look_at_rows({ message }, "a replayed message", content)
 end
 
 function calls.history(self, chat)
@@ -106,7 +113,9 @@ function calls.search(self)
   self:look_at_rows(assert(self.user:search("says", { limit = 10 })), "hits", function(hit)
     return hit.message.content
   end)
-  self:look_at_rows(assert(self.user:search('"owner"', { limit = 10 })), "hits", function(hit) return hit.snippet end)
+  self:look_at_rows(assert(self.user:search('"owner"', { limit = 10 })), "hits", function(hit)
+    return hit.snippet
+  end)
 end
 
 function calls.usage(self)
@@ -122,7 +131,8 @@ end
 function calls.transaction(self, chat)
   assert(self.store:transaction(function()
     self.n = self.n + 1
-    self:look_at_rows({ assert(chat:append("user", self.mark .. " in a transaction")) }, "a transaction", content)
+    local message = assert(chat:append("user", self.mark .. " in a transaction"))
+    self:look_at_rows({ message }, "a transaction", content)
     self:look_at_rows(assert(chat:history({ limit = 5 })), "a history in a transaction", content)
     return true
   end))
@@ -134,7 +144,7 @@ function calls.another_users_id(self)
   if chat or code ~= "not_found" then error("a stranger got " .. tostring(chat or code), 0) end
 end
 
-function calls.purge(self, chat)
+function calls.purge(_, chat)
   if chat.last_seq > LONG then assert(chat:purge()) end
 end
 

@@ -1,5 +1,5 @@
--- Row-level security against somebody at psql who has the role and another user's ids (raw.lua). spec/postgres_isolation_spec
--- has the plain rules; this is the attack on them.
+-- Row-level security against somebody at psql who has the role and another user's ids (raw.lua).
+-- spec/postgres_isolation_spec has the plain rules; this is the attack on them.
 local attack = require "spec.isolation.attack"
 local backends = require "spec.support.backends"
 local postgres = require "spec.support.postgres"
@@ -67,16 +67,17 @@ describe("an attack by raw SQL #postgres", function()
 
     it("a row is in the wrong hands", function()
       local found = found_with(function(database, victim)
-        database:sql(("INSERT INTO convstore.conversations (user_id, id, title, created_at, updated_at) VALUES"
-          .. " ('%s', gen_random_uuid(), 'about %s', now(), now())"):format(attack.USERS.attacker, victim.mark))
+        database:sql(("INSERT INTO convstore.conversations (user_id, id, title, created_at, updated_at)"
+          .. " VALUES ('%s', gen_random_uuid(), 'about %s', now(), now())"):format(attack.USERS.attacker,
+          victim.mark))
       end)
       assert.truthy(found:find("leaked: me: ", 1, true), found)
     end)
 
     it("a function runs as its owner, or a table is new", function()
       local found = found_with(function(database)
-        database:sql("CREATE FUNCTION convstore.peek() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';"
-          .. " CREATE TABLE convstore.more (user_id text)")
+        database:sql("CREATE FUNCTION convstore.peek() RETURNS bigint LANGUAGE sql SECURITY DEFINER"
+          .. " AS 'SELECT 1'; CREATE TABLE convstore.more (user_id text)")
       end)
       assert.truthy(found:find("peek is attacked by nothing", 1, true), found)
       assert.truthy(found:find("more is attacked by nothing", 1, true), found)

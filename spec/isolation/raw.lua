@@ -1,9 +1,9 @@
 -- Raw SQL against row-level security: everything of statements.lua through psql, by a login that is a member of
--- convstore_user and of nothing else, as whoever the setting names. Twice: with the ids of somebody who is there, and with
--- those of somebody who is not. Returns sentences about what was learned or changed.
+-- convstore_user and of nothing else, as whoever the setting names. Twice: with the ids of somebody who is there, and
+-- with those of somebody who is not. Returns sentences about what was learned or changed.
 --
--- Not tried: RESET ROLE, and setting another user's id. Who may run SQL as the login can do both: row-level security is a
--- second net below the "user_id =" of every statement, not a wall (docs/decisions/0012).
+-- Not tried: RESET ROLE, and setting another user's id. Who may run SQL as the login can do both: row-level security is
+-- a second net below the "user_id =" of every statement, not a wall (docs/decisions/0012).
 local attack = require "spec.isolation.attack"
 local loot = require "spec.isolation.loot"
 local psql = require "spec.support.psql"
@@ -49,8 +49,8 @@ local function run(database, t, label, setting, list, fill)
   local script = { PREPARE }
   for i, sql in ipairs(list) do
     for _, finish in ipairs({ "ROLLBACK", "COMMIT" }) do
-      script[#script + 1] = ("\\echo [%d]\nBEGIN;\nSET LOCAL ROLE convstore_user;\n%s\n%s\n;\n%s;"):format(i, setting,
-        fill(sql), finish)
+      script[#script + 1] = ("\\echo [%d]\nBEGIN;\nSET LOCAL ROLE convstore_user;\n%s\n%s\n;\n%s;"):format(i,
+        setting, fill(sql), finish)
     end
   end
   script[#script + 1] = "\\echo [0]"
@@ -128,8 +128,8 @@ function raw.run(store, database, elsewhere, options)
     local own = loot.mark()
     loot.own(store, users[name], own)
     local known = i == 1 and victim or nobody
-    local fills = { victim = known.user_id, me = users[name], mark = known.mark, key = known.keys[2], own = own,
-      conversation = known.conversations[GIVEN_CONVERSATION], message = known.messages[8] }
+    local fills = { victim = known.user_id, me = users[name], mark = known.mark, key = known.keys[2],
+      own = own, conversation = known.conversations[GIVEN_CONVERSATION], message = known.messages[8] }
     transcripts[i] = {}
     for k, identity in ipairs(identities(options.claim, users[name])) do
       local setting = setting_of(options.claim, identity[2])
@@ -138,7 +138,9 @@ function raw.run(store, database, elsewhere, options)
         for _, line in ipairs(leaks(t, victim)) do found[#found + 1] = "leaked: " .. line end
         -- Somebody who says nothing or nonsense is nobody, and has no rows.
         if k > 1 then
-          for _, line in ipairs(t:leaks({ mark = own, keys = {} })) do found[#found + 1] = "leaked: " .. line end
+          for _, line in ipairs(t:leaks({ mark = own, keys = {} })) do
+            found[#found + 1] = "leaked: " .. line
+          end
         end
         if list == statements.equal then transcripts[i][k] = t end
       end
@@ -147,11 +149,16 @@ function raw.run(store, database, elsewhere, options)
   for k, t in ipairs(transcripts[1]) do
     for _, line in ipairs(t:differences(transcripts[2][k])) do found[#found + 1] = line end
   end
-  if attack.rows_of(database, users.victim) ~= before then found[#found + 1] = "rows of the victim's have changed" end
+  if attack.rows_of(database, users.victim) ~= before then
+    found[#found + 1] = "rows of the victim's have changed"
+  end
   -- That nothing is seen is worth something only where the same look sees what may be seen.
-  local control = attack_as("victim", nobody, { own = victim.mark }, { "TABLE convstore.messages" }, "control",
-    setting_of(options.claim, options.claim and ('{"%s": "%s"}'):format(options.claim, users.victim) or users.victim))
-  if #leaks(control, victim) == 0 then found[#found + 1] = "psql does not even show the victim their own rows" end
+  local as_victim = options.claim and ('{"%s": "%s"}'):format(options.claim, users.victim) or users.victim
+  local control = attack_as("victim", nobody, { own = victim.mark }, { "TABLE convstore.messages" },
+    "control", setting_of(options.claim, as_victim))
+  if #leaks(control, victim) == 0 then
+    found[#found + 1] = "psql does not even show the victim their own rows"
+  end
   database:sql("REVOKE convstore_user FROM " .. LOGIN)
   return found, n
 end

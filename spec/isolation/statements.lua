@@ -1,10 +1,10 @@
 -- Raw SQL of somebody who has the role convstore_user and another user's ids: what to try at psql. The statements hold
--- placeholders in braces, which raw.lua fills in. Two lists: answers that must not depend on whether the other is there,
--- and those that may (plans, places of rows), in which only nothing of the other's must stand.
+-- placeholders in braces, which raw.lua fills in. Two lists: answers that must not depend on whether the other is
+-- there, and those that may (plans, places of rows), in which only nothing of the other's must stand.
 local statements = {}
 
-local TABLES = { "conversations", "messages", "messages_archive", "summaries", "search_segments", "search_runs",
-  "search_postings" }
+local TABLES = { "conversations", "messages", "messages_archive", "summaries", "search_segments",
+  "search_runs", "search_postings" }
 statements.TABLES = TABLES
 
 -- Functions of the schema, which see what their caller sees. raw.lua compares both lists with the schema.
@@ -23,16 +23,18 @@ for _, name in ipairs(TABLES) do
     ("SELECT count(*), min(user_id::text), max(user_id::text) FROM %s"):format(t),
     ("SELECT * FROM %s WHERE user_id::text = '{victim}'"):format(t),
     ("SELECT * FROM %s WHERE user_id::text <> '{me}' OR user_id IS NULL"):format(t),
-    ("SELECT count(*) FROM (SELECT * FROM %s UNION ALL TABLE %s) AS u WHERE user_id::text = '{victim}'"):format(t, t),
+    ("SELECT count(*) FROM (SELECT * FROM %s UNION ALL TABLE %s) AS u WHERE user_id::text = '{victim}'")
+      :format(t, t),
     ("WITH w AS MATERIALIZED (SELECT * FROM %s) SELECT * FROM w WHERE user_id::text = '{victim}'"):format(t),
     ("COPY (SELECT * FROM %s WHERE user_id::text <> '{me}') TO STDOUT"):format(t),
     ("UPDATE %s SET user_id = user_id WHERE user_id::text <> '{me}' RETURNING *"):format(t),
     ("UPDATE %s SET user_id = '{me}' WHERE user_id::text = '{victim}' RETURNING *"):format(t),
     ("DELETE FROM %s WHERE user_id::text = '{victim}' RETURNING *"):format(t),
-    ("DELETE FROM %s AS d USING convstore.conversations AS c WHERE c.user_id <> d.user_id RETURNING *"):format(t),
-    ("SELECT * FROM %s WHERE user_id::text = '{victim}' FOR UPDATE"):format(t),
-    ("MERGE INTO %s AS m USING (SELECT '{victim}' AS u) AS s ON m.user_id::text = s.u WHEN MATCHED THEN DELETE")
+    ("DELETE FROM %s AS d USING convstore.conversations AS c WHERE c.user_id <> d.user_id RETURNING *")
       :format(t),
+    ("SELECT * FROM %s WHERE user_id::text = '{victim}' FOR UPDATE"):format(t),
+    ("MERGE INTO %s AS m USING (SELECT '{victim}' AS u) AS s ON m.user_id::text = s.u"
+      .. " WHEN MATCHED THEN DELETE"):format(t),
     ("SELECT query_to_xml('SELECT * FROM %s WHERE user_id::text <> ''{me}''', true, true, '')"):format(t),
     ("TRUNCATE %s CASCADE"):format(t),
     ("LOCK TABLE %s IN ACCESS EXCLUSIVE MODE"):format(t),
@@ -70,19 +72,23 @@ end
 for _, user in ipairs({ "{me}", "{victim}" }) do
   local conversation = ("INSERT INTO convstore.conversations (user_id, id, key, created_at, updated_at)"
     .. " VALUES ('%s', '{conversation}', '{key}', now(), now())"):format(user)
-  local message = ("INSERT INTO convstore.messages (user_id, conversation_id, seq, id, role, content, token_count,"
-    .. " token_total, created_at) VALUES ('%s', '{conversation}', 1, '{message}', 'user', 'mine', 1, 1, now())")
-    :format(user)
+  local message = ("INSERT INTO convstore.messages (user_id, conversation_id, seq, id, role, content,"
+    .. " token_count, token_total, created_at)"
+    .. " VALUES ('%s', '{conversation}', 1, '{message}', 'user', 'mine', 1, 1, now())"):format(user)
   add(equal, conversation, conversation .. " RETURNING user_id, id, key, last_seq",
     conversation .. " ON CONFLICT DO NOTHING RETURNING *",
-    conversation .. " ON CONFLICT (user_id, id) DO UPDATE SET key = EXCLUDED.key RETURNING conversations.last_seq",
-    conversation .. " ON CONFLICT (user_id, id) DO UPDATE SET title = conversations.title || '!' RETURNING title",
-    conversation .. " ON CONFLICT (user_id, key) WHERE deleted_at IS NULL DO UPDATE SET title = 'mine' RETURNING title",
+    conversation .. " ON CONFLICT (user_id, id) DO UPDATE SET key = EXCLUDED.key"
+      .. " RETURNING conversations.last_seq",
+    conversation .. " ON CONFLICT (user_id, id) DO UPDATE SET title = conversations.title || '!'"
+      .. " RETURNING title",
+    conversation .. " ON CONFLICT (user_id, key) WHERE deleted_at IS NULL"
+      .. " DO UPDATE SET title = 'mine' RETURNING title",
     conversation .. "; " .. message .. " RETURNING content",
     message, message .. " ON CONFLICT DO NOTHING RETURNING *",
-    message .. " ON CONFLICT (user_id, conversation_id, seq) DO UPDATE SET role = 'user' RETURNING messages.content",
-    ("INSERT INTO convstore.summaries (user_id, conversation_id, ordinal, through, content, token_count, created_at)"
-      .. " VALUES ('%s', '{conversation}', 1, 1, 'mine', 1, now())"):format(user),
+    message .. " ON CONFLICT (user_id, conversation_id, seq) DO UPDATE SET role = 'user'"
+      .. " RETURNING messages.content",
+    ("INSERT INTO convstore.summaries (user_id, conversation_id, ordinal, through, content, token_count,"
+      .. " created_at) VALUES ('%s', '{conversation}', 1, 1, 'mine', 1, now())"):format(user),
     ("INSERT INTO convstore.search_runs (user_id, conversation_id, first_seq, last_seq, segment_id)"
       .. " VALUES ('%s', '{conversation}', 1, 1, 1)"):format(user),
     ("INSERT INTO convstore.search_postings (user_id, segment_id, bucket, postings)"
@@ -90,7 +96,8 @@ for _, user in ipairs({ "{me}", "{victim}" }) do
 end
 
 add(equal,
-  "SELECT c.title, m.content FROM convstore.conversations AS c JOIN convstore.messages AS m ON m.user_id <> c.user_id",
+  "SELECT c.title, m.content FROM convstore.conversations AS c JOIN convstore.messages AS m"
+    .. " ON m.user_id <> c.user_id",
   "SELECT (SELECT content FROM convstore.messages WHERE id = '{message}')",
   "SELECT EXISTS (SELECT FROM convstore.conversations WHERE id = '{conversation}')",
   "SELECT title FROM convstore.conversations WHERE id = '{conversation}' OR key = '{key}'",
@@ -98,17 +105,18 @@ add(equal,
   "SELECT content FROM convstore.messages WHERE id = '{message}' OR conversation_id = '{conversation}'",
   "UPDATE convstore.messages SET conversation_id = '{conversation}'",
   "UPDATE convstore.conversations SET id = '{conversation}' RETURNING id, title",
-  "UPDATE convstore.conversations SET forked_from_id = '{conversation}', forked_from_seq = 1 RETURNING forked_from_id",
-  "UPDATE convstore.messages AS m SET content = o.content FROM convstore.messages AS o WHERE o.id = '{message}'"
-    .. " RETURNING m.content",
+  "UPDATE convstore.conversations SET forked_from_id = '{conversation}', forked_from_seq = 1"
+    .. " RETURNING forked_from_id",
+  "UPDATE convstore.messages AS m SET content = o.content FROM convstore.messages AS o"
+    .. " WHERE o.id = '{message}' RETURNING m.content",
   "DELETE FROM convstore.conversations WHERE id = '{conversation}' RETURNING *",
   "SELECT convstore.json_merge_patch('{}', (SELECT metadata FROM convstore.messages WHERE id = '{message}'))",
   "SELECT convstore.json_limited((SELECT metadata FROM convstore.messages WHERE id = '{message}'), 1)",
   "SELECT nextval(pg_get_serial_sequence('convstore.search_segments', 'id'))",
   "SELECT last_value FROM convstore.search_segments_id_seq",
   "CREATE FUNCTION convstore.f() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
-  "CREATE OR REPLACE FUNCTION convstore.json_merge_patch(target jsonb, patch jsonb) RETURNS jsonb LANGUAGE sql"
-    .. " AS 'SELECT NULL::jsonb'",
+  "CREATE OR REPLACE FUNCTION convstore.json_merge_patch(target jsonb, patch jsonb) RETURNS jsonb"
+    .. " LANGUAGE sql AS 'SELECT NULL::jsonb'",
   "CREATE TABLE convstore.t (i integer)",
   "INSERT INTO convstore.settings (id, user_id_type, schema_created) VALUES (2, 'text', true)",
   "UPDATE convstore.settings SET jwt_claim = NULL",

@@ -1,16 +1,16 @@
 -- What an attacker saw: what each call returned or raised, fields of handles included, as lines of text.
 --
 -- One decision shaped it: the same attack runs twice, with the ids of somebody who is there and with those of somebody
--- in another database. In the second form of each line ids, cursors, marks and times are replaced by their names, so any
--- difference between two transcripts tells the attacker something, whatever it is. And in the first form, as it was seen,
--- the victim's mark is a row that leaked.
+-- in another database. In the second form of each line ids, cursors, marks and times are replaced by their names, so
+-- any difference between two transcripts tells the attacker something, whatever it is. And in the first form, as it was
+-- seen, the victim's mark is a row that leaked.
 local loot = require "spec.isolation.loot"
 
 local transcript = {}
 transcript.__index = transcript
 
-local FIELDS = { "id", "key", "user_id", "title", "status", "metadata", "created_at", "updated_at", "deleted_at",
-  "message_count", "token_count", "last_seq", "forked_from" }
+local FIELDS = { "id", "key", "user_id", "title", "status", "metadata", "created_at", "updated_at",
+  "deleted_at", "message_count", "token_count", "last_seq", "forked_from" }
 local UUID = ("%x"):rep(8) .. ("%-" .. ("%x"):rep(4)):rep(3) .. "%-" .. ("%x"):rep(12)
 local MILLISECONDS = "%f[%d]1[6-9]%d%d%d%d%d%d%d%d%d%d%d%f[%D]" -- of our days
 local TIMESTAMP = "%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d[%d.]*%+%d%d" -- as psql prints one
@@ -80,8 +80,8 @@ function transcript:try(label, fn, ...)
   self:note(label, pcall(fn, ...))
 end
 
--- Where a mark of `victim` stands. Only the victim's keys may come back to who gave them: as the key of a conversation of
--- their own, or in a message that repeats it.
+-- Where a mark of `victim` stands. Only the victim's keys may come back to who gave them: as the key of a conversation
+-- of their own, or in a message that repeats it.
 function transcript:leaks(victim)
   local found = {}
   for i, line in ipairs(self.seen) do
@@ -105,7 +105,8 @@ function transcript:differences(other)
   if #a ~= #b then found[1] = ("%d answers and %d"):format(#a, #b) end
   for i = 1, math.min(#a, #b) do
     if a[i] ~= b[i] then
-      found[#found + 1] = ("%s: %q for what is there, %q for what is not"):format(self.labels[i], cut(a[i], b[i]))
+      found[#found + 1] = ("%s: %q for what is there, %q for what is not"):format(self.labels[i],
+        cut(a[i], b[i]))
     end
   end
   return found

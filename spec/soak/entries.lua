@@ -1,5 +1,6 @@
 -- How many entries all tables have that Lua can reach, wherever they hang: in the registry, in upvalues, behind
--- userdata. A value that is kept by mistake, though collected it could be, is one more each time, long before memory shows it.
+-- userdata. A value that is kept by mistake, though collected it could be, is one more each time, long before memory
+-- shows it.
 local MAX_VALUES = 255 -- of a function or a userdata
 
 local visit

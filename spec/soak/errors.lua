@@ -11,7 +11,8 @@ function errors.bad_values(world)
   fails("invalid", chat:append("user", "a\0b"))
   fails("invalid", chat:append("user", "x", { metadata = { f = print } }))
   fails("invalid", chat:append("tool", "without a call"))
-  fails("invalid", chat:append_many({ { role = "user", content = "fine" }, { role = "user", metadata = { 0 / 0 } } }))
+  fails("invalid", chat:append_many({ { role = "user", content = "fine" },
+    { role = "user", metadata = { 0 / 0 } } }))
   fails("invalid", chat:update({ title = ("x"):rep(3000) }))
   fails("invalid", chat:history({ limit = 0 }))
   fails("invalid", user:list({ cursor = "garbage" }))
@@ -205,13 +206,15 @@ end
 
 function errors.cannot_open(world)
   local fails = world.fails
-  fails("not_found unavailable denied invalid full corrupt", convstore.open(world.folder .. "/no such folder/x.db"))
+  fails("not_found unavailable denied invalid full corrupt",
+    convstore.open(world.folder .. "/no such folder/x.db"))
   fails("corrupt", convstore.open(world.no_database))
   fails("unavailable", convstore.open("postgresql://postgres@127.0.0.1:1/none", { timeout = 0.05 }))
   fails("invalid", convstore.open("postgresql://[half"))
   if world.backend == "postgres" then
-    fails("denied", convstore.open((world.dsn:gsub("//[^@]*@", "//nobody_of_that_name@", 1)), { timeout = 5 }))
-    fails("denied", convstore.open((world.dsn:gsub("/[^/?]*$", "/no_database", 1)), { timeout = 5 }))
+    local dsn = world.dsn
+    fails("denied", convstore.open((dsn:gsub("//[^@]*@", "//nobody_of_that_name@", 1)), { timeout = 5 }))
+    fails("denied", convstore.open((dsn:gsub("/[^/?]*$", "/no_database", 1)), { timeout = 5 }))
   else
     local store <close> = assert(convstore.open(world.dsn, { readonly = true }))
     fails("readonly", store:user("a"):create())

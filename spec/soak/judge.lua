@@ -1,11 +1,11 @@
 -- Says whether what was sampled is flat.
 --
 -- Method. The first half of the run is for warming up: caches, statements, the heap's fragments. The second half is cut
--- in two, and the median of its last part is compared with the median of its first: a leak moves every sample behind it,
--- a cache that happened to be fuller moves one. What grew must stay below a limit. Descriptors, threads and connections
--- are counted at rest, so they must be the same in every sample of the second half (in the first SQLite may still come to
--- keep one for later: it does not close a file's descriptor while another connection of this process has a lock on it).
--- No connection may hold the same statement twice, and none more than a fixed number.
+-- in two, and the median of its last part is compared with the median of its first: a leak moves every sample behind
+-- it, a cache that happened to be fuller moves one. What grew must stay below a limit. Descriptors, threads and
+-- connections are counted at rest, so they must be the same in every sample of the second half (in the first SQLite may
+-- still come to keep one for later: it does not close a file's descriptor while another connection of this process has
+-- a lock on it). No connection may hold the same statement twice, and none more than a fixed number.
 local judge = {}
 
 judge.LIMITS = {
@@ -27,7 +27,8 @@ end
 -- How much `field` grew in the second half.
 function judge.growth(samples, field)
   local half, three_quarters = #samples // 2, #samples * 3 // 4
-  return median(samples, three_quarters + 1, #samples, field) - median(samples, half + 1, three_quarters, field)
+  return median(samples, three_quarters + 1, #samples, field)
+    - median(samples, half + 1, three_quarters, field)
 end
 
 -- The list of what is wrong, one sentence each.
@@ -35,7 +36,10 @@ function judge.verdict(samples, limits)
   limits = limits or judge.LIMITS
   local wrong = {}
   local function complain(...) wrong[#wrong + 1] = string.format(...) end
-  if #samples < judge.FEWEST then complain("%d samples are too few to judge by", #samples) return wrong end
+  if #samples < judge.FEWEST then
+    complain("%d samples are too few to judge by", #samples)
+    return wrong
+  end
   for _, field in ipairs({ "heap", "rss", "entries" }) do
     local growth = judge.growth(samples, field)
     if growth > limits[field] then
@@ -48,7 +52,8 @@ function judge.verdict(samples, limits)
     for i = half, #samples do
       local sample = samples[i]
       if sample[field] ~= first[field] then
-        complain("%s: %d at cycle %d, %d at cycle %d", field, first[field], first.cycle, sample[field], sample.cycle)
+        complain("%s: %d at cycle %d, %d at cycle %d", field, first[field], first.cycle, sample[field],
+          sample.cycle)
         break
       end
     end

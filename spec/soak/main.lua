@@ -1,10 +1,9 @@
--- Uses everything for very long, with errors mixed in, and sees that this process does not grow:
--- tools/with_postgres lua5.4 spec/soak/main.lua [CYCLES [DATABASES [SEED]]], or make soak. DATABASES are "sqlite",
--- "postgres" or both (the default).
--- A cycle is one step of steps.lua or errors.lua, drawn at random; a step makes from one to a dozen calls. A hundred times
--- in a run the process is measured at rest (sample.lua), and at the end judged (judge.lua). A step that does not end as it
--- should is told at once, and makes the run a failed one.
--- CONVSTORE_SOAK_PLANT, for the spec, makes a leak: "memory", "descriptor" or "statement".
+-- Uses everything for very long, with errors mixed in, and sees that this process does not grow: tools/with_postgres
+-- lua5.4 spec/soak/main.lua [CYCLES [DATABASES [SEED]]], or make soak. DATABASES are "sqlite", "postgres" or both (the
+-- default). A cycle is one step of steps.lua or errors.lua, drawn at random; a step makes from one to a dozen calls. A
+-- hundred times in a run the process is measured at rest (sample.lua), and at the end judged (judge.lua). A step that
+-- does not end as it should is told at once, and makes the run a failed one. CONVSTORE_SOAK_PLANT, for the spec, makes
+-- a leak: "memory", "descriptor" or "statement".
 local convstore = require "convstore"
 local system = require "system"
 local errors = require "spec.soak.errors"
@@ -23,9 +22,8 @@ local PLANT = os.getenv("CONVSTORE_SOAK_PLANT")
 local SAMPLES = 100
 local FEW = 10 -- steps that fail end the run
 
-local open_probe = assert(package.loadlib(assert(os.getenv("CONVSTORE_TEST_SOAK_PROBE"), "run this by make soak"),
-  "luaopen_soak_probe"))
-local probe = open_probe()
+local path = assert(os.getenv("CONVSTORE_TEST_SOAK_PROBE"), "run this by make soak")
+local probe = assert(package.loadlib(path, "luaopen_soak_probe"))()
 probe.watch()
 local counts = world_of.count_methods()
 
@@ -43,7 +41,7 @@ table.sort(names)
 local planted = {}
 local function plant_a_leak()
   if PLANT == "memory" then
-    probe.plant_memory(2000)
+    probe.plant_memory(5000)
   elseif PLANT == "descriptor" then
     planted[#planted + 1] = assert(io.open("/dev/null"))
   end
@@ -59,20 +57,20 @@ end
 -- One line for each tenth of a run, as it goes.
 local function progress(samples, n)
   if n == 1 then
-    print("   cycle    heap KiB  of Lua KiB   entries  caches KiB     RSS KiB  descriptors  threads  statements")
+    print("   cycle  heap KiB   Lua KiB  entries  caches KiB  RSS KiB  descriptors  threads  statements")
   elseif n % math.max(#samples // 10, 1) ~= 0 then
     return
   end
   local s = samples[n]
-  print(("%8d  %10.1f  %10.1f  %8d  %10.1f  %10d  %11d  %7d  %10d"):format(s.cycle, s.heap / 1024, s.lua / 1024,
+  print(("%8d  %8.1f  %8.1f  %7d  %10.1f  %7d  %11d  %7d  %10d"):format(s.cycle, s.heap / 1024, s.lua / 1024,
     s.entries, s.caches / 1024, s.rss // 1024, s.descriptors, s.threads, s.statements))
 end
 
 local function report(backend, samples, seconds, world)
   local calls, failures = 0, 0
   for _, count in pairs(counts) do calls, failures = calls + count.calls, failures + count.failures end
-  print(("%-9s %d cycles in %.0f s: %d calls, of which %d failed or raised, as they should; %d connections cut")
-    :format(backend, CYCLES, seconds, calls, failures, world.lost))
+  print(("%-9s %d cycles in %.0f s: %d calls, of which %d failed or raised, as they should; %d connections"
+    .. " cut"):format(backend, CYCLES, seconds, calls, failures, world.lost))
   if #samples >= judge.FEWEST then
     print(("%-9s growth in the second half: heap %d bytes, RSS %d bytes, entries %d"):format(backend,
       judge.growth(samples, "heap"), judge.growth(samples, "rss"), judge.growth(samples, "entries")))
@@ -116,8 +114,8 @@ local function run(backend, dsn, folder)
   collectgarbage()
   local after, connections = sample.count_descriptors(), #probe.statements()
   if after ~= before then
-    wrong[#wrong + 1] = ("%d descriptors before the first store was opened, %d after the last was closed"):format(
-      before, after)
+    wrong[#wrong + 1] = ("%d descriptors before the first store was opened, %d after the last was closed")
+      :format(before, after)
   end
   if connections > 0 then
     wrong[#wrong + 1] = ("%d connections of SQLite are left when all stores are closed"):format(connections)

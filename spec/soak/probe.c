@@ -36,7 +36,8 @@ static int remember(sqlite3 *db, const char **message, const void *api) {
   for (int i = 0; i < MAX_CONNECTIONS; i++) {
     if (connections[i] != NULL) continue;
     connections[i] = db;
-    return sqlite3_create_function_v2(db, "soak_probe", 0, SQLITE_UTF8, &connections[i], unused, NULL, NULL, forget);
+    return sqlite3_create_function_v2(db, "soak_probe", 0, SQLITE_UTF8, &connections[i], unused, NULL, NULL,
+                                      forget);
   }
   return SQLITE_FULL; /* so many open connections are a leak: opening fails */
 }
@@ -44,7 +45,8 @@ static int remember(sqlite3 *db, const char **message, const void *api) {
 /* Watches every SQLite connection that opens from now on. */
 static int l_watch(lua_State *L) {
   /* The type that the documentation of sqlite3_auto_extension() asks for. */
-  if (sqlite3_auto_extension((void (*)(void))remember) != SQLITE_OK) return luaL_error(L, "SQLite cannot be watched");
+  if (sqlite3_auto_extension((void (*)(void))remember) != SQLITE_OK)
+    return luaL_error(L, "SQLite cannot be watched");
   return 0;
 }
 
@@ -55,7 +57,8 @@ static int l_memory(lua_State *L) {
   for (int i = 0; i < MAX_CONNECTIONS; i++) {
     int used = 0, highest = 0;
     if (connections[i] == NULL) continue;
-    if (sqlite3_db_status(connections[i], SQLITE_DBSTATUS_CACHE_USED, &used, &highest, 0) == SQLITE_OK) caches += used;
+    if (sqlite3_db_status(connections[i], SQLITE_DBSTATUS_CACHE_USED, &used, &highest, 0) == SQLITE_OK)
+      caches += used;
   }
   lua_pushinteger(L, (lua_Integer)(heap.uordblks + heap.hblkhd));
   lua_pushinteger(L, caches);
@@ -68,7 +71,8 @@ static int l_statements(lua_State *L) {
   for (int i = 0; i < MAX_CONNECTIONS; i++) {
     if (connections[i] == NULL) continue;
     lua_newtable(L);
-    for (sqlite3_stmt *statement = NULL; (statement = sqlite3_next_stmt(connections[i], statement)) != NULL;) {
+    for (sqlite3_stmt *statement = NULL;
+         (statement = sqlite3_next_stmt(connections[i], statement)) != NULL;) {
       lua_pushstring(L, sqlite3_sql(statement));
       lua_rawseti(L, -2, luaL_len(L, -2) + 1);
     }

@@ -1,5 +1,5 @@
--- What this process owns at a moment of rest, when nothing is open but the world's three stores. See judge.lua for what is
--- made of it.
+-- What this process owns at a moment of rest, when nothing is open but the world's three stores. See judge.lua for what
+-- is made of it.
 local lfs = require "lfs"
 local system = require "system"
 local count_entries = require "spec.soak.entries"
@@ -45,7 +45,8 @@ BEGIN
     EXECUTE format('PREPARE %I AS SELECT 1', 'planted_' || clock_timestamp());
   END IF;
   INSERT INTO public.soak_statements
-    SELECT pg_backend_pid(), count(*), count(*) - count(DISTINCT statement) FROM pg_prepared_statements;
+    SELECT pg_backend_pid(), count(*),
+      count(*) - count(DISTINCT regexp_replace(statement, '^PREPARE .* AS ', '')) FROM pg_prepared_statements;
   RETURN NULL;
 END $$;
 CREATE TRIGGER soak_spy AFTER UPDATE ON convstore.conversations
@@ -85,8 +86,8 @@ end
 function sample.make(n)
   local samples = {}
   for i = 1, n do
-    samples[i] = { cycle = 0, heap = 0, lua = 0, entries = 0, caches = 0, rss = 0, descriptors = 0, threads = 0, connections = 0,
-      statements = 0, twice = 0, idle_in_transaction = 0 }
+    samples[i] = { cycle = 0, heap = 0, lua = 0, entries = 0, caches = 0, rss = 0, descriptors = 0,
+      threads = 0, connections = 0, statements = 0, twice = 0, idle_in_transaction = 0 }
   end
   return samples
 end
@@ -108,7 +109,8 @@ function sample.take(taken, world, probe, cycle, plant)
   taken.entries = count_entries()
   collectgarbage()
   local heap, caches = probe.memory()
-  taken.heap, taken.caches, taken.lua = heap - caches, caches, math.floor(collectgarbage("count") * 1024)
+  taken.heap, taken.caches = heap - caches, caches
+  taken.lua = math.floor(collectgarbage("count") * 1024)
   local statm = assert(io.open("/proc/self/statm"))
   taken.rss = tonumber(statm:read("a"):match("^%d+ (%d+)")) * PAGE
   statm:close()

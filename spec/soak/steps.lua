@@ -6,7 +6,8 @@ local steps = {}
 
 function steps.append(world)
   local chat = world:chat(world.random:pick({ world.main, world.other }))
-  local message = assert(chat:append("user", "hello " .. world.random:text(50), { metadata = { a = { 1, 2, 3 } } }))
+  local text = "hello " .. world.random:text(50)
+  local message = assert(chat:append("user", text, { metadata = { a = { 1, 2, 3 } } }))
   assert(chat.last_seq == message.seq)
 end
 
@@ -69,13 +70,15 @@ end
 
 function steps.summarize(world)
   local chat = world:full_chat()
-  assert(chat:summarize("they talked", { through = world.random:int(1, chat.last_seq), metadata = { by = "me" } }))
+  local through = world.random:int(1, chat.last_seq)
+  assert(chat:summarize("they talked", { through = through, metadata = { by = "me" } }))
   assert(chat:context())
 end
 
 function steps.annotate(world)
   local chat = world:full_chat()
-  assert(chat:annotate(world.random:int(1, chat.last_seq), { rating = world.random:int(1, 5), gone = convstore.null }))
+  local seq = world.random:int(1, chat.last_seq)
+  assert(chat:annotate(seq, { rating = world.random:int(1, 5), gone = convstore.null }))
 end
 
 function steps.redact(world)
@@ -85,8 +88,10 @@ end
 
 function steps.update(world)
   local chat = world:chat()
-  assert(chat:update({ title = world.random:text(20), status = "closed", metadata = { a = 1, b = { c = {} } } }))
-  assert(chat:update({ title = convstore.null, status = "active", metadata = { b = convstore.null }, merge = true }))
+  assert(chat:update({ title = world.random:text(20), status = "closed",
+    metadata = { a = 1, b = { c = {} } } }))
+  assert(chat:update({ title = convstore.null, status = "active", metadata = { b = convstore.null },
+    merge = true }))
   assert(chat:refresh().metadata.a == 1)
 end
 
@@ -120,7 +125,7 @@ function steps.list(world)
   repeat
     local page
     page, cursor = assert(user:list({ limit = 3, cursor = cursor, deleted = "any",
-      order = cursor and "created" or "created" }))
+      order = "created" }))
     assert(#page <= 3)
   until not cursor
   assert(user:list({ status = "active" }))
@@ -244,8 +249,8 @@ function steps.reopen(world)
   world.other = world:open_other()
 end
 
--- Nobody closes it: the collector does. At once, since SQLite keeps a file's closed descriptors for its next connections
--- while another one is open, and so as many as were ever open together.
+-- Nobody closes it: the collector does. At once, since SQLite keeps a file's closed descriptors for its next
+-- connections while another one is open, and so as many as were ever open together.
 function steps.drop_a_store(world)
   do
     local store = world:open_other()

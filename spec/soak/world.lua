@@ -1,6 +1,6 @@
 -- What the soak run's steps act on: a database, the stores that stay open on it, and what a step expects of a call.
--- Nothing that a step makes is kept from one step to the next but by the database, so at rest this process owns the same
--- whatever has run: what grows is a leak.
+-- Nothing that a step makes is kept from one step to the next but by the database, so at rest this process owns the
+-- same whatever has run: what grows is a leak.
 local convstore = require "convstore"
 local psql = require "spec.support.psql"
 local random = require "spec.support.random"
@@ -37,7 +37,8 @@ end
 local function doors_of(dsn)
   local name = dsn:match("^%a+://[^/]*/([^?]*)")
   local doors = { dsn }
-  for _, variable in ipairs(name and { "CONVSTORE_TEST_POSTGRES_SOCKET_URL", "CONVSTORE_TEST_PGBOUNCER_URL" } or {}) do
+  if not name then return doors end
+  for _, variable in ipairs({ "CONVSTORE_TEST_POSTGRES_SOCKET_URL", "CONVSTORE_TEST_PGBOUNCER_URL" }) do
     local url = os.getenv(variable)
     doors[#doors + 1] = url and url:gsub("^(%a+://[^/]*/)[^?]*", "%1" .. name, 1) or nil
   end
@@ -46,8 +47,8 @@ end
 
 -- `backend`: "sqlite" or "postgres"; the database is there and empty. `folder` is free for use.
 function world.new(backend, dsn, folder, seed)
-  local self = setmetatable({ backend = backend, dsn = dsn, folder = folder, random = random.new(seed), seed = seed,
-    events = 0, lost = 0, doors = doors_of(dsn) }, world)
+  local self = setmetatable({ backend = backend, dsn = dsn, folder = folder, random = random.new(seed),
+    seed = seed, events = 0, lost = 0, doors = doors_of(dsn) }, world)
   self.main = assert(convstore.open(dsn, { timeout = 60, slow_ms = 1, durability = "normal",
     log = function() self.events = self.events + 1 end }))
   self.other = self:open_other()
@@ -94,7 +95,8 @@ function world:full_chat(store)
   if chat.last_seq < 8 then
     assert(chat:append_many({
       { role = "system", content = "be brief" },
-      { role = "user", content = "paper jam " .. self.random:text(40), name = "ann", metadata = { big = 1 << 62 } },
+      { role = "user", content = "paper jam " .. self.random:text(40), name = "ann",
+        metadata = { big = 1 << 62 } },
       { role = "assistant", tool_calls = { { id = "c1", type = "function",
         ["function"] = { name = "manual", arguments = '{"page":3}' } } } },
       { role = "tool", content = "page 3", tool_call_id = "c1" },
@@ -108,10 +110,11 @@ function world:full_chat(store)
   return chat, user
 end
 
--- The call must fail with one of the codes (a pattern).
+-- The call must fail with one of the codes, which stand with spaces between them.
 function world.fails(codes, ...)
   local first, message, code = ...
-  if first ~= nil or type(code) ~= "string" or not (" " .. codes .. " "):find(" " .. code .. " ", 1, true) then
+  local expected = " " .. codes .. " "
+  if first ~= nil or type(code) ~= "string" or not expected:find(" " .. code .. " ", 1, true) then
     error(("expected a failure (%s), got %s %s %s"):format(codes, tostring(first), tostring(message),
       tostring(code)), 2)
   end

@@ -212,15 +212,16 @@ function jobs.append_timed(dsn, key, stop)
 end
 
 -- Uses everything as one of several users until a file named `stop` appears, and looks at each row for its owner.
-function jobs.own(dsn, name, stop, seed, options)
+function jobs.own(dsn, name, stop, seconds, seed, options)
   local owner = require "spec.isolation.owner"
   local self = owner.new(dsn, name, assert(load("return " .. options))(), math.tointeger(seed))
-  local broken, file = 0, nil
+  local broken, file = 0
   wait_for_start()
+  local latest = os.time() + tonumber(seconds)
   repeat
     if not self:step() then broken = broken + 1 end
     file = io.open(stop)
-  until file
+  until file or os.time() > latest
   print(("%d calls, %d rows, %d broken"):format(self.calls, self.rows, broken))
 end
 
