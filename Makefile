@@ -178,10 +178,10 @@ DATABASES ?= sqlite postgres
 soak: $(MODULE) $(SOAK_PROBE) ## use everything for very long, with errors, and see that memory, descriptors and statements stay few
 	@tools/with_postgres $(LUA) spec/soak/main.lua $(CYCLES) '$(DATABASES)' $(SEED)
 
-# ISOLATION: seconds of hammering on each database, and how many users hammer.
+# ISOLATION: how many seconds users hammer each database, and how many users.
 ISOLATION ?= 60 4
 isolation: $(MODULE) ## try to get at another user's rows by every method, by raw SQL and through shared connections
-	@tools/with_postgres $(LUA) spec/isolation/main.lua $(ISOLATION)
+	@$(RUN_TESTS_BESIDE_POSTGRES) '$(BUSTED) spec/isolation' '$(LUA) spec/isolation/hammer.lua $(ISOLATION)'
 
 # The whole story ------------------------------------------------------------------------------------------------------
 # What is missing is installed first, so what follows is a make of its own that looks for it again.

@@ -105,7 +105,8 @@ local function missing(database)
   return found
 end
 
--- Options: `claim`, `users` as in attack.lua; for the spec `beforehand(victim)`, called ahead of the attacks.
+-- Options: `claim`, `users` as in attack.lua; for the spec `beforehand(victim)`, called ahead of the attacks, which then
+-- are those of the attacker and of nobody alone.
 -- Returns what was found, and how many answers were looked at.
 function raw.run(store, database, elsewhere, options)
   options = options or {}
@@ -132,6 +133,7 @@ function raw.run(store, database, elsewhere, options)
       own = own, conversation = known.conversations[GIVEN_CONVERSATION], message = known.messages[8] }
     transcripts[i] = {}
     for k, identity in ipairs(identities(options.claim, users[name])) do
+      if options.beforehand and k > 2 then break end
       local setting = setting_of(options.claim, identity[2])
       for _, list in ipairs({ statements.equal, statements.silent }) do
         local t = attack_as(name, known, fills, list, identity[1], setting)
