@@ -60,7 +60,7 @@ static int l_memory(lua_State *L) {
     if (sqlite3_db_status(connections[i], SQLITE_DBSTATUS_CACHE_USED, &used, &highest, 0) == SQLITE_OK)
       caches += used;
   }
-  lua_pushinteger(L, (lua_Integer)(heap.uordblks + heap.hblkhd));
+  lua_pushinteger(L, (lua_Integer)heap.uordblks + (lua_Integer)heap.hblkhd);
   lua_pushinteger(L, caches);
   return 2;
 }
