@@ -40,17 +40,19 @@ for _, backend in ipairs(backends) do
 
     it("gives nothing", function() expect_nothing() end)
 
+    -- The other entries are the same databases by other doors.
+    if backend.name ~= "sqlite" and backend.name ~= "postgres" then return end
+
     it("gives nothing where user ids refer to a table", function()
       expect_nothing({ users = "accounts(id)" }, TABLES, NUMBERS)
     end)
 
-    if backend.name:find("postgres") then
+    if backend.name == "postgres" then
       it("gives nothing with a claim as the source of the user", function()
         expect_nothing({ jwt_claim = "sub" })
       end)
 
       it("gives nothing without a role and without prepared statements", function()
-        if backend.name == "postgres_owner" then return end -- whom row-level security binds without a role
         local store, database, elsewhere = two_databases()
         store:close()
         elsewhere:close()
