@@ -42,7 +42,8 @@ enum postgres_phase {
   POSTGRES_CONNECTING, /* libpq is at it */
   POSTGRES_RESTING,    /* before the next try to connect */
   POSTGRES_SENDING,    /* a round is to be queued */
-  POSTGRES_EXCHANGING  /* it travels */
+  POSTGRES_EXCHANGING, /* it travels */
+  POSTGRES_SETTLING    /* the call is over, but for a cancel request that is still on its way */
 };
 
 /* One statement on its way. A Parse message ahead of it, which makes it a prepared one, is an entry of its own. */
@@ -76,6 +77,7 @@ struct postgres_prepared {
 };
 
 struct convstore_context_builder;
+struct postgres_cancel;
 struct postgres_candidate;
 struct postgres_lookup;
 struct postgres_operation;
@@ -122,6 +124,8 @@ struct postgres_connection {
   unsigned jitter; /* a random number's state */
   int64_t rest_until_ms;
   char lost_reason[256];
+
+  struct postgres_cancel *cancel; /* of the call under way, where it was interrupted; NULL: none */
 
   struct postgres_search *search;            /* of the call under way, in its result's arena */
   convstore_result scratch;                  /* memory of a search that it needs for a round only */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../core/clock.h"
+#include "../core/interrupt.h"
 #include "../core/problems.h"
 #include "sqlite_operations.h"
 
@@ -14,12 +15,12 @@ enum {
 };
 
 static int on_progress(void *context) {
-  const struct sqlite_connection *connection = context;
-  return convstore__monotonic_ms() >= connection->deadline_ms;
+  struct sqlite_connection *connection = context;
+  return convstore__monotonic_ms() >= connection->deadline_ms || convstore__sqlite_must_end(connection);
 }
 
 static int fail(struct sqlite_connection *connection, struct convstore_call *call, int code) {
-  if ((code & 0xff) == SQLITE_INTERRUPT)
+  if ((code & 0xff) == SQLITE_INTERRUPT && !connection->interrupted)
     return convstore_fail(call->err, CONVSTORE_E_TIMEOUT,
                           "the check was not done in time; open with a longer `timeout`");
   return convstore__sqlite_fail(connection, call->err);
@@ -93,7 +94,7 @@ int convstore__sqlite_check(struct sqlite_connection *connection, struct convsto
   if (status != CONVSTORE_OK) return status;
   sqlite3_progress_handler(connection->db, PROGRESS_STEPS, on_progress, connection);
   status = run_checks(connection, call);
-  sqlite3_progress_handler(connection->db, 0, NULL, NULL);
+  convstore__sqlite_watch_interrupt(connection);
   if (own) convstore__sqlite_undo(connection, false);
   return status;
 }

@@ -4,6 +4,7 @@
 local failure = {
   FAILED = 1, -- refused, or it did not work
   USAGE = 2, -- the command line is wrong
+  INTERRUPTED = 130, -- what a shell reports of a program that Ctrl-C ended
 }
 
 local metatable = { __name = "convstore.command.failure" }

@@ -114,7 +114,11 @@ function screen:confirm(what)
   end
 end
 
---- While held, Ctrl-C waits; one that came meanwhile is felt at the release.
-screen.hold_interrupts = core.hold_interrupts
+--- From now on Ctrl-C ends what the library waits for: the call fails. A second one ends the process.
+screen.catch_interrupts = core.catch_interrupts
+
+--- Whether Ctrl-C came.
+---@type fun(): boolean
+screen.interrupted = core.interrupted
 
 return screen
