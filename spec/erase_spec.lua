@@ -49,8 +49,9 @@ for _, backend in ipairs(backends) do
         local store, database = backend.fresh()
         local alice = store:user("alice")
         for i = 1, 150 do
-          local last = i == 150
-          assert(alice:create({ id = ("ffffffff-0000-7000-8000-%012d"):format(i), title = last and "stop" or "x" }))
+          assert(alice:create({
+            id = ("ffffffff-0000-7000-8000-%012d"):format(i), title = i == 150 and "stop" or "x",
+          }))
         end
         if database.path then
           database:sql([[CREATE TRIGGER refuse BEFORE DELETE ON convstore_conversations

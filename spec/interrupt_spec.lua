@@ -128,15 +128,15 @@ for _, backend in ipairs(backends) do
           assert.equal("convstore: stopped\n", interrupted(session))
         end)
 
-        it("gives up a server that does not answer a call, and says that it may be done", function()
+        it("gives up a server that does not answer a call, and says what that means", function()
           local network = proxy.start(database.dsn)
           holder = database:hold()
           local session = start({ "purge", "--deleted-before", LATER, "--yes" }, network:dsn(database.dsn))
           wait_until_locked(session)
           network:stall()
           local said = interrupted(session)
-          assert.equal("convstore: stopped; purged 0 conversations with 0 messages before; the server had not " ..
-            "answered, so what it was asked last may still be done\n", said)
+          assert.equal("convstore: stopped; purged 0 conversations with 0 messages before; " ..
+            "the server had not answered, so what it was asked last may still be done\n", said)
         end)
       end
     end)

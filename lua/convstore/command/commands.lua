@@ -191,7 +191,8 @@ Gaps, wrong counters, orphans, a search index out of step, and settings that lea
       description = {
         [[
 At least one time must be given; with both, either suffices. Of all users. What is to go is counted and
-shown before it is asked for; it is done in parts; after Ctrl-C the parts that were done stay done, and the one under way is undone.]],
+shown before it is asked for; it is done in parts: after Ctrl-C the one under way is undone, those before
+it stay done.]],
         TIMES,
       },
       examples = {
@@ -210,7 +211,7 @@ shown before it is asked for; it is done in parts; after Ctrl-C the parts that w
       description = {
         [[
 Archived conversations read and search as before; an append moves one back. Of all users. It is done in
-parts; after Ctrl-C the parts that were done stay done, and the one under way is undone.]],
+parts: after Ctrl-C the one under way is undone, those before it stay done.]],
         TIMES,
       },
       examples = { "convstore archive --idle-before 90d" },
