@@ -282,6 +282,89 @@ for _, backend in ipairs(backends) do
       assert_sound(store)
     end)
 
+    it("looks into the search index: what it lost, and what cannot be read", function()
+      local store, database, known = indexed()
+      local bytes = database.server_database and "'\\x%s'" or "x'%s'"
+      local function damaged(words)
+        assert_found(store, "search", known.id, 'user "carol": segment %d+ is damaged: ' .. words)
+      end
+      local function mend(name)
+        run(database, "DELETE FROM $" .. name)
+        put_back(database, name)
+        assert_sound(store)
+        keep(database, name)
+      end
+      keep(database, "search_postings")
+      run(database, "DELETE FROM $search_postings")
+      damaged("words of 300 of its messages are not in it$")
+      mend("search_postings")
+      -- Each message has one word of its own, its number, which are spread over the buckets.
+      run(database, "DELETE FROM $search_postings WHERE bucket = (SELECT max(bucket) FROM $search_postings)")
+      damaged("words of %d+ of its messages are not in it$")
+      mend("search_postings")
+      for _, case in ipairs({
+        { "", "postings are of no known version" },
+        { "02", "postings are of no known version" },
+        { "0105666f", "a term is cut off" },
+        { "01016105", "a term's postings are cut off" },
+      }) do
+        run(database, "UPDATE $search_postings SET postings = " .. bytes:format(case[1])
+          .. " WHERE bucket = (SELECT min(bucket) FROM $search_postings)")
+        damaged(case[2])
+        mend("search_postings")
+      end
+      -- Whole, but somewhere else.
+      run(database, "DELETE FROM $search_postings WHERE bucket = (SELECT max(bucket) FROM $search_postings);"
+        .. " UPDATE $search_postings SET bucket = bucket + 1000"
+        .. " WHERE bucket = (SELECT max(bucket) FROM $search_postings)")
+      damaged("a term is in another bucket than its own")
+      mend("search_postings")
+      run(database, "DROP TABLE kept_search_postings")
+      local messages = {
+        [""] = "a list of messages is of no known version", ["01"] = "a list of messages has a wrong length",
+        ["010101"] = "a list of messages has a wrong length",
+        ["0101010000"] = "a list of messages has a wrong length",
+      }
+      local stored = database:sql(database.server_database
+        and "SELECT encode(messages, 'hex') FROM convstore.search_segments"
+        or "SELECT hex(messages) FROM convstore_search_segments"):match("%x+")
+      messages[stored:sub(1, -3)] = "a list of messages makes no sense"
+      for blob, words in pairs(messages) do
+        run(database, "UPDATE $search_segments SET messages = " .. bytes:format(blob))
+        damaged(words)
+        run(database, "UPDATE $search_segments SET messages = " .. bytes:format(stored))
+        assert_sound(store)
+      end
+      -- A search makes it anew from the messages where it meets damage.
+      run(database, "UPDATE $search_postings SET postings = " .. bytes:format("02"))
+      damaged("postings are of no known version")
+      assert.equal(1, #searches.found(store:user("carol"), '"number 7"'))
+      assert_sound(store)
+    end)
+
+    it("looks into every segment, whosever it is", function()
+      local store, database = fresh()
+      local names = {}
+      for i = 1, 11 do -- more than are read at once
+        local name = ("user %02d"):format(i)
+        local user = store:user(name)
+        assert(assert(user:conversation("k")):append_many(searches.filler(searches.ENOUGH)))
+        assert(user:search("filler", { limit = 1 }))
+        names[i] = name
+      end
+      assert.equal(#names, database:count("search_segments"))
+      assert_sound(store)
+      run(database, "DELETE FROM $search_postings WHERE bucket >= 64")
+      local list = assert(store:check())
+      assert.equal(#names, #list)
+      local users = {}
+      for i, problem in ipairs(list) do
+        users[i] = problem.detail:match('^user "(user %d+)": segment %d+ is damaged: words of')
+      end
+      table.sort(users)
+      assert.same(names, users)
+    end)
+
     it("finds summaries of messages that are not there", function()
       local store, database, chat = seven()
       assert(chat:summarize("a", { through = 3 }))
