@@ -208,7 +208,7 @@ typedef struct convstore_user {
  * - "rls_bypassed": PostgreSQL: row-level security does not bind what normal calls run as;
  * - "rls_missing": PostgreSQL: it does not guard a table;
  * - "schema": an index is missing or not valid, or (PostgreSQL) a constraint is missing or not validated;
- * - "search": the search index does not agree with the messages;
+ * - "search": the search index does not agree with the messages, has lost some of their words, or cannot be read;
  * - "summary": one stands for messages that are not there;
  * - "more": there are more problems than CONVSTORE_MAX_PROBLEMS. It comes last.
  * Where messages are missing or lie in two tables, the sums over them are not judged.
@@ -307,7 +307,8 @@ typedef enum convstore_operation {
   CONVSTORE_ARCHIVE,
   /** A page of users, by user_id; at most `limit` (20), behind `cursor`. What is deleted counts. -> users, cursor. */
   CONVSTORE_USERS,
-  /** Compares all that is stored with itself, as it is at one moment; holds nobody up. -> problems. */
+  /** Compares all that is stored with itself, as it is at one moment (on PostgreSQL the search index's insides are read in
+   *  parts, each as it is at its own); holds nobody up. -> problems. */
   CONVSTORE_CHECK,
   /** Sums over what is stored, deleted or not, without reading a message. -> stats, schema_version. */
   CONVSTORE_STATS,

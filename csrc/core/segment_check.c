@@ -9,8 +9,8 @@
 
 /* Only the first thing: what follows is often its consequence. */
 static void note(struct convstore_segment_check *check, const char *words) {
-  if (check->wrong[0] == '\0') (void)snprintf(check->wrong, sizeof check->wrong, "%.*s",
-                                              (int)sizeof check->wrong - 1, words);
+  if (check->wrong[0] == '\0')
+    (void)snprintf(check->wrong, sizeof check->wrong, "%.*s", (int)sizeof check->wrong - 1, words);
 }
 
 /* What a reader says of a blob, without what it says to who searches. */

@@ -49,7 +49,8 @@ static int receive_problems(size_t *capacity, const PGresult *rows, struct convs
   return status;
 }
 
-static int receive_sql(size_t *capacity, struct postgres_connection *connection, struct convstore_call *call) {
+static int receive_sql(size_t *capacity, struct postgres_connection *connection,
+                       struct convstore_call *call) {
   int status = convstore__postgres_receive_sight(connection, N_CHECKS, call);
   call->result->n_problems = 0; /* of a try whose connection was lost */
   *capacity = 0;

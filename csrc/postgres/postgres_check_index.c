@@ -15,16 +15,18 @@
 #define LIMIT(n) " ORDER BY q.user_id, q.id LIMIT " STRING(n)
 
 /* Segment after segment: first its own row (bucket -2), then its runs (-1), then its postings. */
-#define PAGE(where)                                                                                           \
-  "SELECT CAST(s.user_id AS text), s.conversation_id, s.id, p.bucket, p.run_id, p.a, p.b, p.bytes"             \
-  " FROM (SELECT q.user_id, q.conversation_id, q.id, q.n_messages, q.messages"                                 \
-  " FROM {{schema}}.search_segments AS q" where LIMIT(SEGMENTS_OF_PAGE) ") AS s CROSS JOIN LATERAL ("          \
-  "SELECT CAST(-2 AS bigint) AS bucket, CAST(NULL AS uuid) AS run_id, s.n_messages AS a,"                      \
-  " CAST(NULL AS bigint) AS b, s.messages AS bytes"                                                            \
-  " UNION ALL SELECT -1, r.conversation_id, r.first_seq, r.last_seq, NULL FROM {{schema}}.search_runs AS r"    \
-  " WHERE r.user_id = s.user_id AND r.segment_id = s.id"                                                       \
-  " UNION ALL SELECT o.bucket, NULL, NULL, NULL, o.postings FROM {{schema}}.search_postings AS o"              \
-  " WHERE o.user_id = s.user_id AND o.segment_id = s.id) AS p ORDER BY s.user_id, s.id, p.bucket"
+#define PAGE(where)                                                                                                               \
+  "SELECT CAST(s.user_id AS text), s.conversation_id, s.id, p.bucket, p.run_id, p.a, p.b, p.bytes"                                \
+  " FROM (SELECT q.user_id, q.conversation_id, q.id, q.n_messages, q.messages"                                                    \
+  " FROM {{schema}}.search_segments AS q" where                                                                                   \
+  LIMIT(                                                                                                                          \
+      SEGMENTS_OF_PAGE) ") AS s CROSS JOIN LATERAL ("                                                                             \
+                        "SELECT CAST(-2 AS bigint) AS bucket, CAST(NULL AS uuid) AS run_id, s.n_messages AS a,"                   \
+                        " CAST(NULL AS bigint) AS b, s.messages AS bytes"                                                         \
+                        " UNION ALL SELECT -1, r.conversation_id, r.first_seq, r.last_seq, NULL FROM {{schema}}.search_runs AS r" \
+                        " WHERE r.user_id = s.user_id AND r.segment_id = s.id"                                                    \
+                        " UNION ALL SELECT o.bucket, NULL, NULL, NULL, o.postings FROM {{schema}}.search_postings AS o"           \
+                        " WHERE o.user_id = s.user_id AND o.segment_id = s.id) AS p ORDER BY s.user_id, s.id, p.bucket"
 
 static const char first_page[] = PAGE("");
 static const char next_page[] =
@@ -44,7 +46,7 @@ enum column {
 
 struct postgres_index_check {
   const char *first_page, *next_page; /* their SQL */
-  bool has_segment; /* one is under way, and what follows names it */
+  bool has_segment;                   /* one is under way, and what follows names it */
   convstore_text user_id;
   char conversation_id[CONVSTORE_ID_SIZE];
   int64_t segment_id;
@@ -139,8 +141,9 @@ static int read_row(size_t *capacity, struct postgres_connection *connection, co
 
 int convstore__postgres_receive_index_check(size_t *capacity, struct postgres_connection *connection,
                                             struct convstore_call *call) {
-  static const enum postgres_type types[COLUMNS] = {POSTGRES_TEXT, POSTGRES_UUID, POSTGRES_INT8, POSTGRES_INT8,
-                                                    POSTGRES_UUID, POSTGRES_INT8, POSTGRES_INT8, POSTGRES_BYTEA};
+  static const enum postgres_type types[COLUMNS] = {POSTGRES_TEXT, POSTGRES_UUID, POSTGRES_INT8,
+                                                    POSTGRES_INT8, POSTGRES_UUID, POSTGRES_INT8,
+                                                    POSTGRES_INT8, POSTGRES_BYTEA};
   struct postgres_index_check *check = connection->index_check;
   const PGresult *rows = NULL; /* of the last statement */
   for (size_t k = 0; convstore__postgres_result(connection, k) != NULL; k++)

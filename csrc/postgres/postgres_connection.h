@@ -133,7 +133,7 @@ struct postgres_connection {
   struct convstore_context_builder *context; /* of the call under way, in its result's arena */
 
   struct postgres_index_check *index_check; /* of the check under way, in its result's arena */
-  size_t n_problems;                          /* room for those that it has found */
+  size_t n_problems;                        /* room for those that it has found */
 
   int64_t target;                             /* of a migration */
   struct postgres_schema_state *schema_state; /* of the call under way, in its result's arena */
@@ -265,7 +265,8 @@ extern const struct postgres_operation convstore__postgres_stats;
 extern const struct postgres_operation convstore__postgres_check;
 /* postgres_check_index.c: as the last of a check's first round, the first page of the search index; in each later round,
  * the next. POSTGRES_AGAIN: there may be one. */
-int convstore__postgres_queue_index_check(struct postgres_connection *connection, struct convstore_call *call);
+int convstore__postgres_queue_index_check(struct postgres_connection *connection,
+                                          struct convstore_call *call);
 int convstore__postgres_receive_index_check(size_t *capacity, struct postgres_connection *connection,
                                             struct convstore_call *call);
 /* In a round of an operation over all users: that the login sees them all where it takes no role on. Both count as the

@@ -46,7 +46,8 @@ static int run_check(size_t *capacity, struct sqlite_connection *connection, str
     return convstore__sqlite_fail(connection, call->err);
   while (status == CONVSTORE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW)
     status = read_problem(capacity, statement, call);
-  if (status == CONVSTORE_OK && code != SQLITE_DONE) status = convstore__sqlite_fail_check(connection, call, code);
+  if (status == CONVSTORE_OK && code != SQLITE_DONE)
+    status = convstore__sqlite_fail_check(connection, call, code);
   sqlite3_reset(statement);
   return status;
 }
