@@ -59,6 +59,15 @@ for _, backend in ipairs(backends) do
         assert.equal(2, n)
       end)
 
+      it("cuts a long key, which a program gets whole", function()
+        local key = ("k"):rep(255)
+        assert(store:user("a"):conversation(key, { title = "a title" }))
+        local screen = screen_of({ "--user", "a", "list" }, { NO_COLOR = "1" })
+        assert.truthy(screen:find(" " .. ("k"):rep(39) .. "…  a title", 1, true), screen)
+        local output = select(2, command.run({ "--user", "a", "list" }, { CONVSTORE_DSN = database.dsn }))
+        assert.truthy(output:find(key .. "  a title", 1, true), output)
+      end)
+
       it("says that a list has more", function()
         for _ = 1, 3 do
           assert(store:user("a"):create())

@@ -1,9 +1,11 @@
-/* What the command needs of the operating system and Lua has not: terminals, and a Ctrl-C that ends calls. It knows no
+/* What the command needs of the operating system and Lua has not: terminals, a clock, files, and a Ctrl-C that ends calls. It knows no
  * store. What is kept here belongs to the process, as its signals do. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "terminal.h"
@@ -24,6 +26,21 @@ static int l_terminal(lua_State *L) {
     lua_pushinteger(L, columns);
   else
     lua_pushboolean(L, 0);
+  return 1;
+}
+
+/* now() -> milliseconds since 1970-01-01 UTC. */
+static int l_now(lua_State *L) {
+  struct timespec now;
+  if (clock_gettime(CLOCK_REALTIME, &now) != 0) return luaL_error(L, "no clock: %s", strerror(errno));
+  lua_pushinteger(L, (lua_Integer)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+  return 1;
+}
+
+/* exists(path) -> false where there is no such file. Opens nothing, so nothing waits. */
+static int l_exists(lua_State *L) {
+  struct stat info;
+  lua_pushboolean(L, stat(luaL_checkstring(L, 1), &info) == 0 || errno != ENOENT);
   return 1;
 }
 
@@ -58,6 +75,8 @@ const convstore_interrupt *convstore__lua_interrupt(void) {
 }
 
 const luaL_Reg convstore__lua_terminal_functions[] = {{"catch_interrupts", l_catch_interrupts},
+                                                      {"exists", l_exists},
                                                       {"interrupted", l_interrupted},
+                                                      {"now", l_now},
                                                       {"terminal", l_terminal},
                                                       {NULL, NULL}};

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "../core/clock.h"
@@ -84,6 +85,14 @@ static int on_busy(void *context, int count) {
   return 1;
 }
 
+/* Opening a named pipe would wait for its other end, without a limit, and a device is no place for a database. What is
+ * not there, and a folder, SQLite refuses well enough. */
+static bool may_be_opened(const char *path) {
+  struct stat info;
+  if (strcmp(path, ":memory:") == 0 || stat(path, &info) != 0) return true;
+  return S_ISREG(info.st_mode) || S_ISDIR(info.st_mode);
+}
+
 int convstore__sqlite_connect(struct sqlite_connection *connection, convstore_error *err) {
   /* Unshared, so without SQLite's mutex: the core lets one call at a time into a handle. */
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
@@ -91,6 +100,9 @@ int convstore__sqlite_connect(struct sqlite_connection *connection, convstore_er
   if (sqlite3_libversion_number() < 3038000)
     return convstore_fail(err, CONVSTORE_E_UNSUPPORTED, "SQLite %s is too old; convstore needs 3.38 or newer",
                           sqlite3_libversion());
+  if (!may_be_opened(connection->path))
+    return convstore_fail(err, CONVSTORE_E_INVALID, "\"%s\" is no regular file; give the path of a file",
+                          connection->path);
   if (sqlite3_open_v2(connection->path, &connection->db, flags, NULL) != SQLITE_OK)
     return convstore__sqlite_fail(connection, err);
   if (sqlite3_busy_handler(connection->db, on_busy, connection) != SQLITE_OK)

@@ -5,6 +5,7 @@ local failure = require "convstore.command.failure"
 local json_text = require "convstore.json_text"
 local text = require "convstore.command.text"
 local times = require "convstore.command.times"
+local in_own_words = require "convstore.command.words"
 
 local retention = {}
 
@@ -32,7 +33,7 @@ local function in_parts(context, most, past, step)
     part, message, _, before = step(limit)
     add(part or before)
     if not part then
-      failure.raise(failure.FAILED, "%s; %s", message, context.so_far())
+      failure.raise(failure.FAILED, "%s; %s", in_own_words(message), context.so_far())
     end
   until part.conversations < limit or sums.conversations == most
   context.so_far = nil

@@ -15,6 +15,7 @@ local help = require "convstore.command.help"
 local parse = require "convstore.command.parse"
 local screen_module = require "convstore.command.screen"
 local text = require "convstore.command.text"
+local in_own_words = require "convstore.command.words"
 
 -- A command for all users that ignored --user would do far more than was asked.
 local function check_user(line)
@@ -78,7 +79,7 @@ local function judge(raised, context)
   end
   local message = tostring(raised)
   if message:find("^%l+_?%l*: ") then -- an iterator of the library's raises its message
-    return failure.FAILED, message
+    return failure.FAILED, in_own_words(message)
   end
   return failure.FAILED, "internal: " .. message .. ": please report this"
 end

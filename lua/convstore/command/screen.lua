@@ -1,7 +1,7 @@
 --- Where the command writes and what it may do there: standard output for what was asked, standard error for words
 -- about it. Colours, progress and questions are for terminals alone.
 
-local core = require "convstore.core" -- the only use of it beside init.lua: what is a terminal
+local core = require "convstore.core" -- what is a terminal, and Ctrl-C
 local failure = require "convstore.command.failure"
 
 local BROKEN_PIPE = 32 -- errno: EPIPE
