@@ -307,8 +307,8 @@ typedef enum convstore_operation {
   CONVSTORE_ARCHIVE,
   /** A page of users, by user_id; at most `limit` (20), behind `cursor`. What is deleted counts. -> users, cursor. */
   CONVSTORE_USERS,
-  /** Compares all that is stored with itself, as it is at one moment (on PostgreSQL the search index's insides are read in
-   *  parts, each as it is at its own); holds nobody up. -> problems. */
+  /** Compares all that is stored with itself, as it is at one moment (on PostgreSQL the search index's insides are read
+   *  in parts, each as it is at its own); holds nobody up. -> problems. */
   CONVSTORE_CHECK,
   /** Sums over what is stored, deleted or not, without reading a message. -> stats, schema_version. */
   CONVSTORE_STATS,

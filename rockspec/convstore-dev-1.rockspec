@@ -53,6 +53,7 @@ build = {
     ["convstore.command.text"] = "lua/convstore/command/text.lua",
     ["convstore.command.times"] = "lua/convstore/command/times.lua",
     ["convstore.command.values"] = "lua/convstore/command/values.lua",
+    ["convstore.command.words"] = "lua/convstore/command/words.lua",
     ["convstore.json_text"] = "lua/convstore/json_text.lua",
     ["convstore.core"] = {
       -- The folders' files by name, since the builtin build knows no wildcards; tools/lint_rules compares the two.

@@ -2,6 +2,7 @@
 local backends = require "spec.support.backends"
 local command = require "spec.support.command"
 local proxy = require "spec.support.proxy"
+local psql = require "spec.support.psql"
 local shell = require "spec.support.shell"
 local system = require "system"
 
@@ -57,8 +58,8 @@ for _, backend in ipairs(backends) do
           system.sleep(0.3)
         else
           until_true(function()
-            return database:sql([[SELECT count(*) FROM pg_locks WHERE NOT granted AND database =
-              (SELECT oid FROM pg_database WHERE datname = current_database())]]) ~= "0\n"
+            return database:sql([[SELECT count(*) FROM pg_stat_activity
+              WHERE datname = current_database() AND wait_event_type = 'Lock']]) ~= "0\n"
           end)
         end
       end
@@ -126,6 +127,25 @@ for _, backend in ipairs(backends) do
           local session = start({ "--user", "a", "list", "--deleted" }, network:dsn(database.dsn))
           until_true(function() return select(3, network:count()) > 0 end)
           assert.equal("convstore: stopped\n", interrupted(session))
+        end)
+
+        it("undoes the transaction around the call", function()
+          local alice = store:user("alice")
+          assert(alice:conversation("free"))
+          local locked = assert(alice:conversation("locked"))
+          local other = psql.new(database.admin_url)
+          finally(function() other:close() end)
+          other:run(("BEGIN; SELECT 1 FROM convstore.conversations WHERE id = '%s' FOR UPDATE"):format(
+            locked.id))
+          local worker = database:start("interrupted")
+          assert.equal("waits", worker:line())
+          wait_until_locked(worker)
+          assert(shell.run("kill -INT " .. worker.pid))
+          assert.truthy(worker:line():find("^nil\ttimeout\ttimeout: the call was interrupted"))
+          assert.is_true(select(2, worker:finish()))
+          other:run("COMMIT")
+          assert.equal(0, alice:usage().messages)
+          database:assert_sound()
         end)
 
         it("gives up a server that does not answer a call, and says what that means", function()

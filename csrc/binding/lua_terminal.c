@@ -1,5 +1,5 @@
-/* What the command needs of the operating system and Lua has not: terminals, a clock, files, and a Ctrl-C that ends calls. It knows no
- * store. What is kept here belongs to the process, as its signals do. */
+/* What the command needs of the operating system and Lua has not: terminals, a clock, files, and a Ctrl-C that ends
+ * calls. It knows no store. What is kept here belongs to the process, as its signals do. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>

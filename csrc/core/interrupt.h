@@ -1,5 +1,5 @@
-/* Calls that are ended from outside; see convstore_interrupt in convstore.h. The core and the backends look, nobody here
- * raises. */
+/* Calls that are ended from outside; see convstore_interrupt in convstore.h. The core and the backends look, nobody
+ * here raises. */
 #ifndef CONVSTORE_CORE_INTERRUPT_H
 #define CONVSTORE_CORE_INTERRUPT_H
 

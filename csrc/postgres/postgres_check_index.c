@@ -1,6 +1,6 @@
 /*
- * Looks into the blobs of the search index, segment by segment, a page of them in a round, so that the memory is that of
- * a few segments however many there are. Each page is a statement of its own and sees another moment; a segment is
+ * Looks into the blobs of the search index, segment by segment, a page of them in a round, so that the memory is that
+ * of a few segments however many there are. Each page is a statement of its own and sees another moment; a segment is
  * never changed, so it is whole in either.
  */
 #include <string.h>
@@ -12,21 +12,24 @@
 
 #define SEGMENTS_OF_PAGE 8
 #define STRING(number) #number
-#define LIMIT(n) " ORDER BY q.user_id, q.id LIMIT " STRING(n)
+#define LIMIT(n) " LIMIT " STRING(n)
+#define PAGE_END " ORDER BY q.user_id, q.id" LIMIT(SEGMENTS_OF_PAGE)
 
 /* Segment after segment: first its own row (bucket -2), then its runs (-1), then its postings. */
-#define PAGE(where)                                                                                                               \
-  "SELECT CAST(s.user_id AS text), s.conversation_id, s.id, p.bucket, p.run_id, p.a, p.b, p.bytes"                                \
-  " FROM (SELECT q.user_id, q.conversation_id, q.id, q.n_messages, q.messages"                                                    \
-  " FROM {{schema}}.search_segments AS q" where                                                                                   \
-  LIMIT(                                                                                                                          \
-      SEGMENTS_OF_PAGE) ") AS s CROSS JOIN LATERAL ("                                                                             \
-                        "SELECT CAST(-2 AS bigint) AS bucket, CAST(NULL AS uuid) AS run_id, s.n_messages AS a,"                   \
-                        " CAST(NULL AS bigint) AS b, s.messages AS bytes"                                                         \
-                        " UNION ALL SELECT -1, r.conversation_id, r.first_seq, r.last_seq, NULL FROM {{schema}}.search_runs AS r" \
-                        " WHERE r.user_id = s.user_id AND r.segment_id = s.id"                                                    \
-                        " UNION ALL SELECT o.bucket, NULL, NULL, NULL, o.postings FROM {{schema}}.search_postings AS o"           \
-                        " WHERE o.user_id = s.user_id AND o.segment_id = s.id) AS p ORDER BY s.user_id, s.id, p.bucket"
+#define SEGMENT_ROW                                                                                          \
+  "SELECT CAST(-2 AS bigint) AS bucket, CAST(NULL AS uuid) AS run_id, s.n_messages AS a,"                    \
+  " CAST(NULL AS bigint) AS b, s.messages AS bytes"
+#define RUN_ROWS                                                                                             \
+  "SELECT -1, r.conversation_id, r.first_seq, r.last_seq, NULL FROM {{schema}}.search_runs AS r"             \
+  " WHERE r.user_id = s.user_id AND r.segment_id = s.id"
+#define POSTINGS_ROWS                                                                                        \
+  "SELECT o.bucket, NULL, NULL, NULL, o.postings FROM {{schema}}.search_postings AS o"                       \
+  " WHERE o.user_id = s.user_id AND o.segment_id = s.id"
+#define PAGE(where)                                                                                          \
+  "SELECT CAST(s.user_id AS text), s.conversation_id, s.id, p.bucket, p.run_id, p.a, p.b, p.bytes"           \
+  " FROM (SELECT q.user_id, q.conversation_id, q.id, q.n_messages, q.messages"                               \
+  " FROM {{schema}}.search_segments AS q" where PAGE_END ") AS s CROSS JOIN LATERAL (" SEGMENT_ROW           \
+  " UNION ALL " RUN_ROWS " UNION ALL " POSTINGS_ROWS ") AS p ORDER BY s.user_id, s.id, p.bucket"
 
 static const char first_page[] = PAGE("");
 static const char next_page[] =
@@ -82,8 +85,8 @@ int convstore__postgres_queue_index_check(struct postgres_connection *connection
   struct postgres_params params = {0};
   bool first = connection->step == 0;
   int status = first ? begin(connection, call) : CONVSTORE_OK;
-  if (status != CONVSTORE_OK) return status;
   const struct postgres_index_check *check = connection->index_check;
+  if (status != CONVSTORE_OK || check == NULL) return status;
   if (!first) {
     convstore__postgres_add_text(&params, check->user_id);
     convstore__postgres_add_integer(&params, check->segment_id);
@@ -107,11 +110,11 @@ static int begin_segment(struct postgres_connection *connection, const PGresult 
                          struct convstore_call *call) {
   struct postgres_index_check *check = connection->index_check;
   convstore_text user_id = convstore__postgres_peek_text(rows, row, COLUMN_USER);
-  size_t size = user_id.size < sizeof check->user_id_bytes ? user_id.size : sizeof check->user_id_bytes;
   check->has_segment = true;
   check->n_of_page++;
-  if (size > 0) memcpy(check->user_id_bytes, user_id.data, size);
-  check->user_id = (convstore_text){check->user_id_bytes, size};
+  if (user_id.size > sizeof check->user_id_bytes) user_id.size = sizeof check->user_id_bytes;
+  if (user_id.size > 0) memcpy(check->user_id_bytes, user_id.data, user_id.size);
+  check->user_id = (convstore_text){check->user_id_bytes, user_id.size};
   convstore__postgres_read_id(check->conversation_id, rows, row, COLUMN_CONVERSATION);
   check->segment_id = convstore__postgres_read_integer(rows, row, COLUMN_SEGMENT);
   return convstore__segment_check_start(

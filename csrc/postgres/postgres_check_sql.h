@@ -99,9 +99,12 @@
   " JOIN " CONVERSATIONS " AS c ON c.user_id = s.user_id AND c.id = s.conversation_id"                       \
   " WHERE s.through > c.last_seq GROUP BY s.user_id, s.conversation_id, c.last_seq"
 
+/* format() would make "" of a NULL. */
+#define CHECK_USER "CASE WHEN f.user_id IS NULL THEN '' ELSE format('user \"%s\": ', f.user_id) END"
+
 /* The findings of a statement; $1 rows at most. */
-#define FINDINGS(rows)                                                                                                               \
-  " SELECT f.problem, f.id, CASE WHEN f.user_id IS NULL THEN '' ELSE format('user \"%s\": ', f.user_id) END || f.detail FROM (" rows \
+#define FINDINGS(rows)                                                                                       \
+  " SELECT f.problem, f.id, " CHECK_USER " || f.detail FROM (" rows                                          \
   ") AS f WHERE f.detail IS NOT NULL ORDER BY f.problem, f.id LIMIT CAST($1 AS bigint)"
 #define AND " UNION ALL "
 #define CHECK_OF_MESSAGES                                                                                    \

@@ -263,8 +263,8 @@ extern const struct postgres_operation convstore__postgres_archive;
 extern const struct postgres_operation convstore__postgres_users;
 extern const struct postgres_operation convstore__postgres_stats;
 extern const struct postgres_operation convstore__postgres_check;
-/* postgres_check_index.c: as the last of a check's first round, the first page of the search index; in each later round,
- * the next. POSTGRES_AGAIN: there may be one. */
+/* postgres_check_index.c: as the last of a check's first round, the first page of the search index; in each later
+ * round, the next. POSTGRES_AGAIN: there may be one. */
 int convstore__postgres_queue_index_check(struct postgres_connection *connection,
                                           struct convstore_call *call);
 int convstore__postgres_receive_index_check(size_t *capacity, struct postgres_connection *connection,

@@ -63,10 +63,11 @@
   " WHERE c.id IS NULL GROUP BY t.user_id, t.conversation_id"
 #define CHECK_GROUPS(table)                                                                                  \
   "(SELECT user_id, conversation_id, count(*) AS n FROM " table " GROUP BY user_id, conversation_id)"
-#define CHECK_LOST_PARTS(table)                                                                                               \
-  "SELECT 'orphan', t.user_id, NULL, 'rows in " table                                                                         \
-  " that belong to no segment (' || t.segment_id || '): ' || t.n FROM (SELECT user_id, segment_id, count(*) AS n FROM " table \
-  " GROUP BY user_id, segment_id) AS t LEFT JOIN convstore_search_segments AS s"                                              \
+#define CHECK_LOST_PARTS(table)                                                                              \
+  "SELECT 'orphan', t.user_id, NULL, 'rows in " table                                                        \
+  " that belong to no segment (' || t.segment_id || '): ' || t.n FROM"                                       \
+  " (SELECT user_id, segment_id, count(*) AS n FROM " table                                                  \
+  " GROUP BY user_id, segment_id) AS t LEFT JOIN convstore_search_segments AS s"                             \
   " ON s.user_id = t.user_id AND s.id = t.segment_id WHERE s.id IS NULL"
 
 #define CHECK_SEARCH                                                                                            \

@@ -247,7 +247,7 @@ int convstore__sqlite_run_for_conversation(struct sqlite_connection *connection,
   return convstore__sqlite_exec(connection, statement, call->err);
 }
 
-static void undo(struct sqlite_connection *connection, bool nested) {
+static void roll_back(struct sqlite_connection *connection, bool nested) {
   convstore_error ignored = {0};
   if (sqlite3_get_autocommit(connection->db)) {
     /* SQLite undid everything by itself (disk full, I/O error, out of memory), the caller's transaction included. */
@@ -267,7 +267,7 @@ static void undo(struct sqlite_connection *connection, bool nested) {
 
 void convstore__sqlite_undo(struct sqlite_connection *connection, bool nested) {
   connection->is_undoing = true;
-  undo(connection, nested);
+  roll_back(connection, nested);
   connection->is_undoing = false;
 }
 

@@ -108,11 +108,13 @@ static void check_told(pthread_t *waiting, int status) {
 
 static void test_core__tells_the_backend_once(void) {
   pthread_t self = pthread_self();
-  (void)signal(SIGUSR1, on_signal);
+  struct sigaction action = {.sa_handler = on_signal};
+  struct sigaction before;
+  REQUIRE(sigaction(SIGUSR1, &action, &before) == 0);
   check_told(NULL, CONVSTORE_E_TIMEOUT);
   check_told(NULL, CONVSTORE_OK); /* it was committed already */
   check_told(&self, CONVSTORE_E_TIMEOUT);
-  (void)signal(SIGUSR1, SIG_DFL);
+  (void)sigaction(SIGUSR1, &before, NULL);
 }
 
 static void test_core__gives_up_a_backend_that_stays_silent(void) {
@@ -189,8 +191,10 @@ static void test_sqlite__ends_a_long_statement_and_undoes_it(void) {
     convstore_interrupt_clear(&interrupt);
     convstore *store = support_open(path, &options);
     if (nested == 0) support_sql(path, endless);
-    if (nested > 0) CHECK_INT(run(store, CONVSTORE_BEGIN, NULL), CONVSTORE_OK);
-    if (nested > 0) CHECK_INT(create(store, "before", NULL), CONVSTORE_OK);
+    if (nested > 0) {
+      CHECK_INT(run(store, CONVSTORE_BEGIN, NULL), CONVSTORE_OK);
+      CHECK_INT(create(store, "before", NULL), CONVSTORE_OK);
+    }
     int64_t began_ms = convstore__monotonic_ms();
     REQUIRE(pthread_create(&thread, NULL, raise_soon, NULL) == 0);
     CHECK_INT(create(store, "endless", &err), CONVSTORE_E_TIMEOUT);

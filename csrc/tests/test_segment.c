@@ -1,5 +1,5 @@
-/* core/segment.c, segment_reader.c, segment_check.c: what is built is read again and found whole, and a damaged blob does
- * no harm (to be run under the address sanitizer). */
+/* core/segment.c, segment_reader.c, segment_check.c: what is built is read again and found whole, and a damaged blob
+ * does no harm (to be run under the address sanitizer). */
 #include "../core/segment.h"
 
 #include <stdio.h>
