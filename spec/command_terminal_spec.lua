@@ -156,7 +156,7 @@ for _, backend in ipairs(backends) do
       it("takes a migration back that Ctrl-C interrupts", function()
         deleted(1)
         local newest = select(2, store:schema_version())
-        local session = start({ "migrate", "down" })
+        local session = start({ "migrate", "down", "--to", "0" })
         session:wait_for("[y/N] ")
         local holder = database:hold()
         session:type("y\n")

@@ -90,7 +90,7 @@ for _, backend in ipairs(backends) do
           said = "convstore: stopped; erased 0 conversations with 0 messages before\n" },
         { name = "archive", { "archive", "--idle-before", LATER },
           said = "convstore: stopped; archived 0 conversations with 0 messages before\n" },
-        { name = "migrate down", { "migrate", "down", "--yes" }, said = "convstore: stopped\n" },
+        { name = "migrate down", { "migrate", "down", "--to", "0", "--yes" }, said = "convstore: stopped\n" },
       }) do
         it("gives up its wait for a lock: " .. case.name, function()
           holder = database:hold()
