@@ -516,7 +516,6 @@ typedef struct convstore_events {
   convstore_event queue[CONVSTORE_MAX_EVENTS];
 } convstore_events;
 
-/** How to open. Zeroes are the defaults. The texts are copied. */
 /**
  * Ends calls from outside: from a signal handler, or from another thread. The caller owns it, zeroed, gives it to
  * convstore_open(), for as many stores as it likes, and keeps it until they are closed.
@@ -531,6 +530,7 @@ typedef struct convstore_interrupt {
   int raised; /**< the library's: use the functions */
 } convstore_interrupt;
 
+/** How to open. Zeroes are the defaults. The texts are copied. */
 typedef struct convstore_options {
   convstore_migrate migrate;
   bool durability_normal; /**< false: a returned append survives power loss; true: a killed process */
