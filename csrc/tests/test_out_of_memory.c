@@ -270,6 +270,7 @@ static void test_scenarios__run_every_operation(void) {
 /* Functions of convstore.h that must do without memory: all but those that the sweeps are about. */
 static void call_functions(const convstore *store) {
   static convstore_events events;
+  static convstore_interrupt interrupt;
   convstore_event event;
   convstore_error err = {0};
   convstore_result result = {0};
@@ -290,6 +291,10 @@ static void call_functions(const convstore *store) {
   CHECK_STRING(convstore_status_name(CONVSTORE_E_FULL), "full");
   CHECK(!convstore_next_event(&event, &events));
   CHECK_INT(convstore_depth(store), 0);
+  convstore_interrupt_raise(&interrupt);
+  CHECK(convstore_interrupt_is_raised(&interrupt));
+  convstore_interrupt_clear(&interrupt);
+  CHECK(!convstore_interrupt_is_raised(&interrupt));
   convstore_result_free(&result);
   convstore_close(NULL);
 }
@@ -306,12 +311,26 @@ static void test_functions__need_no_memory(void) {
 
 /* A function that convstore.h gets must be tried here as well. */
 static void test_header__has_no_other_function(void) {
-  static const char *const known[] = {
-      "convstore_open",        "convstore_run", /* the sweeps */
-      "convstore_close",       "convstore_next_event", "convstore_result_free",    "convstore_depth",
-      "convstore_uuid",        "convstore_id_set",     "convstore_role_name",      "convstore_role_parse",
-      "convstore_mark_name",   "convstore_mark_parse", "convstore_operation_name", "convstore_event_name",
-      "convstore_status_name", "convstore_fail",       "convstore_iso8601"};
+  static const char *const known[] = {"convstore_open",
+                                      "convstore_run", /* the sweeps */
+                                      "convstore_close",
+                                      "convstore_next_event",
+                                      "convstore_result_free",
+                                      "convstore_depth",
+                                      "convstore_uuid",
+                                      "convstore_id_set",
+                                      "convstore_role_name",
+                                      "convstore_role_parse",
+                                      "convstore_mark_name",
+                                      "convstore_mark_parse",
+                                      "convstore_operation_name",
+                                      "convstore_event_name",
+                                      "convstore_status_name",
+                                      "convstore_fail",
+                                      "convstore_iso8601",
+                                      "convstore_interrupt_raise",
+                                      "convstore_interrupt_clear",
+                                      "convstore_interrupt_is_raised"};
   char line[512];
   size_t n = 0;
   FILE *header = fopen("csrc/convstore.h", "r");
