@@ -80,11 +80,14 @@ return {
         local stride = math.max(1, math.ceil(pass.bytes * pass.seconds / share))
         local at, misses, last = run.source:int(0, stride - 1), 0, 0
         local stop = system.monotime() + share
-        -- Texts differ in length, so the end is where nothing was cut several times in a row.
-        while misses < 5 and (stride == 1 or system.monotime() < stop) do
-          local was_cut = cut(pass.act, pass.kind, pass.side, at)
-          misses, last = was_cut and 0 or misses + 1, was_cut and at or last
-          at = at + stride
+        -- Texts differ in length, so a byte that an exchange did not have is looked for in the next ones; the end is
+        -- where several in a row had none.
+        while misses < 8 and (stride == 1 or system.monotime() < stop) do
+          if cut(pass.act, pass.kind, pass.side, at) then
+            misses, last, at = 0, at, at + stride
+          else
+            misses = misses + 1
+          end
         end
         run:note("%s %s %s: %s byte of 0–%d", pass.way, pass.kind, pass.side, stride == 1 and "every" or
           "each " .. stride .. ".", last)

@@ -85,7 +85,10 @@ return {
       for _, twin in ipairs(twins) do run:finish(twin) end
       first = first + UNITS
     end
-    run:note("%d clients, each twice; %d power cuts; %d crashes", CLIENTS, restarts, crashes)
+    local failures = 0
+    for _, n in pairs(run.log.failures) do failures = failures + n end
+    run:note("%d clients, each twice; %d power cuts; %d crashes; %d calls failed and were sent again; slowest %.1f s",
+      CLIENTS, restarts, crashes, failures, run.log.slowest)
     run:judge()
   end,
 }
