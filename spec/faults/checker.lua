@@ -155,13 +155,8 @@ local function judge_units(log, units, stored, find)
   end
 end
 
--- `database`: `dialect` ("sqlite" or "postgres") and `sql`, a function that runs SQL and returns what the database's
--- own shell prints. `log`: a ledger. Returns what was found, and the number of messages.
-function checker.judge(database, plan_of_run, log)
-  local found, find = finder()
-  for _, complaint in ipairs(log.complaints) do
-    find("said", "%s", complaint)
-  end
+-- Reads everything and judges it; the number of messages. A database that cannot be read raises.
+local function judge_all(database, plan_of_run, log, find)
   local ok, damage = pcall(database.sql, DAMAGE[database.dialect])
   if not ok or not damage:find(SOUND[database.dialect]) then
     find("damaged", "%s", damage)
@@ -226,7 +221,21 @@ function checker.judge(database, plan_of_run, log)
     judge_counters(conversation, rows, find)
   end
   judge_units(log, units, stored, find)
-  return found, n
+  return n
+end
+
+-- `database`: `dialect` ("sqlite" or "postgres") and `sql`, a function that runs SQL and returns what the database's
+-- own shell prints. `log`: a ledger. Returns what was found, and the number of messages.
+function checker.judge(database, plan_of_run, log)
+  local found, find = finder()
+  for _, complaint in ipairs(log.complaints) do
+    find("said", "%s", complaint)
+  end
+  local ok, n = pcall(judge_all, database, plan_of_run, log, find)
+  if not ok then
+    find("damaged", "it cannot be read: %s", n)
+  end
+  return found, ok and n or 0
 end
 
 -- How many of each kind.

@@ -26,7 +26,7 @@ function place.sqlite(folder)
 end
 
 -- The URL of another database of the same server.
-local function with_database(url, name)
+function place.with_database(url, name)
   return (url:gsub("^(%a+://[^/]*/)[^?]*", "%1" .. name, 1))
 end
 
@@ -36,8 +36,8 @@ function place.postgres(url, clause)
   local admin = psql.new(url)
   local name = "convstore_spec_faults_" .. convstore.uuid():sub(-12)
   admin:run("CREATE DATABASE " .. name .. " " .. (clause or ""))
-  local self = { dialect = "postgres", folder = shell.folder(), dsn = with_database(url, name), name = name,
-    admin = admin }
+  local self = { dialect = "postgres", folder = shell.folder(), dsn = place.with_database(url, name),
+    name = name, admin = admin }
   local inside = psql.new(self.dsn)
   function self.sql(text)
     return inside:run("SET client_min_messages = warning;\n" .. text)

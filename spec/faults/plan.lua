@@ -89,8 +89,8 @@ function plan:unit(writer, unit)
   local kind = source:pick(kinds)
   local n_parts = kind == "single" and 1 or kind == "batch" and source:int(2, 20) or source:int(2, 6)
   local key = source:int(1, self.keys)
-  -- A transaction writes to two conversations, if there are as many, in turn. Always to the lower one first, as programs
-  -- do that do not want to meet in a deadlock, which PostgreSQL takes a second to notice.
+  -- A transaction writes to two conversations, if there are as many, in turn: always to the lower one first, as
+  -- programs do that want no deadlock, which PostgreSQL takes a second to notice.
   local other = key % self.keys + 1
   if kind == "transaction" then key, other = math.min(key, other), math.max(key, other) end
   local result = { kind = kind, user = self:user(writer), parts = {},

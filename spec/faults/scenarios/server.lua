@@ -1,6 +1,7 @@
 -- PostgreSQL under clients that all send each unit twice at once, by two processes: its server processes are terminated
--- every 25 ms, one is killed by SIGKILL now and then, after which the server starts all anew, and in each round the
--- server is stopped as by a power cut. Both twins must be told the same seq.
+-- every 25 ms, one is killed by SIGKILL now and then, after which the server starts all anew, and else the server is
+-- stopped as by a power cut. Both twins must be told the same seq. In each second round they come by PgBouncer.
+local places = require "spec.faults.place"
 local psql = require "spec.support.psql"
 local shell = require "spec.support.shell"
 local system = require "system"
@@ -34,7 +35,8 @@ return {
   run = function(run)
     local source = run.source
     local control = os.getenv("CONVSTORE_TEST_POSTGRES_CONTROL")
-    local restarts, crashes = 0, 0
+    local bouncer = os.getenv("CONVSTORE_TEST_PGBOUNCER_URL")
+    local restarts, crashes, behind_pgbouncer = 0, 0, 0
     local place = run:open()
     -- Stopping the server ends every psql, so the one that kills is made again.
     local function arm()
@@ -48,14 +50,17 @@ return {
     arm()
     while run:left() > 0 do
       run.rounds = run.rounds + 1
-      local twins = {}
+      local twins, dsn = {}, place.dsn
+      if bouncer and run.rounds % 2 == 0 then
+        dsn, behind_pgbouncer = places.with_database(bouncer, place.name), behind_pgbouncer + 1
+      end
       for client = 1, CLIENTS do
         local pipes = { ("%s/%d.%d.a"):format(place.folder, run.rounds, client),
           ("%s/%d.%d.b"):format(place.folder, run.rounds, client) }
         assert(shell.run("mkfifo " .. shell.quote(pipes[1]) .. " " .. shell.quote(pipes[2])))
         for twin = 1, 2 do
           twins[#twins + 1] = run:start(client, first, first + UNITS - 1,
-            ("timeout=60,gate,meet=%s;%s"):format(pipes[twin], pipes[3 - twin]))
+            ("timeout=60,gate,meet=%s;%s"):format(pipes[twin], pipes[3 - twin]), { dsn = dsn })
         end
       end
       for _, twin in ipairs(twins) do assert(run:hear(twin) == "ready", "a writer did not start") end
@@ -87,8 +92,12 @@ return {
     end
     local failures = 0
     for _, n in pairs(run.log.failures) do failures = failures + n end
-    run:note("%d clients, each twice; %d power cuts; %d crashes; %d calls failed and were sent again; slowest %.1f s",
-      CLIENTS, restarts, crashes, failures, run.log.slowest)
+    run:note("%d clients, each twice, %d rounds of them behind PgBouncer", CLIENTS, behind_pgbouncer)
+    run:note("%d power cuts; %d crashes; %d calls failed and were sent again; slowest %.1f s", restarts,
+      crashes, failures, run.log.slowest)
+    -- PgBouncer keeps its connections.
+    place.admin:run("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '"
+      .. place.name .. "'")
     run:judge()
   end,
 }
