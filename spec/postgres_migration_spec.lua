@@ -273,7 +273,8 @@ describe("the roles of row-level security #postgres", function()
   if owner then
     it("may be granted to the same login by somebody who sets up another database meanwhile", function()
       local options = names()
-      admin:sql(("CREATE ROLE %s NOLOGIN; CREATE ROLE %s NOLOGIN"):format(options.role, options.operator_role))
+      admin:sql(("CREATE ROLE %s NOLOGIN; CREATE ROLE %s NOLOGIN"):format(options.role,
+        options.operator_role))
       local database = owner.place()
       local other = psql.new(database.admin_url)
       finally(function() other:close() end)
