@@ -8,3 +8,4 @@ exclude_files = { "build" }
 
 files["spec"] = { std = "lua54+busted" }
 files["rockspec"] = { std = "lua54+rockspec" }
+files["examples/mod_*.lua"] = { globals = { "module" } } -- Prosody gives it

@@ -300,6 +300,14 @@ uninstall: ## remove what `make install` with the same settings installed
 	  $(DESTDIR)$(INCLUDEDIR)/convstore.h $(DESTDIR)$(LIBDIR)/libconvstore.a $(DESTDIR)$(LIBDIR)/pkgconfig/convstore.pc
 	-rmdir $(DESTDIR)$(LUADIR)/convstore/command $(DESTDIR)$(LUADIR)/convstore $(DESTDIR)$(CLIBDIR)/convstore
 
+# Releasing ------------------------------------------------------------------------------------------------------------
+.PHONY: rockspec dist
+rockspec: ## make the rockspec of this version from that of development
+	@$(LUA) tools/release_rockspec.lua $(VERSION) > rockspec/convstore-$(VERSION)-1.rockspec
+
+dist: ## make the tarball of this version from what is committed, with its rockspec, in BUILD/dist
+	@tools/dist $(VERSION) $(BUILD)/dist
+
 clean: ## remove what was built
 	rm -rf build convstore
 	find csrc -name '*.o' -delete
