@@ -2,9 +2,10 @@
 --
 -- bench/run [SECTION...]. Without an argument those with goals are run: append, history, growth and memory (SQLite),
 -- postgres, and context, lists, append_search, search and latency (both). The others show what decisions rest on:
--- indexes, tables, contention and search_designs.
+-- indexes, postgres_indexes, tables, contention, search_designs and capacity.
 -- BENCH_QUICK=1 takes seconds and shows that everything runs, not how fast it is.
 -- BENCH_DIR is the folder for the databases; by default build/bench/data.
+local capacity = require "capacity"
 local choices = require "choices"
 local data = require "data"
 local designs = require "designs"
@@ -127,7 +128,7 @@ function sections.postgres()
   postgres.run(rounds)
 end
 
-for _, more in ipairs{ queries, search, choices, designs } do
+for _, more in ipairs{ queries, search, choices, designs, capacity } do
   for name, section in pairs(more) do
     sections[name] = function() section(rounds, quick) end
   end

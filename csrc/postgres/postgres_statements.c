@@ -407,14 +407,16 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
          " FROM " ARCHIVE " AS t WHERE t.user_id = " USER
          " AND t.conversation_id = CAST($2 AS uuid) AND t.id = i.id) AS m"
          " ORDER BY i.ord"},
-    /* Brings the last $3 messages that are archived back, or what there is. What lies in the archive then. */
+    /* Brings the last $3 messages that are archived back, or what there is. What lies in the archive then. Not by a
+     * join with c, which the statistics of 0006_add_statistics.up.sql do not help: it read the whole conversation. */
     [POSTGRES_STMT_UNARCHIVE] = {"unarchive",
                                  "WITH c AS (UPDATE " CONVERSATIONS
                                  " AS c SET archived_seq = greatest(c.archived_seq - CAST($3 AS bigint), 0)"
                                  " WHERE " THIS_CONVERSATION
-                                 " AND c.archived_seq > 0 RETURNING c.id, c.archived_seq),"
-                                 " moved AS (DELETE FROM " ARCHIVE " AS t USING c WHERE t.user_id = " USER
-                                 " AND t.conversation_id = c.id AND t.seq > c.archived_seq RETURNING t.*),"
+                                 " AND c.archived_seq > 0 RETURNING c.archived_seq),"
+                                 " moved AS (DELETE FROM " ARCHIVE " AS t WHERE t.user_id = " USER
+                                 " AND t.conversation_id = CAST($2 AS uuid)"
+                                 " AND t.seq > (SELECT c.archived_seq FROM c) RETURNING t.*),"
                                  " stored AS (INSERT INTO " LIVE " (" STORED_COLUMNS
                                  ") SELECT " STORED_COLUMNS " FROM moved) SELECT c.archived_seq FROM c"},
 
