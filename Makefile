@@ -241,6 +241,7 @@ DOCUMENTS := README.md CONTRIBUTING.md CHANGELOG.md examples/README.md $(sort $(
 
 docs: ## make the site of the documents: build/site/index.html
 	@tools/install_deps docs
+	@$(MAKE) docs-diagrams
 	@$(LUA) tools/docs/site/build.lua $(BUILD)/site $(VERSION)
 
 docs-check: all ## run the documents' examples, follow their links, look at their spelling
