@@ -8,6 +8,7 @@
 #include "arguments.h"
 #include "call.h"
 #include "log.h"
+#include "terminal.h"
 
 #define DEFAULT_SLOW_MS 1000
 
@@ -180,6 +181,7 @@ int convstore__lua_open(lua_State *L) {
   convstore__lua_read_optional(&args, open_options, &opening);
   check_opening(&args, &opening, dsn);
   if (args.err.status != CONVSTORE_OK) return convstore__lua_fail(L, &args.err);
+  opening.options.interrupt = convstore__lua_interrupt();
   opening.options.events = convstore__lua_log_start(L, 3);
   status = convstore_open(&store->handle, dsn.data != NULL ? dsn.data : default_dsn(), &opening.options,
                           &args.err);

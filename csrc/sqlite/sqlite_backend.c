@@ -82,6 +82,7 @@ static sqlite_operation *const operations[CONVSTORE_OPERATIONS] = {
 
 static int start_call(struct sqlite_connection *connection, struct convstore_call *call) {
   connection->deadline_ms = call->deadline_ms;
+  connection->interrupted = false;
   errno = 0; /* see fail_io() in sqlite_error.c */
   /* A rollback that failed, for want of memory, has left its transaction open: no later call may become part of it. */
   if (call->depth == 0 && connection->db != NULL && !sqlite3_get_autocommit(connection->db)) {

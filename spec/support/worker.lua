@@ -196,6 +196,19 @@ function jobs.hold(dsn)
   end))
 end
 
+-- Appends in a transaction to one conversation and then to one that is locked, with Ctrl-C caught as the command does.
+function jobs.interrupted(dsn)
+  require("convstore.core").catch_interrupts()
+  local alice, store = conversation(dsn, "free")
+  local locked = assert(store:user("alice"):conversation("locked"))
+  local ok, message, code = store:transaction(function()
+    assert(alice:append("user", "in the transaction"))
+    print("waits")
+    return locked:append("user", "never")
+  end)
+  print(ok, code, message)
+end
+
 -- Asks for the keys 1…n at the same time as others do.
 function jobs.keys(dsn, n)
   local store = assert(convstore.open(dsn, { timeout = 60 }))
