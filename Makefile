@@ -167,8 +167,8 @@ test-postgres-doors: $(MODULE) $(PROXY) ## the same by a unix socket, and as the
 
 # SECONDS: for all of them together, to which the wait for slow ones is added. FAULTS: some of spec/faults/scenarios, such as
 # "kill cut:postgres".
-SECONDS ?= 300
 FAULTS ?=
+faults: SECONDS ?= 300
 faults: $(MODULE) $(PROXY) ## kill writers and servers, cut networks, fill disks, and see that nothing is lost; SECONDS=…
 	@tools/with_postgres $(LUA) spec/faults/main.lua $(SECONDS) $(FAULTS)
 
