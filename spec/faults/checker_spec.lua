@@ -331,9 +331,16 @@ describe("a run of make faults #sqlite", function()
   end)
 
   it("is bad where the scenario itself fails, or nothing was acknowledged", function()
-    local ok, output = play(function() error("oh no") end)
+    local folder, writer
+    local ok, output = play(function(self)
+      folder, writer = self.place.folder, self:start(1, 11, run.FOREVER)
+      error("oh no")
+    end)
     assert.is_false(ok)
     assert.truthy(output:find("oh no", 1, true), output)
+    -- And nothing of it is left.
+    assert.is_false(shell.exists(folder))
+    assert.is_false((shell.run("kill -0 " .. writer.pid)))
     ok = play(function(self) self.log = ledger.new() end)
     assert.is_false(ok)
   end)

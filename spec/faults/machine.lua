@@ -5,6 +5,8 @@ local shell = require "spec.support.shell"
 
 local machine = {}
 
+local disks, servers = {}, {} -- those that there are
+
 -- Why there can be no small disk here, or nil.
 function machine.no_disks()
   local folder = shell.folder()
@@ -35,13 +37,25 @@ function machine.disk(size, reserve)
   function self.remount(how)
     assert(shell.run(("mount -o remount,%s %s"):format(how, shell.quote(self.path))))
   end
+  disks[self] = true
   function self.close()
+    disks[self] = nil
     -- A server that was stopped at once may still be on its way out.
     assert(shell.run(("for i in 1 2 3 4 5 6 7 8 9; do umount %s && exit 0; sleep 0.5; done; exit 1")
       :format(shell.quote(self.path))))
     shell.remove(folder)
   end
   return self
+end
+
+-- Takes away what a scenario that failed has left.
+function machine.clean()
+  for server in pairs(servers) do
+    server.close()
+  end
+  for disk in pairs(disks) do
+    disk.close()
+  end
 end
 
 -- Gives a folder to whoever has `quoted`.
@@ -76,7 +90,9 @@ function machine.server(folder, before)
   function self.panics()
     return select(2, (shell.read(control:match("^(.*)/") .. "/server.log") or ""):gsub("PANIC", ""))
   end
+  servers[self] = true
   function self.close()
+    servers[self] = nil
     started:tell("end")
     started:finish()
     shell.remove(own)

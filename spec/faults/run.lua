@@ -5,6 +5,7 @@
 local system = require "system"
 local checker = require "spec.faults.checker"
 local ledger = require "spec.faults.ledger"
+local machine = require "spec.faults.machine"
 local place = require "spec.faults.place"
 local plan = require "spec.faults.plan"
 local process = require "spec.support.process"
@@ -20,6 +21,7 @@ function run.new(scenario, dialect, seconds, seed)
   return setmetatable({
     scenario = scenario, dialect = dialect, seed = seed, started = started, deadline = started + seconds,
     source = random.new(seed), log = ledger.new(), found = {}, notes = {},
+    alive = {}, -- writers whose end nobody has waited for
     rounds = 0, kills = 0, calls = 0, messages = 0, replayed = 0,
   }, run)
 end
@@ -50,6 +52,7 @@ function run:start(writer, first, last, words, options)
   local dsn = table.remove(arguments, 1)
   local started = process.start(self.place.folder, dsn, arguments, all)
   started.writer, started.heard = writer, ""
+  self.alive[started] = true
   return started
 end
 
@@ -63,6 +66,7 @@ end
 -- Waits for the end of a writer, and reads all that it has said. Returns the last unit that it tried, whether it was at
 -- one when it ended, whether it ended well, and its standard error.
 function run:bury(writer)
+  self.alive[writer] = nil
   local output, ok, errors = writer:finish()
   local last, open = self.log:read(writer.writer, writer.heard .. output)
   return last, open, ok, errors
@@ -108,7 +112,7 @@ function run:note(...)
 end
 
 -- Judges the database that is open and closes it.
-function run:judge(keep)
+function run:judge()
   self.place.settle()
   for _, one in ipairs((checker.judge(self.place, self.plan, self.log))) do
     self.found[#self.found + 1] = one
@@ -116,7 +120,20 @@ function run:judge(keep)
   self.calls = self.calls + self.log.n_acknowledged
   self.messages = self.messages + self.log.n_messages
   self.replayed = self.replayed + self.log.n_replayed
-  if not keep then self.place.close() end
+  self.place.close()
+  self.place = nil
+end
+
+-- What a scenario that failed has left.
+function run:clean()
+  for writer in pairs(self.alive) do
+    writer:kill()
+    writer:finish()
+  end
+  local closed, why = true, nil
+  if self.place then closed, why = pcall(self.place.close) end
+  machine.clean()
+  assert(closed, why)
 end
 
 -- The line, and what is wrong below it.
@@ -150,6 +167,8 @@ function run.scenario(scenario, dialect, seconds, seed, print_line)
   local ok, message = xpcall(scenario.run, debug.traceback, self)
   if not ok then
     self:fail("%s", message)
+    local cleaned, why = pcall(self.clean, self)
+    if not cleaned then self:fail("not all could be tidied up: %s", why) end
   elseif self.calls == 0 then
     self:fail("nothing was acknowledged, so nothing was shown")
   end
