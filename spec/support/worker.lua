@@ -179,6 +179,20 @@ function jobs.append_timed(dsn, key, stop)
   print(n, slowest)
 end
 
+-- Uses everything as one of several users until a file named `stop` appears, and looks at each row for its owner.
+function jobs.own(dsn, name, stop, seconds, seed, options)
+  local owner = require "spec.isolation.owner"
+  local self = owner.new(dsn, name, assert(load("return " .. options))(), math.tointeger(seed))
+  local broken, file = 0
+  wait_for_start()
+  local latest = os.time() + tonumber(seconds)
+  repeat
+    if not self:step() then broken = broken + 1 end
+    file = io.open(stop)
+  until file or os.time() > latest
+  print(("%d calls, %d rows, %d broken"):format(self.calls, self.rows, broken))
+end
+
 -- Purges everything, a deleted conversation or one that lies idle.
 function jobs.purge(dsn)
   local store = assert(convstore.open(dsn, { timeout = 60 }))
