@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/select.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -64,6 +65,27 @@ static int l_catch_interrupts(lua_State *L) {
   return 0;
 }
 
+/* await_input() -> true when standard input can be read, false when Ctrl-C has come. A read alone would not see one that
+ * came just before it. */
+static int l_await_input(lua_State *L) {
+  sigset_t block;
+  sigset_t before;
+  int n = 0;
+  sigemptyset(&block);
+  sigaddset(&block, SIGINT);
+  (void)pthread_sigmask(SIG_BLOCK, &block, &before);
+  while (n <= 0 && !convstore_interrupt_is_raised(&interrupt)) {
+    fd_set input;
+    FD_ZERO(&input);
+    FD_SET(STDIN_FILENO, &input);
+    n = pselect(STDIN_FILENO + 1, &input, NULL, NULL, NULL, &before);
+    if (n < 0 && errno != EINTR) break;
+  }
+  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+  lua_pushboolean(L, !convstore_interrupt_is_raised(&interrupt));
+  return 1;
+}
+
 /* interrupted() -> whether Ctrl-C came. */
 static int l_interrupted(lua_State *L) {
   lua_pushboolean(L, convstore_interrupt_is_raised(&interrupt));
@@ -74,7 +96,8 @@ const convstore_interrupt *convstore__lua_interrupt(void) {
   return catches ? &interrupt : NULL;
 }
 
-const luaL_Reg convstore__lua_terminal_functions[] = {{"catch_interrupts", l_catch_interrupts},
+const luaL_Reg convstore__lua_terminal_functions[] = {{"await_input", l_await_input},
+                                                      {"catch_interrupts", l_catch_interrupts},
                                                       {"exists", l_exists},
                                                       {"interrupted", l_interrupted},
                                                       {"now", l_now},

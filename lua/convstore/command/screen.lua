@@ -107,7 +107,7 @@ function screen:confirm(what)
   self:clear()
   self.asking = true
   io.stderr:write(what, "\nGo on? [y/N] ")
-  local answer = io.read("l")
+  local answer = core.await_input() and io.read("l")
   self.asking = not answer
   if not (answer and answer:lower():find("^%s*y")) then
     failure.raise(failure.FAILED, "not confirmed; nothing was changed")
