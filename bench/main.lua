@@ -6,6 +6,7 @@
 -- BENCH_QUICK=1 takes seconds and shows that everything runs, not how fast it is.
 -- BENCH_DIR is the folder for the databases; by default build/bench/data.
 local choices = require "choices"
+local comparison = require "comparison"
 local data = require "data"
 local designs = require "designs"
 local environment = require "environment"
@@ -127,7 +128,7 @@ function sections.postgres()
   postgres.run(rounds)
 end
 
-for _, more in ipairs{ queries, search, choices, designs } do
+for _, more in ipairs{ comparison, queries, search, choices, designs } do
   for name, section in pairs(more) do
     sections[name] = function() section(rounds, quick) end
   end

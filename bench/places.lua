@@ -41,7 +41,17 @@ function file.drop() end -- files.clean removes it
 
 local sqlite = { name = "SQLite", key = "sqlite", full = "full" }
 
-function sqlite.database(name) return setmetatable({ path = files.fresh(name .. ".db") }, file) end
+function sqlite.database(name)
+  local path = files.fresh(name .. ".db")
+  return setmetatable({ path = path, kind = "sqlite", dsn = path }, file)
+end
+
+-- Another file of the same bytes.
+function file:copy(name)
+  local other = sqlite.database(name)
+  files.copy(self.path, other.path)
+  return other
+end
 
 -- A database of the same messages as before there were searches, and the id of its conversation `key`. fill() would
 -- write them again.
@@ -94,7 +104,8 @@ end
 local postgres = { name = "PostgreSQL", key = "postgres" }
 
 function postgres.database(name)
-  local database = setmetatable({ name = "convstore_bench_" .. name }, schema)
+  local database = setmetatable({ name = "convstore_bench_" .. name, kind = "postgres", dsn = URL }, schema)
+  database.schema = database.name
   database:drop() -- what a run that was killed has left
   return database
 end
