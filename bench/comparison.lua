@@ -1,7 +1,7 @@
 -- The section on what people would use instead: LuaSQL, LuaDBI, and SQLModel on SQLAlchemy, beside convstore and plain C,
 -- with the same work on the same schema. Each side is a process of its own; see workers.lua and sides/.
 -- This file does the work and checks it; comparison_report.lua prints what came out.
-local convstore = require "convstore"
+local chart = require "chart"
 local data = require "data"
 local files = require "files"
 local measure = require "measure"
@@ -134,7 +134,7 @@ end
 
 -- All sides in turn, in another order each round. run(worker) gives seconds; two rounds before are for warming up. The
 -- sides' medians, and the medians of their ratios to plain C and to convstore in the same round.
-function comparison.rounds(n, sides, run)
+local function in_rounds(n, sides, run)
   local times, order = {}, table.move(sides, 1, #sides, 1, {})
   for _, worker in ipairs(sides) do times[worker.side.name] = {} end
   for round = -1, n do
@@ -196,7 +196,7 @@ local function compare(kind, rounds, n, texts, searched, folder, texts_path)
     for _, worker in ipairs(started) do worker:ask("forget") end
     local doing = those_that_do(started, work)
     local more = work.key == "search" and words
-    local result = comparison.rounds(rounds, doing, function(worker)
+    local result = in_rounds(rounds, doing, function(worker)
       local calls = worker.side.few and work.few or work.calls
       if work.who == "own" then worker.appended = worker.appended + calls * (work.order[2] or 1) end
       return worker:run(calls, table.unpack(arguments_of(worker, work, more)))
@@ -266,6 +266,7 @@ local function grow(kind, rounds, sizes, folder)
   return growth, memory
 end
 
+-- Prints the section; gives its chart.
 function comparison.alternatives(_, quick)
   local rounds, n = quick and 3 or 60, quick and 50 or 500
   local sizes = { small = quick and 2000 or 10000, middle = quick and 5000 or 100000,
@@ -284,7 +285,8 @@ function comparison.alternatives(_, quick)
   shell.remove(folder)
   io.stderr:write("\n")
   report.print(compared, WORK, workers.sides, { rounds = rounds, conversations = n, searched = #searched, sizes = sizes,
-    versions = workers.versions(), convstore = convstore._VERSION, quick = quick })
+    versions = workers.versions() })
+  return chart.svg(compared, WORK, workers.sides)
 end
 
 return comparison
