@@ -19,13 +19,18 @@ workers.sides = {
 
 local function runs(command) return (shell.run(command)) end
 
--- Whether a side's library is there; else what is missing.
+-- The library of a side that is not there, or nil.
 function workers.missing(side, kind)
+  local library, there = side.needs and side.needs[kind], true
   if side.style then
-    return not runs(PYTHON .. " -c 'import sqlmodel, psycopg2'") and "sqlmodel, psycopg2" or nil
+    library = "sqlmodel or psycopg2"
+    there = runs(PYTHON .. " -c 'import sqlmodel, psycopg2'")
+  elseif library then
+    there = runs(("%s -e 'require \"%s\"'"):format(arg[-1], library))
   end
-  local module = side.needs and side.needs[kind]
-  return module and not runs(("%s -e 'require \"%s\"'"):format(arg[-1], module)) and module or nil
+  if there then return nil end
+  assert(os.getenv("CI") ~= "true", library .. " is missing: tools/install_deps bench")
+  return library
 end
 
 -- What is compared, with versions: a line for the report.
