@@ -181,6 +181,7 @@ static int read_cookie(int64_t *out, struct sqlite_connection *connection, bool 
   int status = CONVSTORE_OK;
   sqlite3_stmt *statement = convstore__sqlite_statement(connection, SQLITE_STMT_SCHEMA_COOKIE, err);
   if (statement == NULL) return err->status;
+  sqlite3_reset(statement); /* it may be held */
   if (sqlite3_step(statement) == SQLITE_ROW)
     *out = sqlite3_column_int64(statement, 0);
   else
