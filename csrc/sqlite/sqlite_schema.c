@@ -224,7 +224,8 @@ static int learn(struct applied *applied, struct sqlite_connection *connection, 
   return CONVSTORE_OK;
 }
 
-int convstore__sqlite_check_schema(struct sqlite_connection *connection, struct convstore_call *call, bool hold) {
+int convstore__sqlite_check_schema(struct sqlite_connection *connection, struct convstore_call *call,
+                                   bool hold) {
   struct applied applied = {0};
   int64_t cookie = 0;
   convstore_user_id_type type = connection->base.user_id_type;
