@@ -242,8 +242,7 @@ static void test_uuid__ids_of_one_call_share_no_bytes(void) {
       CHECK(strcmp(ids[j] + 19, ids[i] + 19) != 0);
     }
   }
-  CHECK_INT(noise.n_ids, 0);
-  CHECK_INT(noise.n_left, 0);
+  CHECK(noise.n_ids == 0 && noise.n_left == 0);
 }
 
 static void test_uuid__tries_again_after_a_signal_and_a_short_answer(void) {
