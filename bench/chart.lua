@@ -1,13 +1,15 @@
--- Draws what comparison.lua has measured: for each kind of work a bar for each side, as long as the logarithm of how many
--- times as long as plain C it takes. SVG by hand, with no more than any viewer knows, on a light ground and in colours
--- that differ in lightness, too.
+-- Draws what comparison.lua has measured: for each kind of work a bar for each side, as long as the logarithm of how
+-- many times as long as plain C it takes. SVG by hand, with no more than any viewer knows, on a light ground and in
+-- colours that differ in lightness, too.
 local chart = {}
 
-local COLOURS = { convstore = "#0b5394", LuaSQL = "#e69138", LuaDBI = "#bf9000", ["SQLModel, objects"] = "#6a329f",
-  ["SQLModel, queries"] = "#b4a7d6" }
+local COLOURS = { convstore = "#0b5394", LuaSQL = "#e69138", LuaDBI = "#bf9000",
+  ["SQLModel, objects"] = "#6a329f", ["SQLModel, queries"] = "#b4a7d6" }
 local LEFT, WIDTH, RIGHT, BAR, GAP, TOP = 210, 520, 60, 10, 12, 70
 
-local function escape(text) return (text:gsub("[&<>]", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" })) end
+local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" }
+
+local function escape(text) return (text:gsub("[&<>]", ENTITIES)) end
 
 -- From half of plain C's time to a power of ten that all are below.
 local function scale_of(compared)
@@ -57,8 +59,8 @@ function chart.svg(compared, work, sides)
     end
     local tick = 1
     while tick <= most do
-      add('<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="#999" stroke-width="%s"/>', x_of(tick), from - 6, x_of(tick),
-        y - 4, tick == 1 and "1.5" or "0.5")
+      add('<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="#999" stroke-width="%s"/>', x_of(tick), from - 6,
+        x_of(tick), y - 4, tick == 1 and "1.5" or "0.5")
       label(x_of(tick), y + 8, ("%d ×"):format(tick), ' text-anchor="middle" font-size="10"')
       tick = tick * 10
     end
@@ -68,16 +70,18 @@ function chart.svg(compared, work, sides)
   local legend, x = {}, 10
   for _, side in ipairs(sides) do
     if COLOURS[side.name] then
-      legend[#legend + 1] = ('<rect x="%d" y="38" width="10" height="10" fill="%s"/><text x="%d" y="47">%s</text>')
-        :format(x, COLOURS[side.name], x + 14, escape(side.name))
+      local sample = '<rect x="%d" y="38" width="10" height="10" fill="%s"/><text x="%d" y="47">%s</text>'
+      legend[#legend + 1] = sample:format(x, COLOURS[side.name], x + 14, escape(side.name))
       x = x + 40 + 7 * #side.name
     end
   end
   local width, height = LEFT + WIDTH + RIGHT, y - 20
   return ([[
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12" fill="#222">
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12"
+  fill="#222">
 <rect width="100%%" height="100%%" fill="white"/>
-<text x="10" y="24" font-size="15" font-weight="bold">Time of a call, as a multiple of plain C's (shorter is faster)</text>
+<text x="10" y="24" font-size="15" font-weight="bold">Time of a call as a multiple of plain C's
+  (shorter is faster)</text>
 %s
 %s
 </svg>

@@ -1,5 +1,5 @@
--- The section on what people would use instead: LuaSQL, LuaDBI, and SQLModel on SQLAlchemy, beside convstore and plain C,
--- with the same work on the same schema. Each side is a process of its own; see workers.lua and sides/.
+-- The section on what people would use instead: LuaSQL, LuaDBI, and SQLModel on SQLAlchemy, beside convstore and plain
+-- C, with the same work on the same schema. Each side is a process of its own; see workers.lua and sides/.
 -- This file does the work and checks it; comparison_report.lua prints what came out.
 local chart = require "chart"
 local data = require "data"
@@ -19,15 +19,18 @@ local TEXTS, WINDOW, PAGE, TOKENS, BATCH = 1000, 50, 20, 4000, 1000
 local WORK = {
   { key = "append", what = "append, durable", who = "own", order = { "append" }, calls = 20, few = 5,
     goals = { sqlite = 15, postgres = 7 } },
-  { key = "append_many", what = "batch of 1,000", who = "own", order = { "append_many", BATCH }, calls = 1, few = 1 },
+  { key = "append_many", what = "batch of 1,000", who = "own", order = { "append_many", BATCH }, calls = 1,
+    few = 1 },
   { key = "load", what = "load of 1,000", who = "talk", order = { "newest", TEXTS }, calls = 5, few = 1,
     goals = { sqlite = 10, postgres = 5 }, binding_goal = 1.8 },
-  { key = "newest", what = "window: newest 50 of 1,000", who = "talk", order = { "newest", WINDOW }, calls = 50,
-    few = 2, goals = { sqlite = 80, postgres = 50 } },
-  { key = "context", what = "window: 4,000 tokens", who = "talk", order = { "context", TOKENS }, calls = 50, few = 2 },
+  { key = "newest", what = "window: newest 50 of 1,000", who = "talk", order = { "newest", WINDOW },
+    calls = 50, few = 2, goals = { sqlite = 80, postgres = 50 } },
+  { key = "context", what = "window: 4,000 tokens", who = "talk", order = { "context", TOKENS }, calls = 50,
+    few = 2 },
   { key = "list", what = "list of 20 with last message", who = "lister", order = { "list", PAGE }, calls = 50,
     few = 2, goals = { sqlite = 60, postgres = 50 } },
-  { key = "search", what = "search, a page of 20", who = "searcher", order = { "search", PAGE }, calls = 5, few = 2 },
+  { key = "search", what = "search, a page of 20", who = "searcher", order = { "search", PAGE }, calls = 5,
+    few = 2 },
 }
 
 -- ---- what all sides find ------------------------------------------------------------------------------------------
@@ -60,7 +63,8 @@ local function fill(store, n, texts, searched)
     assert(own:append_many(data.messages(texts)))
     targets[side.name] = { "bench", own.id }
   end
-  targets.lister = write_conversations(store, "lister", n, function(i) return part(texts, i % 9 * 100 + 1, 100) end)
+  targets.lister = write_conversations(store, "lister", n,
+    function(i) return part(texts, i % 9 * 100 + 1, 100) end)
   targets.searcher = write_conversations(store, "searcher", #searched // 55,
     function(i) return part(searched, i * 55 - 54, 55) end)
   assert(store:user("searcher"):search("bane")) -- what is not indexed yet would be, in the first round
@@ -85,8 +89,8 @@ local function lines_of(path)
   return lines
 end
 
--- Whatever is read, every side must read the same. Searches differ: convstore finds words, the best first, and LIKE what
--- holds the letters, the newest first. Each hit must hold them, and none of convstore's may be missing from a page.
+-- Whatever is read, every side must read the same. Searches differ: convstore finds words, the best first, and LIKE
+-- what holds the letters, the newest first. Each hit must hold them, and no page may hold fewer than convstore's.
 local function check_reads(folder, started, work, arguments_of, words)
   local first = {}
   for _, worker in ipairs(started) do
@@ -97,7 +101,9 @@ local function check_reads(folder, started, work, arguments_of, words)
         assert(worker:ask("show", path, table.unpack(arguments)) == "good")
         local lines = lines_of(path)
         if word then
-          for _, line in ipairs(lines) do assert(line:find(word, 1, true), worker.side.name .. ": " .. line) end
+          for _, line in ipairs(lines) do
+            assert(line:find(word, 1, true), worker.side.name .. ": " .. line)
+          end
         end
         first[word] = first[word] or lines
         if word then
@@ -113,7 +119,9 @@ end
 -- Nothing may be wrong with what was appended, as convstore sees it, and each message must be the next text.
 local function check_writes(name, place, target, appended, texts)
   local store = place:open()
-  for _, problem in ipairs(assert(store:check())) do error(name .. ": " .. problem.problem .. ", " .. problem.detail, 0) end
+  for _, found in ipairs(assert(store:check())) do
+    error(name .. ": " .. found.problem .. ", " .. found.detail, 0)
+  end
   local chat = assert(store:user(target[1]):get(target[2]))
   assert(chat.last_seq == TEXTS + appended, "messages are missing")
   for message in chat:each{ after = TEXTS } do
@@ -164,7 +172,7 @@ local function those_that_do(started, work)
 end
 
 -- One kind of database. On SQLite each side has a file of the same bytes, on PostgreSQL all share a schema.
-local function compare(kind, rounds, n, texts, searched, folder, texts_path)
+local function compare(kind, rounds, n, texts, searched, folder)
   local words = words_to_search(searched)
   local database = kind.database("compare")
   local store = database:open("normal")
@@ -204,7 +212,9 @@ local function compare(kind, rounds, n, texts, searched, folder, texts_path)
     result.percentiles = {}
     for _, worker in ipairs(doing) do
       local of_side = {}
-      for i, percent in ipairs(p) do of_side[i] = tonumber(worker:ask("percentile", work.order[1], percent)) end
+      for i, percent in ipairs(p) do
+        of_side[i] = tonumber(worker:ask("percentile", work.order[1], percent))
+      end
       result.percentiles[worker.side.name] = of_side
     end
     results[work.key] = result
@@ -284,8 +294,8 @@ function comparison.alternatives(_, quick)
   end
   shell.remove(folder)
   io.stderr:write("\n")
-  report.print(compared, WORK, workers.sides, { rounds = rounds, conversations = n, searched = #searched, sizes = sizes,
-    versions = workers.versions() })
+  report.print(compared, WORK, workers.sides, { rounds = rounds, conversations = n, searched = #searched,
+    sizes = sizes, versions = workers.versions() })
   return chart.svg(compared, WORK, workers.sides)
 end
 

@@ -4,8 +4,8 @@ local measure = require "measure"
 local report = {}
 
 -- The slowest that 95 of 100 calls may be.
-local TARGETS = { { key = "append", what = "append", seconds = 0.05 }, { key = "newest", what = "history, newest 50",
-  seconds = 0.2 } }
+local TARGETS = { { key = "append", what = "append", seconds = 0.05 },
+  { key = "newest", what = "history, newest 50", seconds = 0.2 } }
 local BINDINGS = { "LuaSQL", "LuaDBI" }
 local OBJECTS = "SQLModel, objects"
 
@@ -77,8 +77,8 @@ end
 local function growths(compared, sizes, names)
   say([[
 
-The same call on a conversation of %d messages, divided by that on one of %d; each side beside itself. SQLModel with
-objects is left out: its window loads them all.]], sizes.large, sizes.small)
+The same call on a conversation of %d messages, divided by that on one of %d; each side beside itself.
+SQLModel with objects is left out: its window loads them all.]], sizes.large, sizes.small)
   header("", names)
   for _, one in ipairs(compared) do
     for _, target in ipairs(TARGETS) do
@@ -94,9 +94,9 @@ end
 local function memories(compared, sizes, names)
   say([[
 
-Resident memory of the process: with the library loaded and the database open, and what reading a conversation of %d
-messages one by one adds at most (convstore by `each`, the bindings by a cursor, SQLModel by `yield_per`). On PostgreSQL
-the bindings' libraries hold the whole result.]], sizes.middle)
+Resident memory of the process: with the library loaded and the database open, and what reading a conversation
+of %d messages one by one adds at most (convstore by `each`, the bindings by a cursor, SQLModel by
+`yield_per`). On PostgreSQL the bindings' libraries hold the whole result.]], sizes.middle)
   header("", names)
   for _, one in ipairs(compared) do
     local cells = {}
@@ -122,24 +122,27 @@ function report.print(compared, work, sides, method)
 
 %s.
 
-All do the same work on convstore's own tables and indexes, with the same settings (SQLite: WAL, `synchronous = FULL`,
-`foreign_keys`, `secure_delete`; PostgreSQL: TCP on this machine, its cluster where tools/with_postgres puts it). Each is
-a process of its own and times its calls by itself; all take turns in every one of %d rounds, in another order each
-time. Times are medians over the rounds, ratios are medians of the ratios within a round. What they read is compared line
-by line before; what they appended is read back after, and convstore's `check` must find nothing.
+All do the same work on convstore's own tables and indexes, with the same settings (SQLite: WAL,
+`synchronous = FULL`, `foreign_keys`, `secure_delete`; PostgreSQL: TCP on this machine, its cluster where
+tools/with_postgres puts it). Each is a process of its own and times its calls by itself; all take turns in
+every one of %d rounds, in another order each time. Times are medians over the rounds, ratios are medians of
+the ratios within a round. What they read is compared line by line before; what they appended is read back
+after, and convstore's `check` must find nothing.
 
-- *plain C* is the twin: convstore's statements, without checks, options, retries and results of an append; it has no
-  search. On PostgreSQL its batch is a COPY without row-level security.
-- *LuaSQL* has no parameters, so texts are escaped into the SQL. *LuaDBI* has prepared statements. Both select the same
-  columns, read only the rows that are needed, append in one transaction and insert batches by a hundred rows (LuaDBI on
-  SQLite: one by one, prepared). They are the superuser: row-level security does not bind them, it binds convstore.
-- *SQLModel, objects* is what its documentation shows: a session for each call; objects added, committed and refreshed;
-  `conversation.messages[-50:]` for a window and `conversation.messages[-1]` in a list, which loads all messages of a
-  conversation (1,000 in the windows, 100 each in the list), so its factors there grow with the conversations.
-- *SQLModel, queries* is the same library by somebody who looks at the SQL: columns instead of objects, `LIMIT`, one
-  join for the list, bulk inserts, no refresh.
-- Search: convstore by its index, whole words, best first; the others by `%%LIKE%%` over %d messages of the user, letters,
-  newest first.
+- *plain C* is the twin: convstore's statements, without checks, options, retries and results of an append; it
+  has no search. On PostgreSQL its batch is a COPY without row-level security.
+- *LuaSQL* has no parameters, so texts are escaped into the SQL. *LuaDBI* has prepared statements. Both select
+  the same columns, read only the rows that are needed, append in one transaction and insert batches by a
+  hundred rows (LuaDBI on SQLite: one by one, prepared). They are the superuser: row-level security does not
+  bind them, it binds convstore.
+- *SQLModel, objects* is what its documentation shows: a session for each call; objects added, committed and
+  refreshed; `conversation.messages[-50:]` for a window and `conversation.messages[-1]` in a list. That loads
+  all messages of a conversation (1,000 in the windows, 100 each in the list), so its factors there grow with
+  the conversations.
+- *SQLModel, queries* is the same library by somebody who looks at the SQL: columns instead of objects,
+  `LIMIT`, one join for the list, bulk inserts, no refresh.
+- Search: convstore by its index, whole words, best first; the others by `LIKE` over %d messages of the user,
+  letters, newest first.
 - The list is of %d conversations; the conversations that are appended to begin with 1,000 messages.
 
 Times, and in brackets how many times as long as plain C:]], method.versions, method.rounds, method.searched,

@@ -1,5 +1,5 @@
--- What convstore costs beside plain C on the same statements and beside what people would use instead, and what it costs
--- as a database grows.
+-- What convstore costs beside plain C on the same statements and beside what people would use instead, and what it
+-- costs as a database grows.
 --
 -- bench/run [SECTION...]. Without an argument those with goals are run: alternatives (both databases); append, history,
 -- growth and memory (SQLite); postgres; and context, lists, append_search and search (both). What they print becomes
@@ -144,8 +144,8 @@ for _, more in ipairs{ comparison, queries, search, choices, designs } do
   end
 end
 
-local all = { "alternatives", "append", "history", "growth", "memory", "postgres", "context", "lists", "append_search",
-  "search" }
+local all = { "alternatives", "append", "history", "growth", "memory", "postgres", "context", "lists",
+  "append_search", "search" }
 local chosen = #arg > 0 and arg or all
 for _, name in ipairs(chosen) do
   if not sections[name] then
@@ -168,8 +168,9 @@ local started = os.time()
 print [[
 # Benchmarks
 
-Made by `make bench`, which measures everything anew and writes this page. Ratios are what counts: a machine's speed
-drifts by the second, so what is compared takes turns in the same run and is divided within each round.
+Made by `make bench`, which measures everything anew and writes this page. Ratios are what counts: a
+machine's speed drifts by the second, so what is compared takes turns in the same run and is divided within
+each round.
 ]]
 if quick then say("**A quick run, too short to judge by.**\n") end
 environment.print(files.folder)

@@ -1,5 +1,5 @@
--- The processes of the comparison: one for each side, so that none pays for what another has loaded or left. They are told
--- what to do by a pipe, one at a time, so that the rounds of all sides can be mixed. See sides/worker.lua.
+-- The processes of the comparison: one for each side, so that none pays for what another has loaded or left. They are
+-- told what to do by a pipe, one at a time, so that the rounds of all sides can be mixed. See sides/worker.lua.
 local process = require "spec.support.process"
 local shell = require "spec.support.shell"
 
@@ -50,7 +50,7 @@ worker.__index = worker
 
 -- Starts a side on a database of places.lua. What it appends are the lines of the file workers.texts_path.
 function workers.start(folder, side, place)
-  local words = {}
+  local words
   if side.style then
     words = { PYTHON, "-B", "bench/sides/sqlmodel_worker.py", side.style } -- -B: no compiled files beside the sources
   else
@@ -59,7 +59,8 @@ function workers.start(folder, side, place)
   for _, word in ipairs{ place.kind, place.dsn, place.schema or "-", workers.texts_path } do
     words[#words + 1] = shell.quote(word)
   end
-  local self = setmetatable({ side = side, place = place, appended = 0, process = process.command(folder, table.concat(words, " ")) }, worker)
+  local self = setmetatable({ side = side, place = place, appended = 0 }, worker)
+  self.process = process.command(folder, table.concat(words, " "))
   assert(self.process:line() == "ready")
   return self
 end

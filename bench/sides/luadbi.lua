@@ -45,8 +45,8 @@ function side.open(kind, dsn, schema)
 
   -- On PostgreSQL each row by itself would be a round trip.
   local rows_at_once = kind == "sqlite" and 1 or 100
-  return raw.api({ run = run, rows = rows, rows_at_once = rows_at_once, has_returning = true, number = math.tointeger },
-    kind, schema)
+  return raw.api({ run = run, rows = rows, rows_at_once = rows_at_once, has_returning = true,
+    number = math.tointeger }, kind, schema)
 end
 
 return side

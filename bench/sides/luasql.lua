@@ -1,4 +1,5 @@
--- LuaSQL. It has no parameters: values are escaped into the text, as its manual shows, and every statement is parsed anew.
+-- LuaSQL. It has no parameters: values are escaped into the text, as its manual shows, and every statement is parsed
+-- anew.
 local raw = require "sides.raw"
 
 local side = {}
@@ -13,7 +14,8 @@ local function open_sqlite(dsn)
 end
 
 function side.open(kind, dsn, schema)
-  local db = kind == "sqlite" and open_sqlite(dsn) or assert(require "luasql.postgres".postgres():connect(dsn))
+  local db = kind == "sqlite" and open_sqlite(dsn)
+    or assert(require "luasql.postgres".postgres():connect(dsn))
 
   local function fill_in(sql, ...)
     local values, i = { ... }, 0
@@ -37,10 +39,11 @@ function side.open(kind, dsn, schema)
   end
 
   -- On PostgreSQL everything comes as text.
-  local number = kind == "sqlite" and math.tointeger or function(text) return math.tointeger(tonumber(text)) end
+  local number = kind == "sqlite" and math.tointeger
+    or function(text) return math.tointeger(tonumber(text)) end
   -- On SQLite it steps a statement with rows once, resets it and steps again: such an UPDATE is done twice (2.6.0).
-  return raw.api({ run = run, rows = rows, rows_at_once = 100, has_returning = kind ~= "sqlite", number = number }, kind,
-    schema)
+  return raw.api({ run = run, rows = rows, rows_at_once = 100, has_returning = kind ~= "sqlite",
+    number = number }, kind, schema)
 end
 
 return side

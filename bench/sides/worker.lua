@@ -3,8 +3,8 @@
 --
 -- SIDE is a module of this folder: convstore, plain_c, luasql or luadbi; KIND is sqlite or postgres; TEXTS is a file of
 -- what is appended, a line each. It takes orders on standard input and answers each with one line; see the table below.
--- bench/sides/sqlmodel_worker.py takes the same orders. "quit" ends it. Each times its calls by itself, by a clock of the kernel's that
--- is the same in all processes, so that the pipes between them cost nobody anything.
+-- bench/sides/sqlmodel_worker.py takes the same orders. "quit" ends it. Each times its calls by itself, by
+-- the kernel's clock, which is the same in all processes, so that the pipes between them cost nobody anything.
 local clock = require "twin".clock
 
 local side, kind, dsn, schema, texts_path = table.unpack(arg)
