@@ -278,7 +278,7 @@ end
 
 -- Prints the section; gives its chart.
 function comparison.alternatives(_, quick)
-  local rounds, n = quick and 2 or 60, quick and 50 or 500
+  local rounds, n = quick and 2 or 40, quick and 50 or 500
   local sizes = { small = quick and 2000 or 10000, middle = quick and 3000 or 100000,
     large = quick and 5000 or 1000000 }
   local texts, searched = data.texts(TEXTS), data.zipf_texts(quick and 1100 or 11000)

@@ -90,7 +90,7 @@ sqlite_operation convstore__sqlite_schema_version;
 sqlite_operation convstore__sqlite_migrations;
 sqlite_operation convstore__sqlite_migrate;
 /* Sees that no other process has changed our tables since they were last looked at. E_SCHEMA. With `hold` what is read
- * until convstore__sqlite_end_check() is of the same state of the file, and the file is locked for reading once for both:
+ * until convstore__sqlite_end_check() is of the same state of the file, which is locked for reading once for both:
  * nothing may be written meanwhile. */
 int convstore__sqlite_check_schema(struct sqlite_connection *connection, struct convstore_call *call,
                                    bool hold);

@@ -175,8 +175,8 @@ static int settings_at(struct settings *out, int version, struct sqlite_connecti
   return version > 0 ? read_settings(out, connection, err) : choose_settings(out, connection, err);
 }
 
-/* SQLite's own number for the state of all tables in the file: it moves with every change of any of them. With `hold` the
- * statement stays where it is, which keeps its transaction open. */
+/* SQLite's own number for the state of all tables in the file: it moves with every change of any of them. With `hold`
+ * the statement stays where it is, which keeps its transaction open. */
 static int read_cookie(int64_t *out, struct sqlite_connection *connection, bool hold, convstore_error *err) {
   int status = CONVSTORE_OK;
   sqlite3_stmt *statement = convstore__sqlite_statement(connection, SQLITE_STMT_SCHEMA_COOKIE, err);
