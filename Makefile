@@ -30,6 +30,7 @@ CPPCHECK ?= cppcheck
 CLANG_FORMAT ?= clang-format
 CLANG_TIDY ?= clang-tidy
 LUACHECK ?= luacheck
+CODESPELL ?= codespell
 # 1: show the commands of the build.
 V ?= 0
 # More arguments for busted, such as ARGS='--filter=append'.
@@ -70,6 +71,8 @@ TEST_HELPER_OBJECTS := $(call objects,$(TEST_HELPER_SOURCES))
 TEST_PROGRAMS := $(patsubst csrc/tests/%.c,$(BUILD)/tests/%,$(TEST_SOURCES))
 # The network between the specs and PostgreSQL.
 PROXY := $(BUILD)/tests/proxy
+# Tells the specs what SQL runs.
+STATEMENTS := $(BUILD)/tests/statements
 
 LIBRARY := $(BUILD)/libconvstore.a
 MODULE := $(BUILD)/convstore/core.so
@@ -81,6 +84,7 @@ export LUA_CPATH := $(abspath $(BUILD))/?.so;$(or $(LUA_CPATH_5_4),$(LUA_CPATH),
 unexport LUA_PATH_5_4 LUA_CPATH_5_4
 
 export CONVSTORE_TEST_PROXY := $(abspath $(PROXY))
+export CONVSTORE_TEST_STATEMENTS := $(abspath $(STATEMENTS))
 
 RUN_TESTS = $(LUA) tools/run_tests.lua
 # Beside a PostgreSQL server of their own, or that of CONVSTORE_TEST_POSTGRES_URL.
@@ -94,8 +98,10 @@ quietly = $(if $(filter 0,$(V)),@echo "  $(1)	$@";,)
 .DELETE_ON_ERROR:
 # Keeps the tests' objects, which are intermediate files to make.
 .SECONDARY:
+.PHONY: models docs-diagrams
 .PHONY: all help demo test test-programs test-c test-lua test-pgbouncer test-postgres-doors stress-postgres \
   stress-retention check lint format format-check embed asan sanitized-tests valgrind gc coverage coverage-report bench install uninstall clean FORCE
+.PHONY: docs docs-check recording
 # The last line of `make test` is the tests', also when make was called with -C or by another make.
 MAKEFLAGS += --no-print-directory
 
@@ -140,12 +146,16 @@ $(PROXY): spec/support/proxy.c Makefile $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call quietly,CC)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $<
 
-test-programs: $(TEST_PROGRAMS) $(PROXY)
+$(STATEMENTS): tools/models/statements.c $(wildcard csrc/*/*_statements.h) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call quietly,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) $(DEPS_LIBS) -lpthread
+
+test-programs: $(TEST_PROGRAMS) $(PROXY) $(STATEMENTS)
 
 test-c: $(TEST_PROGRAMS) ## run the C tests
 	@$(RUN_TESTS) $(TEST_PROGRAMS)
 
-test-lua: $(MODULE) $(PROXY) ## run the Lua specs; ARGS='--filter=…' goes to busted
+test-lua: $(MODULE) $(PROXY) $(STATEMENTS) ## run the Lua specs; ARGS='--filter=…' goes to busted
 	@$(RUN_TESTS_BESIDE_POSTGRES) '$(BUSTED)'
 
 # The others are the same server by another door.
@@ -226,8 +236,30 @@ coverage: ## run all tests and print how many lines of each C file they reached
 coverage-report:
 	@find $(BUILD)/obj -name '*.gcda' -not -path '*/tests/*' | sort | xargs $(GCOV) --no-output | $(LUA) tools/coverage.lua
 
+# What is read --------------------------------------------------------------------------------------------------------
+DOCUMENTS := README.md CONTRIBUTING.md CHANGELOG.md examples/README.md $(sort $(wildcard docs/*.md docs/decisions/*.md))
+
+docs: ## make the site of the documents: build/site/index.html
+	@tools/install_deps docs
+	@$(LUA) tools/docs/site/build.lua $(BUILD)/site $(VERSION)
+
+docs-check: all ## run the documents' examples, follow their links, look at their spelling
+	@tools/install_deps test
+	@tools/install_deps docs
+	@status=0; \
+	tools/with_postgres $(LUA) tools/docs/run_blocks.lua $(DOCUMENTS) || status=1; \
+	$(LUA) tools/docs/links.lua $(DOCUMENTS) || status=1; \
+	$(CODESPELL) || status=1; \
+	$(LUA) tools/docs/record.lua | cmp - docs/eliza.svg || status=1; \
+	$(LUA) tools/docs/site/build.lua $(BUILD)/site $(VERSION) || status=1; \
+	exit $$status
+
+recording: all ## play and draw the terminal session of the README: docs/eliza.svg
+	@$(LUA) tools/docs/record.lua > $(BUILD)/eliza.svg && cp $(BUILD)/eliza.svg docs/eliza.svg
+
 # Style ----------------------------------------------------------------------------------------------------------------
 C_SOURCES := $(LIB_SOURCES) $(BINDING_SOURCES) $(TEST_SOURCES) $(TEST_HELPER_SOURCES) spec/support/proxy.c \
+  tools/models/statements.c \
   $(sort $(wildcard examples/*.c bench/*.c))
 C_HEADERS := $(sort $(wildcard csrc/*.h csrc/*/*.h))
 
@@ -256,6 +288,14 @@ format-check: ## fail where `make format` would change something
 
 embed: ## make csrc/*/migrations.inc from the SQL files
 	@for backend in $(MIGRATIONS:csrc/%/migrations.inc=%); do $(LUA) tools/embed_sql.lua $$backend || exit 1; done
+
+# Documents ------------------------------------------------------------------------------------------------------------
+models: ## write what docs/conversation-models.md has from the migrations and statements (needs a PostgreSQL server)
+	@CONVSTORE_MODELS=write $(MAKE) test-lua ARGS='spec/models_spec.lua --filter="has the fields"'
+	@$(MAKE) docs-diagrams
+
+docs-diagrams: ## draw docs/diagrams/*.svg from their sources (needs graphviz)
+	@for source in docs/diagrams/*.dot; do dot -Tsvg -o "$${source%.dot}.svg" "$$source" || exit 1; done
 
 # Installing -----------------------------------------------------------------------------------------------------------
 VERSION = $(shell sed -n 's/^\#define CONVSTORE_VERSION "\(.*\)"/\1/p' csrc/convstore.h)
@@ -299,6 +339,14 @@ uninstall: ## remove what `make install` with the same settings installed
 	  $(DESTDIR)$(CLIBDIR)/convstore/core.so \
 	  $(DESTDIR)$(INCLUDEDIR)/convstore.h $(DESTDIR)$(LIBDIR)/libconvstore.a $(DESTDIR)$(LIBDIR)/pkgconfig/convstore.pc
 	-rmdir $(DESTDIR)$(LUADIR)/convstore/command $(DESTDIR)$(LUADIR)/convstore $(DESTDIR)$(CLIBDIR)/convstore
+
+# Releasing ------------------------------------------------------------------------------------------------------------
+.PHONY: rockspec dist
+rockspec: ## make the rockspec of this version from that of development
+	@$(LUA) tools/release_rockspec.lua $(VERSION) > rockspec/convstore-$(VERSION)-1.rockspec
+
+dist: ## make the tarball of this version from what is committed, with its rockspec, in BUILD/dist
+	@tools/dist $(VERSION) $(BUILD)/dist
 
 clean: ## remove what was built
 	rm -rf build convstore

@@ -4,9 +4,10 @@
 -- bench/run [SECTION...]. Without an argument those with goals are run: alternatives (both databases); append, history,
 -- growth and memory (SQLite); postgres; and context, lists, append_search and search (both). What they print becomes
 -- docs/benchmarks.md, and docs/benchmarks.svg is drawn anew. The other sections show what decisions rest on: indexes,
--- tables, contention and search_designs.
+-- postgres_indexes, tables, contention, search_designs and capacity.
 -- BENCH_QUICK=1 is short and shows that everything runs, not how fast it is; its document goes to build/bench.
 -- BENCH_DIR is the folder for the databases; by default build/bench/data.
+local capacity = require "capacity"
 local choices = require "choices"
 local comparison = require "comparison"
 local data = require "data"
@@ -138,7 +139,7 @@ function sections.postgres()
   postgres.run(rounds)
 end
 
-for _, more in ipairs{ comparison, queries, search, choices, designs } do
+for _, more in ipairs{ comparison, queries, search, choices, designs, capacity } do
   for name, section in pairs(more) do
     sections[name] = function() return section(rounds, quick) end
   end

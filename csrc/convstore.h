@@ -203,7 +203,7 @@ typedef struct convstore_user {
  * - "foreign_keys": SQLite: a user id that the table of the option `users` does not have; PostgreSQL: a foreign key
  *   that is switched off;
  * - "gap": messages are missing between others;
- * - "misplaced": messages lie in the table of archived ones and should not, or the other way round, or in both;
+ * - "misplaced": messages lie in the table of archived ones and should not, or the other way round;
  * - "orphan": rows without their conversation or segment;
  * - "rls_bypassed": PostgreSQL: row-level security does not bind what normal calls run as;
  * - "rls_missing": PostgreSQL: it does not guard a table;

@@ -5,7 +5,6 @@ local name = arg[2] or os.getenv("USER") or "friend"
 local store <close> = assert(convstore.open(arg[1] or "eliza.db", { text = "replace" }))
 local user = store:user(name)
 local chat = assert(user:conversation("eliza")) -- the same one after a restart
-
 -- The first rule whose words occur answers; "*" is the words up to a stop, which come back with I and you swapped.
 local rules = {
   { "hello", "Hello! What brings you here today?", "Good to hear from you. What happened?" },

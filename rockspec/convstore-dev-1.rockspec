@@ -138,6 +138,7 @@ build = {
         "csrc/postgres/postgres_users.c",
         "csrc/postgres/postgres_values.c",
         "csrc/sqlite/sqlite_append.c",
+        "csrc/sqlite/sqlite_archive.c",
         "csrc/sqlite/sqlite_backend.c",
         "csrc/sqlite/sqlite_backup.c",
         "csrc/sqlite/sqlite_check.c",

@@ -99,8 +99,8 @@ for _, backend in ipairs(backends) do
       assert.equal(11, messages)
     end)
 
-    it("moves a conversation whole that is longer than a part, and what lies beside it", function()
-      local chat, alice, store = fresh()
+    it("moves a conversation that is longer than a part, and what lies beside it", function()
+      local chat, alice, store, database = fresh()
       local batch = {}
       for i = 1, 4500 do batch[i] = { role = "user", content = "x", token_count = 1 } end
       local long = assert(alice:create())
@@ -108,8 +108,11 @@ for _, backend in ipairs(backends) do
       archive(store, { conversations = 2, messages = 4505 })
       assert.equal(4500, #assert(long:history()))
       assert.equal(5, #assert(chat:history()))
+      assert.equal(4505, assert(store:stats()).archived_messages)
       assert.equal(4501, assert(long:append("user", "back")).seq)
+      assert.equal(5, assert(store:stats()).archived_messages)
       assert.equal(4501, #assert(long:history()))
+      if backend.shared then database:assert_sound() end
     end)
 
     it("moves a conversation without messages, too", function()

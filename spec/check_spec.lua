@@ -185,19 +185,22 @@ for _, backend in ipairs(backends) do
     it("finds messages that lie in the wrong table, or in both", function()
       local store, database, chat = seven()
       local here = ("WHERE conversation_id = '%s'"):format(chat.id)
-      local now = database.server_database and "now()" or "1"
-      run(database, "UPDATE $conversations SET archived_at = " .. now .. " WHERE id = '%s'", chat.id)
-      assert_found(store, "misplaced", chat.id, 'user "alice": it is archived')
-      run(database, "UPDATE $conversations SET archived_at = NULL WHERE id = '%s'", chat.id)
+      run(database, "UPDATE $conversations SET archived_seq = 7 WHERE id = '%s'", chat.id)
+      assert_found(store, "misplaced", chat.id,
+        database.server_database and "message 1 lies in messages, and archived_seq is 7"
+          or "message 1 lies in convstore_messages, and archived_seq is 7")
+      run(database, "UPDATE $conversations SET archived_seq = 0 WHERE id = '%s'", chat.id)
       assert_sound(store)
       run(database, "INSERT INTO $messages_archive SELECT * FROM $messages " .. here)
-      assert_found(store, "misplaced", chat.id, "lie in both tables")
+      assert_found(store, "misplaced", chat.id, "message 7 lies in")
       run(database, "DELETE FROM $messages " .. here)
-      assert_found(store, "misplaced", chat.id, "it is not archived")
-      -- Half of a move.
+      assert_found(store, "misplaced", chat.id, "archived_seq is 0")
+      -- The wrong half of a move.
       run(database, "INSERT INTO $messages SELECT * FROM $messages_archive " .. here .. " AND seq < 4;"
-        .. "DELETE FROM $messages_archive " .. here .. " AND seq < 4")
-      assert_found(store, "misplaced", chat.id, "lie in both tables")
+        .. "DELETE FROM $messages_archive " .. here .. " AND seq < 4;"
+        .. "UPDATE $conversations SET archived_seq = 4 WHERE id = '%s'", chat.id)
+      assert_found(store, "misplaced", chat.id, "message 7 lies in")
+      run(database, "UPDATE $conversations SET archived_seq = 0 WHERE id = '%s'", chat.id)
       run(database, "INSERT INTO $messages SELECT * FROM $messages_archive " .. here
         .. "; DELETE FROM $messages_archive " .. here)
       assert_sound(store)

@@ -208,7 +208,7 @@ for _, backend in ipairs(backends) do
       if not backend.shared then return end
       -- What an append and a context go by: running totals without the system and developer messages.
       assert.equal("", (database:sql(([[
-        SELECT f.id FROM %s AS f WHERE f.archived_at IS NULL AND (f.pinned_token_count <> (
+        SELECT f.id FROM %s AS f WHERE f.archived_seq = 0 AND (f.pinned_token_count <> (
           SELECT coalesce(sum(m.token_count), 0) FROM %s AS m WHERE m.conversation_id = f.id
              AND m.role IN ('system', 'developer')) OR f.token_count - f.pinned_token_count <> coalesce((
           SELECT m.token_total FROM %s AS m

@@ -33,17 +33,6 @@ local function assert_between(least, most, seconds)
     ("%.2f s, expected %g to %g"):format(seconds, least, most))
 end
 
--- Waits until the server is done with what came over connections that are lost. Until then it may still carry out a
--- first try, after the second one has been answered.
-local function settle(database)
-  local before = system.monotime()
-  repeat
-    local n = tonumber(database:sql([[SELECT count(*) FROM pg_stat_activity
-      WHERE backend_type = 'client backend' AND datname = current_database()
-        AND application_name <> 'psql']]))
-  until n <= 1 or system.monotime() - before > 5
-end
-
 local function clean()
   proxy.clean() -- first, so that no server process waits for a client that is not there
   backends.clean()
@@ -104,7 +93,7 @@ describe("a lost connection #postgres #faults", function()
         local result, message = write[2]()
         assert.is_truthy(result, write[1] .. ": " .. tostring(message))
         assert.equal(cuts + 1, network:cuts(), write[1])
-        settle(database)
+        database:settle()
       end
       -- one, one with an id, two, three, four
       assert.equal("1 one\n2 one\n3 two\n4 three\n5 four\n", database:sql(([[

@@ -207,6 +207,7 @@ for _, backend in ipairs(backends) do
         until not seen or seen.last_seq < 10000
         worker:kill()
         worker:finish()
+        database:settle()
         database:assert_sound()
         left = alice:get(chat.id, { deleted = true })
         if left then

@@ -15,7 +15,7 @@ describe("an archived conversation #sqlite", function()
       BEGIN;
       INSERT INTO convstore_messages_archive SELECT * FROM convstore_messages;
       DELETE FROM convstore_messages;
-      UPDATE convstore_conversations SET archived_at = 1000, status = 'archived';
+      UPDATE convstore_conversations SET archived_at = 1000, archived_seq = last_seq, status = 'archived';
       COMMIT;]])
   end
 
@@ -108,6 +108,27 @@ describe("an archived conversation #sqlite", function()
     end)
     assert.equal("0|3\n", where(database))
     assert.equal(3, #assert(chat:history()))
+  end)
+
+  it("is brought back for no more than half of an append's time, and the rest later", function()
+    local store, database = sqlite.fresh()
+    local batch = {}
+    for i = 1, 2500 do batch[i] = { role = "user", content = "message " .. i } end
+    assert(assert(store:user("alice"):conversation("k")):append_many(batch))
+    archive(database)
+    local hasty = database:open({ timeout = 0.001 })
+    local chat = assert(hasty:user("alice"):conversation("k"))
+    local before = 2500
+    for i = 1, 400 do
+      assert.equal(2500 + i, assert(chat:append("user", "message " .. 2500 + i)).seq)
+      local left = database:count("messages_archive")
+      assert.is_true(left < before and left >= before - 1000, ("%d of %d"):format(left, before))
+      database:assert_sound()
+      before = left
+      if left == 0 then break end
+    end
+    assert.equal(0, before)
+    for i, message in ipairs(assert(chat:history())) do assert.equal("message " .. i, message.content) end
   end)
 
   it("is purged with all its messages", function()

@@ -5,7 +5,9 @@
  */
 #include <string.h>
 
+#include "../core/clock.h"
 #include "../core/message.h"
+#include "../core/part_size.h"
 #include "postgres_error.h"
 #include "postgres_pipeline.h"
 
@@ -13,7 +15,8 @@ enum {
   STEP_APPEND,
   STEP_LOOK,            /* nothing matched: why? */
   STEP_LOOK_DUPLICATES, /* an id is stored already, or stands in the request twice */
-  STEP_UNARCHIVE        /* brings the messages back, then appends */
+  STEP_UNARCHIVE,       /* brings a part of the messages back */
+  STEP_UNARCHIVE_LAST   /* the same, then appends */
 };
 
 static bool is_pinned(const convstore_message *message) {
@@ -39,6 +42,10 @@ static void add_reservation(struct postgres_params *params, const struct convsto
   convstore__postgres_add_integer(params, request->expect);
 }
 
+static enum postgres_stmt statement(const struct postgres_connection *connection, enum postgres_stmt id) {
+  return (enum postgres_stmt)((int)id + (connection->step == STEP_UNARCHIVE_LAST ? POSTGRES_STMT_PARTED : 0));
+}
+
 static void queue_one(struct postgres_connection *connection, const struct convstore_call *call) {
   const convstore_message *message = call->request->messages;
   struct postgres_params params = {0};
@@ -54,7 +61,7 @@ static void queue_one(struct postgres_connection *connection, const struct convs
   convstore__postgres_add_text(&params, message->metadata);
   convstore__postgres_add_integer(&params, message->token_count);
   convstore__postgres_add_time(&params, message->created_at_ms);
-  convstore__postgres_queue(connection, POSTGRES_STMT_APPEND_MESSAGE, &params);
+  convstore__postgres_queue(connection, statement(connection, POSTGRES_STMT_APPEND_MESSAGE), &params);
 }
 
 /* A text of each message, by its place in the struct. */
@@ -150,7 +157,8 @@ static int queue_many(struct postgres_connection *connection, struct convstore_c
   for (size_t i = 0; status == CONVSTORE_OK && i < sizeof texts / sizeof *texts; i++)
     status = add_texts(&params, call, texts[i]);
   if (status == CONVSTORE_OK) status = add_numbers(&params, call);
-  if (status == CONVSTORE_OK) convstore__postgres_queue(connection, POSTGRES_STMT_APPEND_MESSAGES, &params);
+  if (status == CONVSTORE_OK)
+    convstore__postgres_queue(connection, statement(connection, POSTGRES_STMT_APPEND_MESSAGES), &params);
   return status;
 }
 
@@ -191,17 +199,19 @@ static int queue_look(struct postgres_connection *connection, struct convstore_c
 }
 
 /* What stands of the conversation, for a replay's answer. */
-static int read_live(bool *archived, const PGresult *row, struct convstore_call *call) {
+static int read_live(bool *archived, int64_t *archived_seq, const PGresult *row,
+                     struct convstore_call *call) {
   static const enum postgres_type types[] = {POSTGRES_INT8, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ,
-                                             POSTGRES_TEXT, POSTGRES_TIMESTAMPTZ};
+                                             POSTGRES_TEXT, POSTGRES_BOOL, POSTGRES_INT8};
   convstore_conversation *conversation = &call->result->conversation;
-  int status = convstore__postgres_check_columns(row, types, 5, call->err);
+  int status = convstore__postgres_check_columns(row, types, 6, call->err);
   if (status != CONVSTORE_OK) return status;
   if (PQntuples(row) == 0) return convstore__no_conversation(call);
   conversation->last_seq = convstore__postgres_read_integer(row, 0, 0);
   conversation->token_count = convstore__postgres_read_integer(row, 0, 1);
   conversation->updated_at_ms = convstore__postgres_read_time(row, 0, 2);
-  *archived = !convstore__postgres_is_null(row, 0, 4);
+  *archived = convstore__postgres_read_bool(row, 0, 4);
+  *archived_seq = convstore__postgres_read_integer(row, 0, 5);
   return convstore_mark_parse(&conversation->mark, convstore__postgres_peek_text(row, 0, 3), call->err);
 }
 
@@ -232,13 +242,24 @@ static int replay(const PGresult *rows, struct convstore_call *call) {
   return CONVSTORE_OK;
 }
 
+/* Brings back part after part what was archived, but an append shall not fail for that: with half of its time gone the
+ * rest stays where it is, and each later append brings one part. */
+static int unarchive(struct postgres_connection *connection, const struct convstore_call *call, bool archived,
+                     int64_t archived_seq) {
+  int64_t half_ms = call->deadline_ms - connection->options.timeout_ms / 2;
+  bool last = !archived || archived_seq <= CONVSTORE_PART_MESSAGES || convstore__monotonic_ms() >= half_ms;
+  connection->step = last ? STEP_UNARCHIVE_LAST : STEP_UNARCHIVE;
+  return POSTGRES_AGAIN;
+}
+
 static int receive_look(struct postgres_connection *connection, struct convstore_call *call) {
   const convstore_request *request = call->request;
   const PGresult *stored = convstore__postgres_result(connection, 1);
   int64_t last_seq;
+  int64_t archived_seq = 0;
   bool archived = false;
   if (convstore__arena(call->result) == NULL) return convstore__postgres_no_memory(call->err);
-  int status = read_live(&archived, convstore__postgres_result(connection, 0), call);
+  int status = read_live(&archived, &archived_seq, convstore__postgres_result(connection, 0), call);
   if (status == CONVSTORE_OK) status = convstore__postgres_check_message_columns(stored, call);
   if (status != CONVSTORE_OK) return status;
   if (PQntuples(stored) > 0) return replay(stored, call);
@@ -248,25 +269,44 @@ static int receive_look(struct postgres_connection *connection, struct convstore
   if (request->expect != CONVSTORE_ABSENT && last_seq != request->expect)
     return convstore__not_expected(call, last_seq);
   if (request->n_messages == 0) return CONVSTORE_OK;
-  /* Not archived: it was, or was deleted, a moment ago. */
-  connection->step = archived ? STEP_UNARCHIVE : STEP_APPEND;
+  if (archived_seq > 0) return unarchive(connection, call, archived, archived_seq);
+  connection->step = STEP_APPEND; /* it was archived, or deleted, a moment ago */
+  return POSTGRES_AGAIN;
+}
+
+/* What lies in the archive now. No row: another call has brought it back, or it was deleted. */
+static int receive_unarchive(struct postgres_connection *connection, struct convstore_call *call,
+                             const PGresult *row) {
+  static const enum postgres_type types[] = {POSTGRES_INT8};
+  int status = convstore__postgres_check_columns(row, types, 1, call->err);
+  if (status != CONVSTORE_OK) return status;
+  if (PQntuples(row) > 0)
+    return unarchive(connection, call, true, convstore__postgres_read_integer(row, 0, 0));
+  connection->step = STEP_APPEND;
   return POSTGRES_AGAIN;
 }
 
 /* ---- the operation --------------------------------------------------------------------------------------------- */
+
+static void queue_unarchive(struct postgres_connection *connection, const struct convstore_call *call) {
+  /* The lock is a statement of its own: one that waits for it would not see what was archived meanwhile. */
+  struct postgres_params lock = {0};
+  struct postgres_params part = {0};
+  convstore__postgres_add_conversation(&lock, call);
+  convstore__postgres_queue(connection, POSTGRES_STMT_LOCK_CONVERSATION, &lock);
+  convstore__postgres_add_conversation(&part, call);
+  convstore__postgres_add_integer(&part, CONVSTORE_PART_MESSAGES);
+  convstore__postgres_queue(connection, POSTGRES_STMT_UNARCHIVE, &part);
+}
 
 static int send_append(struct postgres_connection *connection, struct convstore_call *call) {
   /* Nothing to append: only whether there is such a conversation. */
   if (call->request->n_messages == 0) connection->step = STEP_LOOK;
   if (connection->step == STEP_LOOK || connection->step == STEP_LOOK_DUPLICATES)
     return queue_look(connection, call);
-  if (connection->step == STEP_UNARCHIVE) {
-    /* The lock is a statement of its own: one that waits for it would not see what was archived meanwhile. */
-    struct postgres_params params = {0};
-    convstore__postgres_add_conversation(&params, call);
-    convstore__postgres_queue(connection, POSTGRES_STMT_LOCK_CONVERSATION, &params);
-    convstore__postgres_queue(connection, POSTGRES_STMT_UNARCHIVE, &params);
-  }
+  if (connection->step == STEP_UNARCHIVE || connection->step == STEP_UNARCHIVE_LAST)
+    queue_unarchive(connection, call);
+  if (connection->step == STEP_UNARCHIVE) return CONVSTORE_OK;
   if (call->request->n_messages > 1) return queue_many(connection, call);
   queue_one(connection, call);
   return CONVSTORE_OK;
@@ -276,8 +316,10 @@ static int receive_append(struct postgres_connection *connection, struct convsto
   bool found = false;
   if (connection->step == STEP_LOOK || connection->step == STEP_LOOK_DUPLICATES)
     return receive_look(connection, call);
+  if (connection->step == STEP_UNARCHIVE)
+    return receive_unarchive(connection, call, convstore__postgres_result(connection, 1));
   int status = read_appended(
-      &found, convstore__postgres_result(connection, connection->step == STEP_UNARCHIVE ? 2 : 0), call);
+      &found, convstore__postgres_result(connection, connection->step == STEP_UNARCHIVE_LAST ? 2 : 0), call);
   if (status != CONVSTORE_OK || found) return status;
   connection->step = STEP_LOOK;
   return POSTGRES_AGAIN;

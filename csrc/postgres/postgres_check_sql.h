@@ -9,25 +9,31 @@
 #define CHECK_SEGMENTS_TABLE "{{schema}}.search_segments"
 #define CHECK_RUNS_TABLE "{{schema}}.search_runs"
 
-/* What the messages of a table say of each conversation: how many, the last, the first that is missing, their sums, and
- * the first one whose running total does not follow from the one before. */
-#define CHECK_MESSAGES(table)                                                                                \
-  "(SELECT user_id, conversation_id AS id, count(*) AS n, max(seq) AS last,"                                 \
-  " min(seq_before + 1) FILTER (WHERE seq <> seq_before + 1) AS missing, sum(token_count) AS tokens,"        \
-  " coalesce(sum(token_count) FILTER (WHERE pinned), 0) AS pinned, min(seq) FILTER (WHERE"                   \
-  " seq = seq_before + 1 AND token_total - total_before <> CASE WHEN pinned THEN 0 ELSE token_count END)"    \
-  " AS wrong FROM (SELECT user_id, conversation_id, seq, token_count, token_total,"                          \
-  " role IN ('system', 'developer') AS pinned, lag(seq, 1, CAST(0 AS bigint)) OVER one AS seq_before,"       \
-  " lag(token_total, 1, CAST(0 AS bigint)) OVER one AS total_before FROM " table                             \
+/* What the messages of a table say of each conversation: how many, the first and the last, the first that is missing,
+ * their sums, the running total before the first and at the last, and the first one whose running total does not follow
+ * from the one before. `before` is what comes before the first: 0 or NULL. */
+#define CHECK_MESSAGES(table, before)                                                                        \
+  "(SELECT user_id, conversation_id AS id, count(*) AS n, min(seq) AS first, max(seq) AS last,"              \
+  " min(before + 1) FILTER (WHERE seq <> before + 1) AS missing, sum(token_count) AS tokens,"                \
+  " sum(token_count - unpinned) AS pinned,"                                                                  \
+  " max(token_total - unpinned) FILTER (WHERE before IS NULL) AS start, max(token_total) AS total,"          \
+  " min(seq) FILTER (WHERE seq = before + 1 AND token_total - total_before <> unpinned) AS wrong"            \
+  " FROM (SELECT user_id, conversation_id, seq, token_count, token_total,"                                   \
+  " CASE WHEN role IN ('system', 'developer') THEN 0 ELSE token_count END AS unpinned,"                      \
+  " lag(seq, 1, " before ") OVER one AS before,"                                                             \
+  " lag(token_total, 1, " before ") OVER one AS total_before FROM " table                                    \
   " WINDOW one AS (PARTITION BY user_id, conversation_id ORDER BY seq)) AS m GROUP BY 1, 2)"
 
-/* Each conversation with its messages, from whichever table has them. */
+/* Each conversation with its messages: the archived ones, and behind them the others. */
 #define CHECK_CONVERSATIONS                                                                                  \
   "(SELECT CAST(user_id AS text) AS user_id, id, c.last_seq, c.token_count, c.pinned_token_count,"           \
-  " c.archived_at IS NOT NULL AS archived, l.n > 0 AND a.n > 0 AS in_both, l.n > 0 AS is_live,"              \
-  " a.n > 0 AS is_archived, coalesce(l.n, a.n, 0) AS n, coalesce(l.last, a.last, 0) AS last,"                \
-  " coalesce(l.missing, a.missing) AS missing, coalesce(l.tokens, a.tokens, 0) AS tokens,"                   \
-  " coalesce(l.pinned, a.pinned, 0) AS pinned, coalesce(l.wrong, a.wrong) AS wrong FROM " CONVERSATIONS      \
+  " c.archived_seq, a.last AS a_last, l.first AS l_first, coalesce(l.first <= a.last, false) AS mixed,"      \
+  " coalesce(a.n, 0) + coalesce(l.n, 0) AS n, coalesce(l.last, a.last, 0) AS last,"                          \
+  " coalesce(a.missing, CASE WHEN l.first <> coalesce(a.last, 0) + 1 THEN coalesce(a.last, 0) + 1 END,"      \
+  " l.missing) AS missing, coalesce(a.tokens, 0) + coalesce(l.tokens, 0) AS tokens,"                         \
+  " coalesce(a.pinned, 0) + coalesce(l.pinned, 0) AS pinned,"                                                \
+  " coalesce(a.wrong, CASE WHEN l.first = coalesce(a.last, 0) + 1"                                           \
+  " AND l.start <> coalesce(a.total, 0) THEN l.first END, l.wrong) AS wrong FROM " CONVERSATIONS             \
   " AS c LEFT JOIN live AS l USING (user_id, id) LEFT JOIN archived AS a USING (user_id, id))"
 
 /* What the index says of each conversation. */
@@ -40,31 +46,31 @@
   " AS r) AS r GROUP BY r.user_id, r.conversation_id)"
 
 #define CHECK_COUNTERS                                                                                       \
-  "SELECT 'counter' AS problem, c.user_id, c.id, CASE"                                                       \
-  " WHEN c.last_seq <> c.last THEN format('last_seq is %s, and the last message %s', c.last_seq, c.last)"    \
-  " WHEN c.missing IS NULL AND c.token_count <> c.tokens"                                                    \
-  " THEN format('token_count is %s, and the messages have %s', c.token_count, c.tokens)"                     \
-  " WHEN c.missing IS NULL AND c.pinned_token_count <> c.pinned"                                             \
-  " THEN format('pinned_token_count is %s, and the messages have %s', c.pinned_token_count, c.pinned)"       \
-  " WHEN c.wrong IS NOT NULL"                                                                                \
-  " THEN format('token_total of message %s does not follow from the one before', c.wrong)"                   \
-  " END AS detail FROM conversations AS c WHERE c.in_both IS NOT TRUE"
+  "SELECT 'counter' AS problem, user_id, id, CASE"                                                           \
+  " WHEN last_seq <> last THEN format('last_seq is %s, and the last message %s', last_seq, last)"            \
+  " WHEN missing IS NULL AND token_count <> tokens"                                                          \
+  " THEN format('token_count is %s, and the messages have %s', token_count, tokens)"                         \
+  " WHEN missing IS NULL AND pinned_token_count <> pinned"                                                   \
+  " THEN format('pinned_token_count is %s, and the messages have %s', pinned_token_count, pinned)"           \
+  " WHEN wrong IS NOT NULL"                                                                                  \
+  " THEN format('token_total of message %s does not follow from the one before', wrong)"                     \
+  " END AS detail FROM conversations WHERE NOT mixed"
 #define CHECK_GAPS                                                                                           \
-  "SELECT 'gap', c.user_id, c.id,"                                                                           \
-  " format('%s messages are missing, the first of them %s', c.last - c.n, c.missing)"                        \
-  " FROM conversations AS c WHERE c.missing IS NOT NULL AND c.in_both IS NOT TRUE"
+  "SELECT 'gap', user_id, id,"                                                                               \
+  " format('%s messages are missing, the first of them %s', last - n, missing)"                              \
+  " FROM conversations WHERE missing IS NOT NULL AND NOT mixed"
 #define CHECK_PLACES                                                                                         \
-  "SELECT 'misplaced', c.user_id, c.id, CASE WHEN c.in_both"                                                 \
-  " THEN 'messages lie in both tables' WHEN c.archived THEN 'it is archived, and its messages lie in"        \
-  " messages' ELSE 'it is not archived, and its messages lie in messages_archive' END"                       \
-  " FROM conversations AS c WHERE (c.is_live AND c.archived) OR (c.is_archived AND NOT c.archived)"
+  "SELECT 'misplaced', user_id, id, CASE WHEN a_last > archived_seq"                                         \
+  " THEN format('message %s lies in messages_archive', a_last)"                                              \
+  " ELSE format('message %s lies in messages', l_first) END"                                                 \
+  " || format(', and archived_seq is %s', archived_seq)"                                                     \
+  " FROM conversations WHERE a_last > archived_seq OR l_first <= archived_seq"
 
 /* Rows of `table`, in groups of `n`, whose conversation is not there. */
 #define CHECK_LOST(table, name)                                                                              \
   "SELECT 'orphan', CAST(t.user_id AS text), t.id,"                                                          \
   " format('%s rows in " name " belong to no conversation', sum(t.n)) FROM " table                           \
-  " AS t LEFT JOIN " CONVERSATIONS " AS c ON c.user_id = t.user_id AND c.id = t.id"                          \
-  " WHERE c.id IS NULL GROUP BY t.user_id, t.id"
+  " AS t LEFT JOIN " CONVERSATIONS " AS c USING (user_id, id) WHERE c.id IS NULL GROUP BY 2, 3"
 #define CHECK_GROUPS(table)                                                                                  \
   "(SELECT g.user_id, g.conversation_id AS id, count(*) AS n FROM " table                                    \
   " AS g GROUP BY g.user_id, g.conversation_id)"
@@ -104,8 +110,8 @@
   ") AS f WHERE f.detail IS NOT NULL ORDER BY f.problem, f.id LIMIT CAST($1 AS bigint)"
 #define AND " UNION ALL "
 #define CHECK_OF_MESSAGES                                                                                    \
-  "WITH live AS MATERIALIZED " CHECK_MESSAGES(LIVE) ", archived AS MATERIALIZED " CHECK_MESSAGES(            \
-      ARCHIVE) ", conversations AS MATERIALIZED " CHECK_CONVERSATIONS                                        \
+  "WITH live AS MATERIALIZED " CHECK_MESSAGES(LIVE, "NULL") ", archived AS MATERIALIZED " CHECK_MESSAGES(    \
+      ARCHIVE, "'0'") ", conversations AS MATERIALIZED " CHECK_CONVERSATIONS                                 \
   FINDINGS(CHECK_COUNTERS AND CHECK_GAPS AND CHECK_PLACES AND CHECK_LOST("live", "messages")                 \
                AND CHECK_LOST("archived", "messages_archive"))
 #define CHECK_OF_SEARCH                                                                                      \

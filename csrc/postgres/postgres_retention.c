@@ -79,8 +79,7 @@ static int send_erase(struct postgres_connection *connection, struct convstore_c
   return CONVSTORE_OK;
 }
 
-/* A conversation is moved whole, however long it is: half of one moved would have messages in two places. Searches find
- * them in either. */
+/* One that is longer than a part has its messages in both tables until the last part. */
 static int send_archive(struct postgres_connection *connection, struct convstore_call *call) {
   queue_pick(connection, call, POSTGRES_STMT_PICK_IDLE);
   convstore__postgres_queue(connection, POSTGRES_STMT_ARCHIVE_PART, NULL);

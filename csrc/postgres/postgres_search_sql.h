@@ -28,11 +28,11 @@
  * those (a seq, b redacted). 3: segment a's messages (b NULL), and behind them its postings (b bucket).
  */
 #define PENDING                                                                                              \
-  "pending AS MATERIALIZED (SELECT c.id, c.last_seq, c.archived_at FROM " CONVERSATIONS                      \
+  "pending AS MATERIALIZED (SELECT c.id, c.last_seq, c.archived_seq FROM " CONVERSATIONS                     \
   " AS c WHERE c.user_id = " USER " AND c.search_pending AND c.deleted_at IS NULL)"
 /* What lies between the runs of each; upto counts on from gap to gap. */
 #define GAPS                                                                                                 \
-  "gaps AS MATERIALIZED (SELECT p.id, p.archived_at, b.first_seq, b.last_seq,"                               \
+  "gaps AS MATERIALIZED (SELECT p.id, p.archived_seq, b.first_seq, b.last_seq,"                              \
   " CAST(sum(b.last_seq - b.first_seq + 1) OVER (ORDER BY p.id, b.first_seq) AS bigint) AS upto"             \
   " FROM pending AS p CROSS JOIN LATERAL (SELECT r.last_seq + 1 AS first_seq,"                               \
   " lead(r.first_seq, 1, p.last_seq + 1) OVER (ORDER BY r.first_seq) - 1 AS last_seq"                        \
@@ -43,13 +43,13 @@
   "counts AS MATERIALIZED (SELECT (SELECT count(*) FROM pending) AS n_conversations,"                        \
   " coalesce(max(upto), 0) AS n_messages FROM gaps)"
 /* The first gaps, up to $3 messages: seqs have no gaps, so they are counted without being read. */
-#define PARTS                                                                                                        \
-  "parts AS (SELECT id, archived_at, first_seq, least(last_seq, last_seq - (upto - CAST($3 AS bigint))) AS last_seq" \
+#define PARTS                                                                                                         \
+  "parts AS (SELECT id, archived_seq, first_seq, least(last_seq, last_seq - (upto - CAST($3 AS bigint))) AS last_seq" \
   " FROM gaps WHERE CAST($3 AS bigint) IS NULL OR upto - (last_seq - first_seq + 1) < CAST($3 AS bigint))"
 #define TAIL_COLUMNS "t.seq, t.role, t.created_at, t.content, t.parts, t.redacted_at"
 #define TAIL_MESSAGES                                                                                        \
-  PART_OF(TAIL_COLUMNS, LIVE, "g.archived_at IS NULL AND ")                                                  \
-  " UNION ALL " PART_OF(TAIL_COLUMNS, ARCHIVE, "g.archived_at IS NOT NULL AND ")
+  PART_OF(TAIL_COLUMNS, LIVE, "g.archived_seq < g.last_seq AND ")                                            \
+  " UNION ALL " PART_OF(TAIL_COLUMNS, ARCHIVE, "g.archived_seq >= g.first_seq AND ")
 #define TAIL                                                                                                    \
   "tail AS (SELECT g.id, m.*, sum(coalesce(octet_length(m.content), 0) + coalesce(pg_column_size(m.parts), 0))" \
   " OVER (ORDER BY g.id, m.seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before"               \

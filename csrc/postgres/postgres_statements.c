@@ -25,14 +25,15 @@
 #define M_COLUMNS MESSAGE_COLUMNS("m.")
 #define STORED_COLUMNS MESSAGE_COLUMNS("") ", token_total, user_id, conversation_id"
 
-/* The conversation, if it is not deleted, and with it what a subquery `m` finds among the messages where they lie. */
+/* The conversation, if it is not deleted, and with it what a subquery `m` finds among the messages where they lie:
+ * up to archived_seq in the archive. Where all lie in one table the other is not looked at. */
 #define THIS_CONVERSATION "c.user_id = " USER " AND c.id = CAST($2 AS uuid) AND c.deleted_at IS NULL"
 #define WITH_MESSAGES(columns, live, archive)                                                                \
   "SELECT " columns " FROM " CONVERSATIONS " AS c LEFT JOIN LATERAL (" live " UNION ALL " archive            \
   ") AS m ON true"                                                                                           \
   " WHERE " THIS_CONVERSATION
-#define LIES_LIVE "c.archived_at IS NULL"
-#define LIES_ARCHIVED "c.archived_at IS NOT NULL"
+#define LIES_LIVE "c.archived_seq < c.last_seq"
+#define LIES_ARCHIVED "c.archived_seq > 0"
 
 #define ONE_MESSAGE(table, where, condition)                                                                 \
   "SELECT " T_COLUMNS " FROM " table " AS t WHERE " where " AND t.user_id = " USER                           \
@@ -47,9 +48,15 @@
   " AND t.conversation_id = CAST($2 AS uuid) AND t.seq > CAST($3 AS bigint) AND t.seq < CAST($4 AS bigint)"  \
   " AND (CAST($6 AS text[]) IS NULL OR t.role = ANY (CAST($6 AS text[])))"                                   \
   " ORDER BY t.seq " direction " LIMIT CAST($5 AS bigint))"
-#define HISTORY(direction)                                                                                   \
-  WITH_MESSAGES(M_COLUMNS, RANGE(T_COLUMNS, LIVE, LIES_LIVE, direction),                                     \
-                RANGE(T_COLUMNS, ARCHIVE, LIES_ARCHIVED, direction))
+/* The same from both tables, merged. */
+#define RANGES(columns, direction)                                                                           \
+  "(SELECT e.* FROM (" RANGE(columns, LIVE, LIES_LIVE, direction) " UNION ALL " RANGE(                       \
+      columns, ARCHIVE, LIES_ARCHIVED, direction) ") AS e ORDER BY e.seq " direction                         \
+                                                  " LIMIT CAST($5 AS bigint))"
+#define WITH_RANGE(columns, range)                                                                           \
+  "SELECT " columns " FROM " CONVERSATIONS " AS c LEFT JOIN LATERAL " range                                  \
+  " AS m ON true WHERE " THIS_CONVERSATION
+#define HISTORY(direction) WITH_RANGE(M_COLUMNS, RANGES(T_COLUMNS, direction))
 
 /* The same, up to the message that brings the texts over $7 bytes: sizes as they lie, so that nothing is decompressed
  * for it. The last column says how many rows there are up to the limit. */
@@ -57,19 +64,14 @@
   "coalesce(octet_length(p.content), 0) + coalesce(pg_column_size(p.parts), 0)"                              \
   " + coalesce(pg_column_size(p.tool_calls), 0) + coalesce(pg_column_size(p.attachments), 0)"                \
   " + coalesce(pg_column_size(p.metadata), 0) + coalesce(octet_length(p.tool_call_id), 0)"
-#define PAGE(table, where, direction)                                                                        \
+#define PAGE(direction)                                                                                      \
   "(SELECT * FROM (SELECT p.*, count(*) OVER () AS n,"                                                       \
   " coalesce(sum(" PAGE_SIZE ") OVER (ORDER BY p.seq " direction                                             \
-  " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS bytes_before FROM " RANGE(                      \
-      T_COLUMNS, table, where,                                                                               \
-      direction) " AS p) AS q"                                                                               \
-                 " WHERE q.bytes_before < CAST($7 AS bigint) ORDER BY q.seq " direction ")"
-#define HISTORY_PAGE(direction)                                                                              \
-  WITH_MESSAGES(M_COLUMNS ", m.n", PAGE(LIVE, LIES_LIVE, direction), PAGE(ARCHIVE, LIES_ARCHIVED, direction))
-#define BOUNDS(direction)                                                                                    \
-  WITH_MESSAGES("min(m.seq), max(m.seq)", RANGE("t.seq", LIVE, LIES_LIVE, direction),                        \
-                RANGE("t.seq", ARCHIVE, LIES_ARCHIVED, direction))                                           \
-  " GROUP BY c.id"
+  " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS bytes_before FROM " RANGES(                     \
+      T_COLUMNS,                                                                                             \
+      direction) " AS p) AS q WHERE q.bytes_before < CAST($7 AS bigint) ORDER BY q.seq " direction ")"
+#define HISTORY_PAGE(direction) WITH_RANGE(M_COLUMNS ", m.n", PAGE(direction))
+#define BOUNDS(direction) WITH_RANGE("min(m.seq), max(m.seq)", RANGES("t.seq", direction)) " GROUP BY c.id"
 
 /*
  * What a context needs: a head (kind 0: last_seq as seq, what the summary stands for as total, how many system messages
@@ -91,7 +93,7 @@
   " coalesce(CAST($3 AS bigint), c.last_seq + 1) AS before,"                                                 \
   " coalesce(CAST($4 AS bigint), c.token_count - c.pinned_token_count) AS total, s.content,"                 \
   " coalesce(s.token_count, 0) AS tokens, w.wanted, " CONTEXT_ROWS_WANTED " AS n_rows"                       \
-  " FROM (SELECT c.id, c.last_seq, c.token_count, c.pinned_token_count, c.archived_at, c.created_at,"        \
+  " FROM (SELECT c.id, c.last_seq, c.token_count, c.pinned_token_count, c.archived_seq, c.created_at,"       \
   " CAST($7 AS bigint) <> 0 AS pinned FROM " CONVERSATIONS " AS c WHERE " THIS_CONVERSATION ") AS c"         \
   " LEFT JOIN LATERAL (SELECT s.through, s.content, s.token_count FROM {{schema}}.summaries AS s"            \
   " WHERE s.user_id = " USER " AND s.conversation_id = CAST($2 AS uuid)"                                     \
@@ -111,21 +113,25 @@
                                       " AND c.pinned AND CAST($3 AS bigint) IS NULL ORDER BY t.seq)"
 #define CONTEXT_HEAD                                                                                         \
   "SELECT c.last_seq, c.id, 'system', CASE WHEN c.pinned THEN c.content END, NULL, NULL, NULL, NULL,"        \
-  " c.tokens, c.created_at, NULL, NULL, 0, c.through, CASE WHEN c.pinned THEN 0 WHEN " LIES_LIVE             \
-  " THEN " COUNT_PINNED(LIVE) " ELSE " COUNT_PINNED(ARCHIVE) " END"
+  " c.tokens, c.created_at, NULL, NULL, 0, c.through, CASE WHEN c.pinned THEN 0 ELSE " COUNT_PINNED(         \
+      LIVE) " + " COUNT_PINNED(ARCHIVE) " END"
 #define COUNT_PINNED(table) "(SELECT count(*) FROM " IN_THIS(table, PINNED) " AND t.seq > c.through)"
-#define CONTEXT_WINDOW(table, where)                                                                         \
-  "(SELECT * FROM (" CONTEXT_ROWS(                                                                           \
-      "2", table,                                                                                            \
-      where) " AND t.seq > c.through AND t.seq < c.before ORDER BY t.seq DESC LIMIT c.n_rows) AS w"          \
-             " WHERE c.wanted IS NULL OR c.total - w.total <= c.wanted OR w.seq = c.before - 1)"
+/* From both tables, merged: limits and the order are theirs together. */
+#define CONTEXT_NEWEST(table, where)                                                                         \
+  "(" CONTEXT_ROWS("2", table, where) " AND t.seq > c.through AND t.seq < c.before"                          \
+                                      " ORDER BY t.seq DESC LIMIT c.n_rows)"
 #define EITHER(rows) rows(LIVE, LIES_LIVE) " UNION ALL " rows(ARCHIVE, LIES_ARCHIVED)
+#define CONTEXT_ALL_PINNED "(SELECT * FROM (" EITHER(CONTEXT_PINNED) ") AS e ORDER BY e.seq)"
+#define CONTEXT_WINDOW                                                                                       \
+  "(SELECT * FROM (SELECT * FROM (" EITHER(                                                                  \
+      CONTEXT_NEWEST) ") AS e ORDER BY e.seq DESC LIMIT c.n_rows) AS w"                                      \
+                      " WHERE c.wanted IS NULL OR c.total - w.total <= c.wanted OR w.seq = c.before - 1)"
 #define CONTEXT                                                                                              \
   "WITH c AS MATERIALIZED (" CONTEXT_CONVERSATION ") SELECT m.seq, m.id, m.role, m.content, m.parts,"        \
   " m.name, m.tool_calls, m.tool_call_id, CAST(NULL AS jsonb) AS attachments,"                               \
   " CAST(NULL AS jsonb) AS metadata, m.token_count, m.created_at, m.updated_at, m.redacted_at, m.kind,"      \
-  " m.total, m.n FROM c CROSS JOIN LATERAL (" EITHER(                                                        \
-      CONTEXT_PINNED) " UNION ALL " CONTEXT_HEAD " UNION ALL " EITHER(CONTEXT_WINDOW) ") AS m"
+  " m.total, m.n FROM c CROSS JOIN LATERAL (" CONTEXT_ALL_PINNED " UNION ALL " CONTEXT_HEAD                  \
+  " UNION ALL " CONTEXT_WINDOW ") AS m"
 
 /* Changes message $3 where it lies, and the conversation's time to $4 with it. The conversation is locked first, as an
  * append and a move to the archive lock it. No row: no conversation; a row of NULLs: no such message. */
@@ -133,7 +139,7 @@
   "UPDATE " table " AS t SET " changes " FROM c WHERE " where " AND t.user_id = " USER                       \
   " AND t.conversation_id = CAST($2 AS uuid) AND t.seq = CAST($3 AS bigint) RETURNING " T_COLUMNS
 #define CHANGE_MESSAGE(changes)                                                                              \
-  "WITH c AS (SELECT c.archived_at FROM " CONVERSATIONS " AS c WHERE " THIS_CONVERSATION                     \
+  "WITH c AS (SELECT c.archived_seq, c.last_seq FROM " CONVERSATIONS " AS c WHERE " THIS_CONVERSATION        \
   " FOR NO KEY UPDATE),"                                                                                     \
   " live AS (" CHANGED_MESSAGE(                                                                              \
       LIVE, LIES_LIVE,                                                                                       \
@@ -148,20 +154,43 @@
                             " SELECT " M_COLUMNS " FROM c LEFT JOIN changed AS m ON true"
 
 /* Takes the seqs and counts the tokens; $3 messages of $4 tokens, $5 of them pinned. $6 now, $7 `expect`. */
-#define RESERVE_SEQ                                                                                          \
+#define RESERVE_SEQ(where)                                                                                   \
   "UPDATE " CONVERSATIONS " AS c SET last_seq = c.last_seq + CAST($3 AS bigint),"                            \
-  " token_count = c.token_count + CAST($4 AS bigint),"                                                       \
+  " token_count = c.token_count + CAST($4 AS bigint), archived_at = NULL,"                                   \
   " pinned_token_count = c.pinned_token_count + CAST($5 AS bigint), updated_at = CAST($6 AS timestamptz),"   \
   " status = CASE c.status WHEN 'archived' THEN 'active' ELSE c.status END, search_pending = true"           \
-  " WHERE " THIS_CONVERSATION " AND c.archived_at IS NULL"                                                   \
-  " AND (CAST($7 AS bigint) IS NULL OR c.last_seq = CAST($7 AS bigint))"                                     \
+  " WHERE " THIS_CONVERSATION where " AND (CAST($7 AS bigint) IS NULL OR c.last_seq = CAST($7 AS bigint))"   \
   " RETURNING c.user_id, c.id, c.last_seq, c.token_count, c.token_count - c.pinned_token_count AS token_total, c.status"
-#define INSERT_MESSAGES(rows)                                                                                \
-  "WITH c AS (" RESERVE_SEQ "), m AS ("                                                                      \
-  "INSERT INTO " LIVE                                                                                        \
-  " (user_id, conversation_id, seq, id, role, content, parts, name, tool_calls, tool_call_id,"               \
-  " attachments, metadata, token_count, created_at, token_total) " rows                                      \
-  ") SELECT c.last_seq, c.token_count, c.status FROM c"
+#define INSERT_MESSAGES(where, rows)                                                                         \
+  "WITH c AS (" RESERVE_SEQ(                                                                                 \
+      where) "), m AS ("                                                                                     \
+             "INSERT INTO " LIVE                                                                             \
+             " (user_id, conversation_id, seq, id, role, content, parts, name, tool_calls, tool_call_id,"    \
+             " attachments, metadata, token_count, created_at, token_total) " rows                           \
+             ") SELECT c.last_seq, c.token_count, c.status FROM c"
+/* The usual append knows that all of its conversation is in the table whose keys it relies on. */
+#define ALL_LIVE " AND c.archived_seq = 0"
+/* Behind a statement that has locked the conversation: none of these ids is in the other table. */
+#define NOT_IN_ARCHIVE(condition)                                                                            \
+  " AND NOT EXISTS (SELECT FROM " ARCHIVE " AS t WHERE t.user_id = " USER                                    \
+  " AND t.conversation_id = CAST($2 AS uuid) AND " condition ")"
+/* From $8 on: id, role, content, parts, name, tool_calls, tool_call_id, attachments, metadata, token_count, created_at.
+ * The running total is the conversation's own. */
+#define APPENDED_ONE                                                                                         \
+  "SELECT c.user_id, c.id, c.last_seq, CAST($8 AS uuid), CAST($9 AS text), CAST($10 AS text),"               \
+  " CAST($11 AS jsonb), CAST($12 AS text), CAST($13 AS jsonb), CAST($14 AS text),"                           \
+  " CAST($15 AS jsonb), CAST($16 AS jsonb), CAST($17 AS bigint), CAST($18 AS timestamptz),"                  \
+  " c.token_total FROM c"
+/* The same as arrays, and as $19 how much each one's running total is below the last one's. */
+#define APPENDED_SEVERAL                                                                                     \
+  "SELECT c.user_id, c.id, c.last_seq - CAST($3 AS bigint) + i.ord, i.id, i.role, i.content,"                \
+  " CAST(i.parts AS jsonb), i.name, CAST(i.tool_calls AS jsonb), i.tool_call_id,"                            \
+  " CAST(i.attachments AS jsonb), CAST(i.metadata AS jsonb), i.token_count, i.created_at,"                   \
+  " c.token_total - i.below FROM c CROSS JOIN unnest(CAST($8 AS uuid[]), CAST($9 AS text[]),"                \
+  " CAST($10 AS text[]), CAST($11 AS text[]), CAST($12 AS text[]), CAST($13 AS text[]),"                     \
+  " CAST($14 AS text[]), CAST($15 AS text[]), CAST($16 AS text[]), CAST($17 AS bigint[]),"                   \
+  " CAST($18 AS timestamptz[]), CAST($19 AS bigint[])) WITH ORDINALITY AS i(id, role, content,"              \
+  " parts, name, tool_calls, tool_call_id, attachments, metadata, token_count, created_at, below, ord)"
 
 /* A page of conversations: $2, $3 the last one's time and id, $4 status (NULL: any), $5 limit. One scan of an index
  * gives it; the last messages are then looked up by key, wherever they lie. */
@@ -195,7 +224,7 @@
 #define LIST(time, rows)                                                                                     \
   "SELECT " CONVERSATION_COLUMNS ", m.role, m.preview, m.created_at FROM " rows                              \
   " AS c LEFT JOIN LATERAL (" LAST_MESSAGE(LIVE, LIES_LIVE) " UNION ALL " LAST_MESSAGE(                      \
-      ARCHIVE, LIES_ARCHIVED) ") AS m ON true ORDER BY c." time " DESC, c.id DESC"
+      ARCHIVE, "c.archived_seq = c.last_seq") ") AS m ON true ORDER BY c." time " DESC, c.id DESC"
 
 /* A page of messages: $2-$4 the last one's time, id and conversation, $5 since, $6 limit, $7 roles (NULL: any). The
  * conversation is looked up row by row: as a join it might be made by reading all of the user's. */
@@ -247,8 +276,7 @@
 #define STATS_SUM(column) BIGINT("coalesce(sum(" column "), 0)")
 #define STATS_USERS                                                                                          \
   "(SELECT count(*) AS conversations, sum(c.last_seq) AS messages,"                                          \
-  " sum(c.last_seq) FILTER (WHERE c.archived_at IS NOT NULL) AS archived FROM " CONVERSATIONS                \
-  " AS c GROUP BY c.user_id) AS u"
+  " sum(c.archived_seq) AS archived FROM " CONVERSATIONS " AS c GROUP BY c.user_id) AS u"
 #define STATS_BYTES(schema)                                                                                  \
   "(SELECT CAST(coalesce(sum(pg_total_relation_size(o.oid)), 0) AS bigint) FROM " OUR_TABLES(schema) ")"
 /* The first user, and the one behind another, by index; then what those in `u` have. */
@@ -358,31 +386,18 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
                                           " AND c.id = CAST($2 AS uuid) RETURNING c.id"},
     [POSTGRES_STMT_LIVE_CONVERSATION] =
         {"live_conversation",
-         "SELECT c.last_seq, c.token_count, c.updated_at, c.status, c.archived_at FROM " CONVERSATIONS
-         " AS c WHERE " THIS_CONVERSATION},
+         "SELECT c.last_seq, c.token_count, c.updated_at, c.status, c.archived_at IS NOT NULL,"
+         " c.archived_seq FROM " CONVERSATIONS " AS c WHERE " THIS_CONVERSATION},
 
-    /* One message, from $8 on: id, role, content, parts, name, tool_calls, tool_call_id, attachments, metadata,
-     * token_count, created_at. The running total is the conversation's own. */
-    [POSTGRES_STMT_APPEND_MESSAGE] =
-        {"append_message",
-         INSERT_MESSAGES(
-             "SELECT c.user_id, c.id, c.last_seq, CAST($8 AS uuid), CAST($9 AS text), CAST($10 AS text),"
-             " CAST($11 AS jsonb), CAST($12 AS text), CAST($13 AS jsonb), CAST($14 AS text),"
-             " CAST($15 AS jsonb), CAST($16 AS jsonb), CAST($17 AS bigint), CAST($18 AS timestamptz),"
-             " c.token_total FROM c")},
-    /* Several: the same as arrays, and as $19 how much each one's running total is below the last one's. */
-    [POSTGRES_STMT_APPEND_MESSAGES] =
-        {"append_messages",
-         INSERT_MESSAGES(
-             "SELECT c.user_id, c.id, c.last_seq - CAST($3 AS bigint) + i.ord, i.id, i.role, i.content,"
-             " CAST(i.parts AS jsonb), i.name, CAST(i.tool_calls AS jsonb), i.tool_call_id,"
-             " CAST(i.attachments AS jsonb), CAST(i.metadata AS jsonb), i.token_count, i.created_at,"
-             " c.token_total - i.below FROM c CROSS JOIN unnest(CAST($8 AS uuid[]), CAST($9 AS text[]),"
-             " CAST($10 AS text[]), CAST($11 AS text[]), CAST($12 AS text[]), CAST($13 AS text[]),"
-             " CAST($14 AS text[]), CAST($15 AS text[]), CAST($16 AS text[]), CAST($17 AS bigint[]),"
-             " CAST($18 AS timestamptz[]), CAST($19 AS bigint[])) WITH ORDINALITY AS i(id, role, content,"
-             " parts, name, tool_calls, tool_call_id, attachments, metadata, token_count, created_at, below,"
-             " ord)")},
+    [POSTGRES_STMT_APPEND_MESSAGE] = {"append_message", INSERT_MESSAGES(ALL_LIVE, APPENDED_ONE)},
+    [POSTGRES_STMT_APPEND_MESSAGE +
+        POSTGRES_STMT_PARTED] = {"append_message_parted",
+                                 INSERT_MESSAGES(NOT_IN_ARCHIVE("t.id = CAST($8 AS uuid)"), APPENDED_ONE)},
+    [POSTGRES_STMT_APPEND_MESSAGES] = {"append_messages", INSERT_MESSAGES(ALL_LIVE, APPENDED_SEVERAL)},
+    [POSTGRES_STMT_APPEND_MESSAGES +
+        POSTGRES_STMT_PARTED] = {"append_messages_parted",
+                                 INSERT_MESSAGES(NOT_IN_ARCHIVE("t.id = ANY (CAST($8 AS uuid[]))"),
+                                                 APPENDED_SEVERAL)},
     /* Which of the ids $3 are stored, by their place among them, wherever they lie. */
     [POSTGRES_STMT_STORED_MESSAGES] =
         {"stored_messages",
@@ -392,13 +407,18 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
          " FROM " ARCHIVE " AS t WHERE t.user_id = " USER
          " AND t.conversation_id = CAST($2 AS uuid) AND t.id = i.id) AS m"
          " ORDER BY i.ord"},
-    /* Brings an archived conversation's messages back: the archive is never appended to. */
-    [POSTGRES_STMT_UNARCHIVE] =
-        {"unarchive",
-         "WITH c AS (UPDATE " CONVERSATIONS " AS c SET archived_at = NULL WHERE " THIS_CONVERSATION
-         " AND c.archived_at IS NOT NULL RETURNING c.id), moved AS (DELETE FROM " ARCHIVE
-         " AS t USING c WHERE t.user_id = " USER " AND t.conversation_id = c.id RETURNING t.*)"
-         " INSERT INTO " LIVE " (" STORED_COLUMNS ") SELECT " STORED_COLUMNS " FROM moved"},
+    /* Brings the last $3 messages that are archived back, or what there is. What lies in the archive then. Not by a
+     * join with c, which the statistics of 0006_add_statistics.up.sql do not help: it read the whole conversation. */
+    [POSTGRES_STMT_UNARCHIVE] = {"unarchive",
+                                 "WITH c AS (UPDATE " CONVERSATIONS
+                                 " AS c SET archived_seq = greatest(c.archived_seq - CAST($3 AS bigint), 0)"
+                                 " WHERE " THIS_CONVERSATION
+                                 " AND c.archived_seq > 0 RETURNING c.archived_seq),"
+                                 " moved AS (DELETE FROM " ARCHIVE " AS t WHERE t.user_id = " USER
+                                 " AND t.conversation_id = CAST($2 AS uuid)"
+                                 " AND t.seq > (SELECT c.archived_seq FROM c) RETURNING t.*),"
+                                 " stored AS (INSERT INTO " LIVE " (" STORED_COLUMNS
+                                 ") SELECT " STORED_COLUMNS " FROM moved) SELECT c.archived_seq FROM c"},
 
     [POSTGRES_STMT_MESSAGE_BY_SEQ] = {"message_by_seq", MESSAGE_BY("t.seq = CAST($3 AS bigint)")},
     [POSTGRES_STMT_MESSAGE_BY_ID] = {"message_by_id", MESSAGE_BY("t.id = CAST($3 AS uuid)")},
@@ -541,8 +561,8 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
          " set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)"},
     [POSTGRES_STMT_PICK_OLD] = {"pick_old", PICK(LOCKED_OLD(" SKIP LOCKED"), SHRUNK)},
     [POSTGRES_STMT_PICK_OLD + POSTGRES_STMT_WAITING] = {"pick_old_waiting", PICK(LOCKED_OLD(""), SHRUNK)},
-    [POSTGRES_STMT_PICK_IDLE] = {"pick_idle", PICK(LOCKED_IDLE(" SKIP LOCKED"), WHOLE)},
-    [POSTGRES_STMT_PICK_IDLE + POSTGRES_STMT_WAITING] = {"pick_idle_waiting", PICK(LOCKED_IDLE(""), WHOLE)},
+    [POSTGRES_STMT_PICK_IDLE] = {"pick_idle", PICK(LOCKED_IDLE(" SKIP LOCKED"), MOVED)},
+    [POSTGRES_STMT_PICK_IDLE + POSTGRES_STMT_WAITING] = {"pick_idle_waiting", PICK(LOCKED_IDLE(""), MOVED)},
     [POSTGRES_STMT_PICK_USERS] = {"pick_users", PICK(LOCKED_USERS(" SKIP LOCKED"), SHRUNK)},
     [POSTGRES_STMT_PICK_USERS +
         POSTGRES_STMT_WAITING] = {"pick_users_waiting", PICK(LOCKED_USERS(""), SHRUNK)},
@@ -569,7 +589,8 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
                       " summaries AS (DELETE FROM " SUMMARIES " AS s USING p WHERE s.user_id = p.user_id"
                       " AND s.conversation_id = p.id AND s.through > p.kept)"
                       " UPDATE " CONVERSATIONS
-                      " AS c SET last_seq = p.kept, token_count = c.token_count - sums.tokens,"
+                      " AS c SET last_seq = p.kept, archived_seq = least(c.archived_seq, p.kept),"
+                      " token_count = c.token_count - sums.tokens,"
                       " pinned_token_count = c.pinned_token_count - sums.pinned,"
                       " deleted_at = coalesce(c.deleted_at, CAST($1 AS timestamptz)), search_pending = true"
                       " FROM p CROSS JOIN sums WHERE c.user_id = p.user_id AND c.id = p.id"},
@@ -578,16 +599,19 @@ const struct postgres_stmt_text convstore__postgres_stmt_texts[POSTGRES_STMTS] =
                                    " WHERE p.kept = 0 AND c.user_id = p.user_id AND c.id = p.id"},
     [POSTGRES_STMT_ARCHIVE_PART] = {"archive_part",
                                     "WITH moved AS (DELETE FROM " LIVE " AS t USING " PART
-                                    " WHERE t.user_id = p.user_id AND t.conversation_id = p.id RETURNING t.*)"
+                                    " WHERE t.user_id = p.user_id AND t.conversation_id = p.id"
+                                    " AND t.seq <= p.kept RETURNING t.*)"
                                     " INSERT INTO " ARCHIVE " (" STORED_COLUMNS ") SELECT " STORED_COLUMNS
                                     " FROM moved"},
     [POSTGRES_STMT_MARK_PART_ARCHIVED] =
-        {"mark_part_archived", "UPDATE " CONVERSATIONS " AS c SET archived_at = CAST($1 AS timestamptz),"
-                               " status = CASE c.status WHEN 'active' THEN 'archived' ELSE c.status END"
-                               " FROM " PART " WHERE c.user_id = p.user_id AND c.id = p.id"},
+        {"mark_part_archived",
+         "UPDATE " CONVERSATIONS " AS c SET archived_seq = p.kept,"
+         " archived_at = CASE WHEN p.kept = p.last_seq THEN CAST($1 AS timestamptz) END,"
+         " status = CASE WHEN p.kept = p.last_seq AND c.status = 'active' THEN 'archived' ELSE c.status END"
+         " FROM " PART " WHERE c.user_id = p.user_id AND c.id = p.id"},
     [POSTGRES_STMT_OLD_LEFT] = {"old_left",
                                 DONE(LEFT(OLD_DELETED) " OR " LEFT(OLD_LIVE) " OR " LEFT(OLD_ARCHIVED))},
-    [POSTGRES_STMT_IDLE_LEFT] = {"idle_left", DONE(LEFT(IDLE))},
+    [POSTGRES_STMT_IDLE_LEFT] = {"idle_left", MOVE_DONE(LEFT(IDLE))},
     [POSTGRES_STMT_USERS_LEFT] = {"users_left", DONE(LEFT(USERS_OWN))},
     /* Whether the transaction sees all users' rows, where no role was taken on for it: $1 schema. */
     [POSTGRES_STMT_SEES_ALL] = {"sees_all",

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "../core/clock.h"
 #include "../core/message.h"
 #include "sqlite_operations.h"
 
@@ -40,16 +41,6 @@ static int advance(struct sqlite_live *live, struct sqlite_connection *connectio
       sqlite3_bind_text(statement, 7, convstore_mark_name(live->mark), -1, SQLITE_STATIC) != SQLITE_OK)
     return convstore__sqlite_fail(connection, call->err);
   return convstore__sqlite_exec(connection, statement, call->err);
-}
-
-/* Brings an archived conversation's messages back: the archive is never appended to. */
-static int unarchive(struct sqlite_connection *connection, struct convstore_call *call) {
-  int status = convstore__sqlite_run_for_conversation(connection, call, SQLITE_STMT_UNARCHIVE_COPY);
-  if (status == CONVSTORE_OK)
-    status = convstore__sqlite_run_for_conversation(connection, call, SQLITE_STMT_UNARCHIVE_DELETE);
-  if (status == CONVSTORE_OK)
-    status = convstore__sqlite_run_for_conversation(connection, call, SQLITE_STMT_UNARCHIVE_MARK);
-  return status;
 }
 
 static int insert_message(struct sqlite_connection *connection, struct convstore_call *call,
@@ -110,32 +101,12 @@ static void report(convstore_result *result, const struct sqlite_live *live) {
   result->conversation.mark = live->mark;
 }
 
-static int append_body(struct sqlite_connection *connection, struct convstore_call *call) {
-  const convstore_request *request = call->request;
-  struct sqlite_live live = {0};
-  sqlite3_stmt *found = NULL;
-  int status = convstore__sqlite_find_live(&live, &found, connection, call);
-  sqlite3_reset(found); /* the write lock keeps the row as it is */
-  if (status != CONVSTORE_OK) return status;
-  if (request->expect != CONVSTORE_ABSENT && request->expect != live.last_seq) return APPEND_STORED;
-  if (live.archived) status = unarchive(connection, call);
-  if (status == CONVSTORE_OK) status = advance(&live, connection, call);
-  /* Once for all appends between two searches, since a column that is set costs its indexes, changed or not. */
-  if (status == CONVSTORE_OK && !live.search_pending)
-    status = convstore__sqlite_run_for_conversation(connection, call, SQLITE_STMT_MARK_SEARCH_PENDING);
-  if (status == CONVSTORE_OK) status = insert_messages(connection, call, &live);
-  if (status == CONVSTORE_OK) report(call->result, &live);
-  return status;
-}
-
-/* ---- replays --------------------------------------------------------------------------------------------------- */
-
-/* Reads the message that has the id of request message i, if one is stored, into messages[i]. */
+/* Reads the message that has this id, if one is stored. */
 static int read_stored(bool *found, struct sqlite_connection *connection, struct convstore_call *call,
-                       convstore_message *out, const char *id, bool archived) {
+                       convstore_message *out, const char *id, int place) {
   int status = CONVSTORE_OK;
   sqlite3_stmt *statement =
-      convstore__sqlite_statement(connection, SQLITE_STMT_MESSAGE_BY_ID + archived, call->err);
+      convstore__sqlite_statement(connection, SQLITE_STMT_MESSAGE_BY_ID + place, call->err);
   if (statement == NULL) return call->err->status;
   if (convstore__sqlite_bind_conversation(statement, call) != SQLITE_OK ||
       convstore__sqlite_bind_id(statement, 3, id) != SQLITE_OK)
@@ -150,6 +121,46 @@ static int read_stored(bool *found, struct sqlite_connection *connection, struct
   return status;
 }
 
+/* The keys of the table that is appended to say nothing of messages that are still in the archive. */
+static int look_in_archive(struct sqlite_connection *connection, struct convstore_call *call) {
+  const convstore_request *request = call->request;
+  int status = convstore__arena(call->result) == NULL ? convstore__sqlite_no_memory(call->err) : CONVSTORE_OK;
+  for (size_t i = 0; status == CONVSTORE_OK && i < request->n_messages; i++) {
+    convstore_message stored;
+    bool found = false;
+    status = read_stored(&found, connection, call, &stored, request->messages[i].id, SQLITE_STMT_ARCHIVED);
+    if (found) return APPEND_STORED;
+  }
+  return status;
+}
+
+static int append_body(struct sqlite_connection *connection, struct convstore_call *call) {
+  const convstore_request *request = call->request;
+  struct sqlite_live live = {0};
+  sqlite3_stmt *found = NULL;
+  call->result->more = false;
+  int status = convstore__sqlite_find_live(&live, &found, connection, call);
+  sqlite3_reset(found); /* the write lock keeps the row as it is */
+  if (status != CONVSTORE_OK) return status;
+  if (request->expect != CONVSTORE_ABSENT && request->expect != live.last_seq) return APPEND_STORED;
+  if (live.archived || live.archived_seq > 0) {
+    bool last = false;
+    status = convstore__sqlite_unarchive_part(&last, &live, connection, call);
+    call->result->more = !last;
+    if (status == CONVSTORE_OK && last && live.archived_seq > 0) status = look_in_archive(connection, call);
+    if (status != CONVSTORE_OK || !last) return status;
+  }
+  if (status == CONVSTORE_OK) status = advance(&live, connection, call);
+  /* Once for all appends between two searches, since a column that is set costs its indexes, changed or not. */
+  if (status == CONVSTORE_OK && !live.search_pending)
+    status = convstore__sqlite_run_for_conversation(connection, call, SQLITE_STMT_MARK_SEARCH_PENDING);
+  if (status == CONVSTORE_OK) status = insert_messages(connection, call, &live);
+  if (status == CONVSTORE_OK) report(call->result, &live);
+  return status;
+}
+
+/* ---- replays --------------------------------------------------------------------------------------------------- */
+
 /* Compares what was to be appended with what is stored: all of it, in this order, is a replay. */
 static int replay(struct sqlite_connection *connection, struct convstore_call *call,
                   const struct sqlite_live *live) {
@@ -158,12 +169,13 @@ static int replay(struct sqlite_connection *connection, struct convstore_call *c
   size_t n = request->n_messages;
   size_t n_stored = 0;
   int64_t seq = 0;
+  int place = convstore__sqlite_place(live->archived_seq, 1, live->last_seq);
   convstore_message *stored = convstore__arena_alloc(result->memory, n * sizeof *stored);
   if (stored == NULL) return convstore__sqlite_no_memory(call->err);
 
   for (size_t i = 0; i < n; i++) {
     bool found = false;
-    int status = read_stored(&found, connection, call, &stored[i], request->messages[i].id, live->archived);
+    int status = read_stored(&found, connection, call, &stored[i], request->messages[i].id, place);
     if (status != CONVSTORE_OK) return status;
     if (!found) continue;
     n_stored++;
@@ -197,6 +209,11 @@ static int append_nothing(struct sqlite_connection *connection, struct convstore
 int convstore__sqlite_append(struct sqlite_connection *connection, struct convstore_call *call) {
   if (call->request->n_messages == 0) return append_nothing(connection, call);
   int status = convstore__sqlite_write(connection, call, append_body);
+  while (status == CONVSTORE_OK && call->result->more) { /* a part of what was archived is back */
+    connection->part_ended_ms = convstore__monotonic_ms();
+    convstore__sqlite_pause(connection, call);
+    status = convstore__sqlite_write(connection, call, append_body);
+  }
   if (status == CONVSTORE_OK) {
     call->result->messages = call->request->messages;
     call->result->n_messages = call->request->n_messages;

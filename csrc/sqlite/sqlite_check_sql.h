@@ -6,35 +6,40 @@
 #ifndef CONVSTORE_SQLITE_CHECK_SQL_H
 #define CONVSTORE_SQLITE_CHECK_SQL_H
 
-/* What the messages of a table say of each conversation: how many, the last, the first that is missing, their sums, and
- * the first one whose running total does not follow from the one before. */
-#define CHECK_MESSAGES(table)                                                                                         \
-  "(SELECT user_id, conversation_id, count(*) AS n, max(seq) AS last,"                                                \
-  " min(iif(seq <> seq_before + 1, seq_before + 1, NULL)) AS missing, CAST(total(token_count) AS INTEGER) AS tokens," \
-  " CAST(total(iif(pinned, token_count, 0)) AS INTEGER) AS pinned,"                                                   \
-  " min(iif(seq = seq_before + 1 AND token_total - total_before <> iif(pinned, 0, token_count), seq, NULL))"          \
-  " AS wrong FROM (SELECT user_id, conversation_id, seq, token_count, token_total,"                                   \
-  " role IN ('system', 'developer') AS pinned, lag(seq, 1, 0) OVER one AS seq_before,"                                \
-  " lag(token_total, 1, 0) OVER one AS total_before FROM " table                                                      \
-  " WINDOW one AS (PARTITION BY user_id, conversation_id ORDER BY seq)) GROUP BY user_id, conversation_id)"
+/* What the messages of a table say of each conversation: how many, the first and the last, the first that is missing,
+ * their sums, the running total before the first and at the last, and the first one whose running total does not follow
+ * from the one before. `before` is what comes before the first: 0 or NULL. */
+#define CHECK_MESSAGES(table, before)                                                                         \
+  "(SELECT user_id, conversation_id AS id, count(*) AS n, min(seq) AS first, max(seq) AS last,"               \
+  " min(iif(seq <> before + 1, before + 1, NULL)) AS missing, CAST(total(token_count) AS INTEGER) AS tokens," \
+  " CAST(total(token_count - unpinned) AS INTEGER) AS pinned,"                                                \
+  " max(iif(before IS NULL, token_total - unpinned, NULL)) AS start, max(token_total) AS total,"              \
+  " min(iif(seq = before + 1 AND token_total - total_before <> unpinned, seq, NULL)) AS wrong"                \
+  " FROM (SELECT user_id, conversation_id, seq, token_count, token_total,"                                    \
+  " iif(role IN ('system', 'developer'), 0, token_count) AS unpinned,"                                        \
+  " lag(seq, 1, " before ") OVER one AS before, lag(token_total, 1, " before ") OVER one AS total_before"     \
+  " FROM " table " WINDOW one AS (PARTITION BY user_id, conversation_id ORDER BY seq)) GROUP BY 1, 2)"
 
-/* Each conversation with its messages, from whichever table has them. */
+/* Each conversation with its messages: the archived ones, and behind them the others. */
 #define CHECK_CONVERSATIONS                                                                                  \
-  "(SELECT c.user_id, c.id, c.last_seq, c.token_count, c.pinned_token_count,"                                \
-  " c.archived_at IS NOT NULL AS archived, l.n IS NOT NULL AS has_live, a.n IS NOT NULL AS has_archived,"    \
-  " coalesce(l.n, a.n, 0) AS n, coalesce(l.last, a.last, 0) AS last, coalesce(l.missing, a.missing) AS"      \
-  " missing, coalesce(l.tokens, a.tokens, 0) AS tokens, coalesce(l.pinned, a.pinned, 0) AS pinned,"          \
-  " coalesce(l.wrong, a.wrong) AS wrong FROM convstore_conversations AS c"                                   \
-  " LEFT JOIN live AS l ON l.user_id = c.user_id AND l.conversation_id = c.id"                               \
-  " LEFT JOIN archived AS a ON a.user_id = c.user_id AND a.conversation_id = c.id)"
+  "(SELECT c.user_id, c.id, c.last_seq, c.token_count, c.pinned_token_count, c.archived_seq,"                \
+  " a.last AS a_last, l.first AS l_first, ifnull(l.first <= a.last, 0) AS mixed,"                            \
+  " ifnull(a.n, 0) + ifnull(l.n, 0) AS n, coalesce(l.last, a.last, 0) AS last,"                              \
+  " coalesce(a.missing, iif(l.first <> ifnull(a.last, 0) + 1, ifnull(a.last, 0) + 1, NULL), l.missing)"      \
+  " AS missing, ifnull(a.tokens, 0) + ifnull(l.tokens, 0) AS tokens,"                                        \
+  " ifnull(a.pinned, 0) + ifnull(l.pinned, 0) AS pinned,"                                                    \
+  " coalesce(a.wrong, iif(l.first = ifnull(a.last, 0) + 1 AND l.start <> ifnull(a.total, 0),"                \
+  " l.first, NULL), l.wrong) AS wrong FROM convstore_conversations AS c"                                     \
+  " LEFT JOIN live AS l USING (user_id, id) LEFT JOIN archived AS a USING (user_id, id))"
 
 /* What the index says of each conversation. */
-#define CHECK_RUNS                                                                                                \
-  "(SELECT user_id, conversation_id, count(*) AS n, CAST(total(last_seq - first_seq + 1) AS INTEGER) AS covered," \
-  " max(last_seq) AS last, min(iif(first_seq <= last_before, first_seq, NULL)) AS overlap FROM"                   \
-  " (SELECT user_id, conversation_id, first_seq, last_seq, lag(last_seq, 1, 0) OVER"                              \
-  " (PARTITION BY user_id, conversation_id ORDER BY first_seq) AS last_before FROM convstore_search_runs)"        \
-  " GROUP BY user_id, conversation_id)"
+#define CHECK_RUNS                                                                                           \
+  "(SELECT user_id, conversation_id AS id, count(*) AS n,"                                                   \
+  " CAST(total(last_seq - first_seq + 1) AS INTEGER) AS covered,"                                            \
+  " max(last_seq) AS last, min(iif(first_seq <= last_before, first_seq, NULL)) AS overlap FROM"              \
+  " (SELECT user_id, conversation_id, first_seq, last_seq, lag(last_seq, 1, 0) OVER"                         \
+  " (PARTITION BY user_id, conversation_id ORDER BY first_seq) AS last_before FROM convstore_search_runs)"   \
+  " GROUP BY 1, 2)"
 
 #define CHECK_COUNTERS                                                                                       \
   "SELECT 'counter' AS problem, user_id, id, CASE"                                                           \
@@ -44,24 +49,23 @@
   " WHEN missing IS NULL AND pinned_token_count <> pinned"                                                   \
   " THEN 'pinned_token_count is ' || pinned_token_count || ', and the messages have ' || pinned"             \
   " WHEN wrong IS NOT NULL THEN 'token_total of message ' || wrong || ' does not follow from the one"        \
-  " before' END AS detail FROM conversations WHERE NOT (has_live AND has_archived)"
+  " before' END AS detail FROM conversations WHERE NOT mixed"
 #define CHECK_GAPS                                                                                           \
   "SELECT 'gap', user_id, id, (last - n) || ' messages are missing, the first of them ' || missing"          \
-  " FROM conversations WHERE missing IS NOT NULL AND NOT (has_live AND has_archived)"
+  " FROM conversations WHERE missing IS NOT NULL AND NOT mixed"
 #define CHECK_PLACES                                                                                         \
-  "SELECT 'misplaced', user_id, id, CASE WHEN has_live AND has_archived THEN 'messages lie in both tables'"  \
-  " WHEN archived THEN 'it is archived, and its messages lie in " LIVE                                       \
-  "' ELSE 'it is not archived, and its messages lie in " ARCHIVE                                             \
-  "' END FROM conversations WHERE (has_live AND archived) OR (has_archived AND NOT archived)"
+  "SELECT 'misplaced', user_id, id, CASE WHEN a_last > archived_seq"                                         \
+  " THEN 'message ' || a_last || ' lies in " ARCHIVE "' ELSE 'message ' || l_first ||"                       \
+  " ' lies in " LIVE "' END || ', and archived_seq is ' || archived_seq"                                     \
+  " FROM conversations WHERE a_last > archived_seq OR l_first <= archived_seq"
 
 /* Rows of `table`, in groups of `n`, whose conversation is not there. */
 #define CHECK_LOST(table, name)                                                                              \
-  "SELECT 'orphan', t.user_id, t.conversation_id, CAST(total(t.n) AS INTEGER) || ' rows in " name            \
+  "SELECT 'orphan', t.user_id, t.id, CAST(total(t.n) AS INTEGER) || ' rows in " name                         \
   " belong to no conversation' FROM " table                                                                  \
-  " AS t LEFT JOIN convstore_conversations AS c ON c.user_id = t.user_id AND c.id = t.conversation_id"       \
-  " WHERE c.id IS NULL GROUP BY t.user_id, t.conversation_id"
+  " AS t LEFT JOIN convstore_conversations AS c USING (user_id, id) WHERE c.id IS NULL GROUP BY 2, 3"
 #define CHECK_GROUPS(table)                                                                                  \
-  "(SELECT user_id, conversation_id, count(*) AS n FROM " table " GROUP BY user_id, conversation_id)"
+  "(SELECT user_id, conversation_id AS id, count(*) AS n FROM " table " GROUP BY 1, 2)"
 #define CHECK_LOST_PARTS(table)                                                                                 \
   "SELECT 'orphan', t.user_id, NULL, t.n || ' rows in " table                                                   \
   " belong to no segment (' || t.segment_id || ')' FROM (SELECT user_id, segment_id, count(*) AS n FROM " table \
@@ -75,7 +79,7 @@
   " || c.last_seq WHEN c.search_pending = 0 AND coalesce(r.covered, 0) <> c.last_seq"                                \
   " THEN 'it counts as indexed, and ' || (c.last_seq - coalesce(r.covered, 0)) || ' messages are not' END AS detail" \
   " FROM convstore_conversations AS c"                                                                               \
-  " LEFT JOIN runs AS r ON r.user_id = c.user_id AND r.conversation_id = c.id"
+  " LEFT JOIN runs AS r ON r.user_id = c.user_id AND r.id = c.id"
 #define CHECK_SEGMENTS                                                                                             \
   "SELECT 'search', s.user_id, s.conversation_id, 'segment ' || s.id || ' has ' || s.n_messages ||"                \
   " ' messages, and its runs have ' || coalesce(r.n, 0) FROM convstore_search_segments AS s LEFT JOIN"             \
@@ -107,8 +111,8 @@
   " SELECT problem, id, " CHECK_USER " FROM (" rows ") WHERE detail IS NOT NULL ORDER BY problem, id LIMIT ?1"
 #define AND " UNION ALL "
 #define CHECK_OF_MESSAGES                                                                                    \
-  "WITH live AS MATERIALIZED " CHECK_MESSAGES(LIVE) ", archived AS MATERIALIZED " CHECK_MESSAGES(            \
-      ARCHIVE) ", conversations AS MATERIALIZED " CHECK_CONVERSATIONS                                        \
+  "WITH live AS MATERIALIZED " CHECK_MESSAGES(LIVE, "NULL") ", archived AS MATERIALIZED " CHECK_MESSAGES(    \
+      ARCHIVE, "0") ", conversations AS MATERIALIZED " CHECK_CONVERSATIONS                                   \
   FINDINGS(CHECK_COUNTERS AND CHECK_GAPS AND CHECK_PLACES AND CHECK_LOST("live", LIVE)                       \
                AND CHECK_LOST("archived", ARCHIVE))
 #define CHECK_OF_SEARCH                                                                                      \

@@ -57,14 +57,16 @@ static int read_messages(struct convstore_context_builder *builder, struct sqlit
 }
 
 static int read_pinned(struct convstore_context_builder *builder, struct sqlite_connection *connection,
-                       bool archived) {
+                       const struct sqlite_live *live) {
   struct convstore_call *call = builder->call;
   int status = CONVSTORE_OK;
-  sqlite3_stmt *statement =
-      call->request->no_system ? bind(connection, call, SQLITE_STMT_COUNT_PINNED + archived, builder->through)
-                               : bind(connection, call, SQLITE_STMT_PINNED + archived, CONVSTORE_ABSENT);
+  bool counts = call->request->no_system;
+  int place = convstore__sqlite_place(live->archived_seq, counts ? builder->through + 1 : 1, live->last_seq);
+  sqlite3_stmt *statement = counts
+                                ? bind(connection, call, SQLITE_STMT_COUNT_PINNED + place, builder->through)
+                                : bind(connection, call, SQLITE_STMT_PINNED + place, CONVSTORE_ABSENT);
   if (statement == NULL) return call->err->status;
-  if (!call->request->no_system) return read_messages(builder, connection, statement, convstore__context_pin);
+  if (!counts) return read_messages(builder, connection, statement, convstore__context_pin);
   if (sqlite3_step(statement) == SQLITE_ROW)
     builder->n_system = sqlite3_column_int64(statement, 0);
   else
@@ -74,8 +76,9 @@ static int read_pinned(struct convstore_context_builder *builder, struct sqlite_
 }
 
 static int read_window(struct convstore_context_builder *builder, struct sqlite_connection *connection,
-                       bool archived) {
-  sqlite3_stmt *statement = bind(connection, builder->call, SQLITE_STMT_WINDOW + archived, builder->through);
+                       const struct sqlite_live *live) {
+  int place = convstore__sqlite_place(live->archived_seq, builder->through + 1, live->last_seq);
+  sqlite3_stmt *statement = bind(connection, builder->call, SQLITE_STMT_WINDOW + place, builder->through);
   if (statement == NULL) return builder->call->err->status;
   return read_messages(builder, connection, statement, convstore__context_add);
 }
@@ -91,12 +94,12 @@ int convstore__sqlite_context(struct sqlite_connection *connection, struct convs
   if (status == CONVSTORE_OK) status = read_summary(&summary, connection, call);
   if (status == CONVSTORE_OK) {
     convstore__context_start(&builder, call, live.last_seq, summary.through);
-    status = read_pinned(&builder, connection, live.archived);
+    status = read_pinned(&builder, connection, &live);
   }
   if (status == CONVSTORE_OK && summary.content.data != NULL)
     status = convstore__context_summarize(&builder, summary.content, summary.token_count);
   if (status == CONVSTORE_OK) status = convstore__context_open(&builder);
-  if (status == CONVSTORE_OK) status = read_window(&builder, connection, live.archived);
+  if (status == CONVSTORE_OK) status = read_window(&builder, connection, &live);
   sqlite3_reset(found);
   return status == CONVSTORE_OK ? convstore__context_finish(&builder) : status;
 }

@@ -64,8 +64,10 @@ static int fork_body(struct sqlite_connection *connection, struct convstore_call
   if (at > live.last_seq) return convstore__bad_at(call, live.last_seq);
 
   status = insert_fork(&taken, connection, call, at);
-  if (status == CONVSTORE_OK && !taken)
-    status = copy_rows(connection, call, SQLITE_STMT_FORK_MESSAGES + live.archived, at);
+  if (status == CONVSTORE_OK && !taken && live.archived_seq > 0)
+    status = copy_rows(connection, call, SQLITE_STMT_FORK_MESSAGES + SQLITE_STMT_ARCHIVED, at);
+  if (status == CONVSTORE_OK && !taken && live.archived_seq < at)
+    status = copy_rows(connection, call, SQLITE_STMT_FORK_MESSAGES, at);
   if (status == CONVSTORE_OK && !taken) status = copy_rows(connection, call, SQLITE_STMT_FORK_SUMMARIES, at);
   if (status == CONVSTORE_OK)
     status = convstore__sqlite_find_conversation(&found, connection, call, request->conversation.id);

@@ -21,6 +21,7 @@ int convstore__sqlite_find_live(struct sqlite_live *out, sqlite3_stmt **statemen
   out->updated_at_ms = sqlite3_column_int64(*statement, 3);
   out->archived = sqlite3_column_type(*statement, 5) != SQLITE_NULL;
   out->search_pending = sqlite3_column_int(*statement, 6) != 0;
+  out->archived_seq = sqlite3_column_int64(*statement, 7);
   if (out->last_seq < 0 || out->last_seq > MAX_COUNTER || out->token_count > MAX_COUNTER ||
       out->pinned_token_count < 0 || out->pinned_token_count > out->token_count)
     return convstore_fail(call->err, CONVSTORE_E_CORRUPT,
@@ -106,7 +107,9 @@ int convstore__sqlite_message(struct sqlite_connection *connection, struct convs
   if (status != CONVSTORE_OK) goto done;
 
   sqlite3_stmt *statement = convstore__sqlite_statement(
-      connection, (by_id ? SQLITE_STMT_MESSAGE_BY_ID : SQLITE_STMT_MESSAGE_BY_SEQ) + live.archived,
+      connection,
+      by_id ? SQLITE_STMT_MESSAGE_BY_ID + convstore__sqlite_place(live.archived_seq, 1, live.last_seq)
+            : SQLITE_STMT_MESSAGE_BY_SEQ + (request->seq <= live.archived_seq),
       call->err);
   if (statement == NULL) {
     status = call->err->status;
@@ -125,12 +128,19 @@ done:
 
 /* ---- ranges ---------------------------------------------------------------------------------------------------- */
 
+/* The last message that the range can have. */
+static int64_t last_in_range(const convstore_request *request, int64_t last_seq) {
+  return request->before <= last_seq ? request->before - 1 : last_seq;
+}
+
 /* The statement of `kind` for the request's range, bound. Rows come from the end that the limit counts from. */
 static sqlite3_stmt *bind_range(struct sqlite_connection *connection, const struct convstore_call *call,
-                                int kind, bool archived, bool from_end) {
+                                int kind, const struct sqlite_live *live) {
   const convstore_request *request = call->request;
-  int id = kind + (archived ? SQLITE_STMT_ARCHIVED : 0) + (from_end ? SQLITE_STMT_DESCENDING : 0) +
-           (request->roles != 0 ? SQLITE_STMT_ROLES : 0);
+  int id = kind +
+           convstore__sqlite_place(live->archived_seq, request->after + 1,
+                                   last_in_range(request, live->last_seq)) +
+           (request->from_end ? SQLITE_STMT_DESCENDING : 0) + (request->roles != 0 ? SQLITE_STMT_ROLES : 0);
   sqlite3_stmt *statement = convstore__sqlite_statement(connection, id, call->err);
   if (statement == NULL) return NULL;
   bool bound =
@@ -211,8 +221,7 @@ static void reverse(convstore_message *messages, size_t n) {
 
 /* How many rows the range can hold at most: seqs have no gaps. Longer ones grow: last_seq may be wrong. */
 static size_t most_rows(const convstore_request *request, int64_t last_seq) {
-  int64_t last = request->before <= last_seq ? request->before - 1 : last_seq;
-  int64_t n = last - request->after;
+  int64_t n = last_in_range(request, last_seq) - request->after;
   if (request->limit != CONVSTORE_ABSENT && request->limit < n) n = request->limit;
   if (n > MAX_FIRST_ROWS) n = MAX_FIRST_ROWS;
   return n > 0 ? (size_t)n : 0;
@@ -239,8 +248,7 @@ int convstore__sqlite_history(struct sqlite_connection *connection, struct convs
       goto done;
     }
   }
-  sqlite3_stmt *statement =
-      bind_range(connection, call, SQLITE_STMT_HISTORY, live.archived, request->from_end);
+  sqlite3_stmt *statement = bind_range(connection, call, SQLITE_STMT_HISTORY, &live);
   status = statement == NULL ? call->err->status : read_rows(&rows, connection, call, statement);
   if (status != CONVSTORE_OK) goto done;
   if (request->from_end != request->descending) reverse(rows.messages, rows.n);
@@ -255,7 +263,7 @@ done:
 /* Without a filter the bounds follow from the last seq: there are no gaps. */
 static void compute_bounds(convstore_result *result, const convstore_request *request, int64_t last_seq) {
   int64_t first = request->after + 1;
-  int64_t last = request->before <= last_seq ? request->before - 1 : last_seq;
+  int64_t last = last_in_range(request, last_seq);
   if (request->after >= last) return;
   if (request->limit != CONVSTORE_ABSENT && request->limit < last - first + 1) {
     if (request->from_end)
@@ -267,10 +275,10 @@ static void compute_bounds(convstore_result *result, const convstore_request *re
   result->last_seq = last;
 }
 
-static int read_bounds(struct sqlite_connection *connection, struct convstore_call *call, bool archived) {
+static int read_bounds(struct sqlite_connection *connection, struct convstore_call *call,
+                       const struct sqlite_live *live) {
   int status = CONVSTORE_OK;
-  sqlite3_stmt *statement =
-      bind_range(connection, call, SQLITE_STMT_BOUNDS, archived, call->request->from_end);
+  sqlite3_stmt *statement = bind_range(connection, call, SQLITE_STMT_BOUNDS, live);
   if (statement == NULL) return call->err->status;
   if (sqlite3_step(statement) == SQLITE_ROW) {
     call->result->first_seq = sqlite3_column_int64(statement, 0);
@@ -289,7 +297,7 @@ int convstore__sqlite_bounds(struct sqlite_connection *connection, struct convst
   if (status == CONVSTORE_OK && call->request->roles == 0)
     compute_bounds(call->result, call->request, live.last_seq);
   else if (status == CONVSTORE_OK)
-    status = read_bounds(connection, call, live.archived);
+    status = read_bounds(connection, call, &live);
   sqlite3_reset(found);
   return status;
 }
@@ -313,7 +321,7 @@ int convstore__sqlite_fail_merge(struct sqlite_connection *connection, struct co
 }
 
 /* Locks the conversation by writing its time, and says where its messages lie. */
-static int touch(bool *archived, struct sqlite_connection *connection, struct convstore_call *call) {
+static int touch(int64_t *archived_seq, struct sqlite_connection *connection, struct convstore_call *call) {
   sqlite3_stmt *statement =
       convstore__sqlite_statement(connection, SQLITE_STMT_TOUCH_CONVERSATION, call->err);
   if (statement == NULL) return call->err->status;
@@ -325,7 +333,7 @@ static int touch(bool *archived, struct sqlite_connection *connection, struct co
   if (code == SQLITE_DONE) {
     status = convstore__no_conversation(call);
   } else if (code == SQLITE_ROW) {
-    *archived = sqlite3_column_type(statement, 0) != SQLITE_NULL;
+    *archived_seq = sqlite3_column_int64(statement, 0);
     code = sqlite3_step(statement);
   }
   if (status == CONVSTORE_OK && code != SQLITE_DONE) status = convstore__sqlite_fail(connection, call->err);
@@ -334,11 +342,11 @@ static int touch(bool *archived, struct sqlite_connection *connection, struct co
 }
 
 static int annotate_body(struct sqlite_connection *connection, struct convstore_call *call) {
-  bool archived = false;
-  int status = touch(&archived, connection, call);
+  int64_t archived_seq = 0;
+  int status = touch(&archived_seq, connection, call);
   if (status != CONVSTORE_OK) return status;
-  sqlite3_stmt *statement =
-      convstore__sqlite_statement(connection, SQLITE_STMT_ANNOTATE_MESSAGE + archived, call->err);
+  sqlite3_stmt *statement = convstore__sqlite_statement(
+      connection, SQLITE_STMT_ANNOTATE_MESSAGE + (call->request->seq <= archived_seq), call->err);
   if (statement == NULL) return call->err->status;
   if (convstore__sqlite_bind_conversation(statement, call) != SQLITE_OK ||
       sqlite3_bind_int64(statement, 3, call->request->seq) != SQLITE_OK ||
@@ -356,11 +364,11 @@ int convstore__sqlite_annotate(struct sqlite_connection *connection, struct conv
 }
 
 static int redact_body(struct sqlite_connection *connection, struct convstore_call *call) {
-  bool archived = false;
-  int status = touch(&archived, connection, call);
+  int64_t archived_seq = 0;
+  int status = touch(&archived_seq, connection, call);
   if (status != CONVSTORE_OK) return status;
-  sqlite3_stmt *statement =
-      convstore__sqlite_statement(connection, SQLITE_STMT_REDACT_MESSAGE + archived, call->err);
+  sqlite3_stmt *statement = convstore__sqlite_statement(
+      connection, SQLITE_STMT_REDACT_MESSAGE + (call->request->seq <= archived_seq), call->err);
   if (statement == NULL) return call->err->status;
   if (convstore__sqlite_bind_conversation(statement, call) != SQLITE_OK ||
       sqlite3_bind_int64(statement, 3, call->request->seq) != SQLITE_OK ||

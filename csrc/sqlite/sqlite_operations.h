@@ -35,9 +35,9 @@ sqlite_operation convstore__sqlite_search;
 struct sqlite_tail {
   char conversation_id[CONVSTORE_ID_SIZE]; /* the one it is in; "": before the first */
   int64_t last_seq;                        /* of that */
+  int64_t archived_seq;                    /* and this: see struct sqlite_live */
   int64_t seq;                             /* up to here it is read, or indexed */
-  bool archived;
-  bool done; /* nothing is left */
+  bool done;                               /* nothing is left */
 };
 
 /* A part of them, as a segment. It lies in the arena that it was read into. */
@@ -75,6 +75,15 @@ sqlite_operation convstore__sqlite_purge_old;
 sqlite_operation convstore__sqlite_archive;
 /* Takes what was erased out of the file beside the database, too. */
 void convstore__sqlite_forget_log(struct sqlite_connection *connection, const struct convstore_call *call);
+/* How long a part of a move goes on, where messages are large. A variable: tests that repeat a call want the same
+ * parts. */
+extern int64_t convstore__sqlite_part_ms;
+/* sqlite_archive.c: under the write lock, a part of the call's conversation goes to the archive, and *archived_seq
+ * becomes what its row says then. */
+int convstore__sqlite_archive_part(int64_t *archived_seq, struct sqlite_connection *connection,
+                                   const struct convstore_call *call, int64_t last_seq, int64_t until_ms);
+/* Between two parts: lets others write. */
+void convstore__sqlite_pause(const struct sqlite_connection *connection, const struct convstore_call *call);
 /* sqlite_context.c */
 sqlite_operation convstore__sqlite_context;
 
@@ -109,9 +118,20 @@ struct sqlite_live {
   int64_t pinned_token_count;
   int64_t updated_at_ms;
   convstore_mark mark;
-  bool archived;
-  bool search_pending; /* searches know that they have to look for new messages here */
+  int64_t archived_seq; /* messages up to here lie in the archive, later ones do not */
+  bool archived;        /* an append is to bring them back */
+  bool search_pending;  /* searches know that they have to look for new messages here */
 };
+
+/* What to add to a statement that comes three times, so that it reads messages first ... last where they lie. */
+static inline int convstore__sqlite_place(int64_t archived_seq, int64_t first, int64_t last) {
+  if (first > archived_seq) return 0;
+  return last <= archived_seq ? SQLITE_STMT_ARCHIVED : SQLITE_STMT_BOTH;
+}
+
+/* sqlite_archive.c: a part comes back for an append, which follows if *last, else behind another part. */
+int convstore__sqlite_unarchive_part(bool *last, struct sqlite_live *live,
+                                     struct sqlite_connection *connection, const struct convstore_call *call);
 
 /*
  * Finds the call's conversation among those that are not deleted. The statement stays on its row, which keeps the read

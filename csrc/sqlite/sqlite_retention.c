@@ -1,20 +1,18 @@
 /*
  * What is old or to be forgotten in SQLite: purging, erasing, moving to the archive. Each call does one part, a short
- * transaction, and says whether there is more; core/part_size.h says how much that is.
+ * transaction, and says whether there is more; core/part_size.h says how much that is. How messages are moved is in
+ * sqlite_archive.c.
  *
  * A conversation that is too long for a part is deleted from its end, part by part: what is left of it is at any moment
  * a whole conversation, though a deleted one. Its times stay, so a purge that comes later finds it again.
  */
 #include <string.h>
-#include <time.h>
 
 #include "../core/clock.h"
 #include "../core/part_size.h"
 #include "sqlite_operations.h"
 
 enum {
-  /* Between two parts. Who waits for the write lock looks every 5 to 15 ms, and would find it taken again. */
-  PAUSE_MS = 16,
   CHECKPOINT_WAIT_MS = 50 /* for readers, after an erasure */
 };
 
@@ -26,7 +24,7 @@ struct old {
   convstore_text user_id;
   char id[CONVSTORE_ID_SIZE];
   int64_t last_seq;
-  bool archived;
+  int64_t archived_seq;
 };
 
 /* What the part works on. One more than it takes tells that there is more. */
@@ -36,7 +34,6 @@ struct part {
   size_t n_max;
 };
 
-/* Runs a part, but lets others write first where one has just ended. */
 static int write_part(struct sqlite_connection *connection, struct convstore_call *call, sqlite_body *body) {
   /* Where nothing is old SQLite would not notice. */
   if (sqlite3_db_readonly(connection->db, "main") == 1)
@@ -44,11 +41,7 @@ static int write_part(struct sqlite_connection *connection, struct convstore_cal
         call->err, CONVSTORE_E_READONLY,
         "\"%s\" cannot be written; open it without `readonly`, on a file that may be changed",
         connection->path);
-  int64_t left_ms = connection->part_ended_ms + PAUSE_MS - convstore__monotonic_ms();
-  if (call->depth == 0 && left_ms > 0 && left_ms <= PAUSE_MS) {
-    struct timespec time = {.tv_nsec = (long)left_ms * 1000000};
-    (void)nanosleep(&time, NULL);
-  }
+  convstore__sqlite_pause(connection, call);
   int status = convstore__sqlite_write(connection, call, body);
   connection->part_ended_ms = convstore__monotonic_ms();
   return status;
@@ -67,7 +60,8 @@ static int read_old(struct part *part, struct sqlite_connection *connection, str
     old->last_seq = sqlite3_column_int64(statement, 2);
     if (old->last_seq < 0) old->last_seq = 0;
     if (old->last_seq > MOST_MESSAGES) old->last_seq = MOST_MESSAGES;
-    old->archived = sqlite3_column_int(statement, 3) != 0;
+    old->archived_seq = sqlite3_column_int64(statement, 3);
+    if (old->archived_seq > old->last_seq) old->archived_seq = old->last_seq;
   }
   if (status == CONVSTORE_OK && code != SQLITE_ROW && code != SQLITE_DONE)
     status = convstore__sqlite_fail(connection, call->err);
@@ -116,11 +110,12 @@ static int run_shrinking(struct sqlite_connection *connection, const struct conv
 }
 
 /* Deletes the messages behind `kept`, and the conversation as far as its users are concerned. */
-static int shrink(struct sqlite_connection *connection, const struct convstore_call *call, bool archived,
-                  int64_t kept) {
+static int shrink(struct sqlite_connection *connection, const struct convstore_call *call,
+                  int64_t archived_seq, int64_t kept) {
   int status = run_shrinking(connection, call, SQLITE_STMT_SHRINK_CONVERSATION, kept);
-  if (status == CONVSTORE_OK)
-    status = run_shrinking(connection, call, SQLITE_STMT_SHRINK_MESSAGES + archived, kept);
+  if (status == CONVSTORE_OK) status = run_shrinking(connection, call, SQLITE_STMT_SHRINK_MESSAGES, kept);
+  if (status == CONVSTORE_OK && archived_seq > kept)
+    status = run_shrinking(connection, call, SQLITE_STMT_SHRINK_MESSAGES + SQLITE_STMT_ARCHIVED, kept);
   if (status == CONVSTORE_OK) status = run_shrinking(connection, call, SQLITE_STMT_SHRINK_SUMMARIES, kept);
   return status;
 }
@@ -159,9 +154,9 @@ static int find_end(int64_t *kept, struct room *room, struct sqlite_connection *
   int64_t n = 0;
   int status = CONVSTORE_OK;
   *kept = 0;
+  int place = convstore__sqlite_place(old->archived_seq, 1, old->last_seq);
   if (old->last_seq > room->messages)
-    status =
-        look(&found, &seq, NULL, connection, call, SQLITE_STMT_LAST_MESSAGES + old->archived, room->messages);
+    status = look(&found, &seq, NULL, connection, call, SQLITE_STMT_LAST_MESSAGES + place, room->messages);
   if (status == CONVSTORE_OK && found) *kept = seq - 1;
   if (status == CONVSTORE_OK)
     status = look(&found, &seq, &n, connection, call, SQLITE_STMT_LAST_RUNS, room->runs);
@@ -177,7 +172,7 @@ static int purge_one(struct room *room, struct sqlite_connection *connection,
   int64_t kept = 0;
   int status = find_end(&kept, room, connection, call, old);
   if (status == CONVSTORE_OK) status = convstore__sqlite_drop_segments(connection, call, kept + 1, INT64_MAX);
-  if (status == CONVSTORE_OK && kept > 0) status = shrink(connection, call, old->archived, kept);
+  if (status == CONVSTORE_OK && kept > 0) status = shrink(connection, call, old->archived_seq, kept);
   if (status == CONVSTORE_OK && kept == 0)
     status = convstore__sqlite_run_for_conversation(connection, call, SQLITE_STMT_PURGE_CONVERSATION);
   room->messages = kept > 0 ? 0 : room->messages - old->last_seq;
@@ -238,38 +233,27 @@ int convstore__sqlite_erase(struct sqlite_connection *connection, struct convsto
 
 /* ---- the archive ----------------------------------------------------------------------------------------------- */
 
-static int mark_archived(struct sqlite_connection *connection, const struct convstore_call *call) {
-  sqlite3_stmt *statement = convstore__sqlite_statement(connection, SQLITE_STMT_ARCHIVE_MARK, call->err);
-  if (statement == NULL) return call->err->status;
-  if (convstore__sqlite_bind_conversation(statement, call) != SQLITE_OK ||
-      sqlite3_bind_int64(statement, 3, call->now_ms) != SQLITE_OK)
-    return convstore__sqlite_fail(connection, call->err);
-  return convstore__sqlite_exec(connection, statement, call->err);
-}
-
-/* However long it is: half of one moved would have messages in two places. Searches find them in either. */
-static int archive_one(struct sqlite_connection *connection, const struct convstore_call *call) {
-  int status = convstore__sqlite_run_for_conversation(connection, call, SQLITE_STMT_ARCHIVE_COPY);
-  if (status == CONVSTORE_OK)
-    status = convstore__sqlite_run_for_conversation(connection, call, SQLITE_STMT_ARCHIVE_DELETE);
-  if (status == CONVSTORE_OK) status = mark_archived(connection, call);
-  return status;
-}
-
+/* The part is about one conversation after the other, until it has its size. */
 static int archive_body(struct sqlite_connection *connection, struct convstore_call *call) {
   struct part part;
   convstore_result *result = call->result;
   convstore_request request = *call->request;
   struct convstore_call one = *call;
+  int64_t until_ms = convstore__monotonic_ms() + convstore__sqlite_part_ms;
   int status = find_old(&part, connection, call, SQLITE_STMT_IDLE_CONVERSATIONS);
   one.request = &request;
   for (size_t i = 0; status == CONVSTORE_OK && i < part.n && i < part.n_max; i++) {
     const struct old *old = &part.list[i];
-    if (i > 0 && result->n_messages_changed + old->last_seq > CONVSTORE_PART_MESSAGES) break;
+    int64_t archived_seq = old->archived_seq;
+    int64_t n = old->last_seq - archived_seq;
+    if (i > 0 &&
+        (result->n_messages_changed + n > CONVSTORE_PART_MESSAGES || convstore__monotonic_ms() >= until_ms))
+      break;
     request.user_id = old->user_id;
     memcpy(request.conversation_id, old->id, CONVSTORE_ID_SIZE);
-    status = archive_one(connection, &one);
-    result->n_messages_changed += old->last_seq;
+    status = convstore__sqlite_archive_part(&archived_seq, connection, &one, old->last_seq, until_ms);
+    result->n_messages_changed += archived_seq - old->archived_seq;
+    if (archived_seq < old->last_seq) break;
     result->n_conversations++;
   }
   result->more = result->n_conversations < (int64_t)part.n;

@@ -100,7 +100,7 @@ static int add_segments(struct convstore_search *search, struct sqlite_connectio
 /* ---- what was found -------------------------------------------------------------------------------------------- */
 
 /* *found is false where the candidate's conversation is deleted. */
-static int read_conversation(bool *found, bool *archived, convstore_text *title,
+static int read_conversation(bool *found, int64_t *archived_seq, convstore_text *title,
                              const struct convstore_candidate *candidate,
                              struct sqlite_connection *connection, struct convstore_call *call) {
   sqlite3_stmt *statement = convstore__sqlite_statement(connection, SQLITE_STMT_SEARCH_FOUND, call->err);
@@ -113,7 +113,7 @@ static int read_conversation(bool *found, bool *archived, convstore_text *title,
   *found = code == SQLITE_ROW;
   if (*found) {
     status = convstore__sqlite_read_text(title, statement, 0, call);
-    *archived = sqlite3_column_type(statement, 1) != SQLITE_NULL;
+    *archived_seq = sqlite3_column_int64(statement, 1);
   } else if (code != SQLITE_DONE) {
     status = convstore__sqlite_fail(connection, call->err);
   }
@@ -121,11 +121,11 @@ static int read_conversation(bool *found, bool *archived, convstore_text *title,
   return status;
 }
 
-static int read_message(bool *found, convstore_message *out, bool archived,
+static int read_message(bool *found, convstore_message *out, int64_t archived_seq,
                         const struct convstore_candidate *candidate, struct sqlite_connection *connection,
                         struct convstore_call *call) {
-  sqlite3_stmt *statement =
-      convstore__sqlite_statement(connection, SQLITE_STMT_MESSAGE_BY_SEQ + archived, call->err);
+  sqlite3_stmt *statement = convstore__sqlite_statement(
+      connection, SQLITE_STMT_MESSAGE_BY_SEQ + (candidate->seq <= archived_seq), call->err);
   if (statement == NULL) return call->err->status;
   if (convstore__sqlite_bind_text(statement, 1, call->request->user_id) != SQLITE_OK ||
       convstore__sqlite_bind_id(statement, 2, candidate->conversation_id) != SQLITE_OK ||
@@ -154,13 +154,13 @@ static int read_page(const struct convstore_search *search, struct sqlite_connec
   for (size_t i = 0; status == CONVSTORE_OK && i < n; i++) {
     convstore_text title = {NULL, 0};
     convstore_message message;
-    bool archived = false;
+    int64_t archived_seq = 0;
     bool found = false;
-    status = read_conversation(&found, &archived, &title, &candidates[i], connection, call);
+    status = read_conversation(&found, &archived_seq, &title, &candidates[i], connection, call);
     if (status == CONVSTORE_OK && found && result->n_messages == limit) /* there is another page */
       return convstore__search_cursor(search, last, call);
     if (status == CONVSTORE_OK && found)
-      status = read_message(&found, &message, archived, &candidates[i], connection, call);
+      status = read_message(&found, &message, archived_seq, &candidates[i], connection, call);
     if (status != CONVSTORE_OK || !found) continue;
     last = &candidates[i];
     status = convstore__search_add_hit(search, last, title, &message, call);

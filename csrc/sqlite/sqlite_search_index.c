@@ -36,7 +36,7 @@ static int next_conversation(struct sqlite_tail *tail, struct sqlite_connection 
   } else {
     status = convstore__sqlite_read_id(tail->conversation_id, statement, 0, call);
     tail->last_seq = sqlite3_column_int64(statement, 1);
-    tail->archived = sqlite3_column_type(statement, 2) != SQLITE_NULL;
+    tail->archived_seq = sqlite3_column_int64(statement, 2);
     tail->seq = 0;
   }
   sqlite3_reset(statement);
@@ -83,8 +83,9 @@ static int add_message(struct reading *reading, sqlite3_stmt *row, struct convst
 /* Reads messages first ... last of the walk's conversation, or as many of them as the part has room for. */
 static int read_gap(struct reading *reading, int64_t first, int64_t last,
                     struct sqlite_connection *connection, struct convstore_call *call) {
+  int place = convstore__sqlite_place(reading->tail->archived_seq, first, last);
   sqlite3_stmt *statement =
-      convstore__sqlite_statement(connection, SQLITE_STMT_SEARCH_TEXTS + reading->tail->archived, call->err);
+      convstore__sqlite_statement(connection, SQLITE_STMT_SEARCH_TEXTS + place, call->err);
   if (statement == NULL) return call->err->status;
   int status = bind_user_and(connection, statement, call, reading->tail->conversation_id);
   if (status == CONVSTORE_OK && (sqlite3_bind_int64(statement, 3, first) != SQLITE_OK ||

@@ -18,6 +18,8 @@
 
 #define LIVE "convstore_messages"
 #define ARCHIVE "convstore_messages_archive"
+/* What is read of a conversation that lies in both: SQLite looks into each by its own index, and merges them. */
+#define BOTH "(SELECT " STORED_COLUMNS " FROM " LIVE " UNION ALL SELECT " STORED_COLUMNS " FROM " ARCHIVE ")"
 
 #define MESSAGE_BY_SEQ(table)                                                                                \
   "SELECT " MESSAGE_COLUMNS " FROM " table " WHERE user_id = ?1 AND conversation_id = ?2 AND seq = ?3"
@@ -93,9 +95,9 @@
   "SELECT " LISTED_COLUMNS ", coalesce(m.role, a.role), coalesce(" PREVIEW("m") ", " PREVIEW(                \
       "a") "),"                                                                                              \
            " coalesce(m.created_at, a.created_at) FROM (" rows                                               \
-           ") AS c" LAST_MESSAGE(LIVE, "m", "c.archived_at IS NULL")                                         \
-               LAST_MESSAGE(ARCHIVE, "a", "c.archived_at IS NOT NULL") " ORDER BY c." time                   \
-                                                                       " DESC, c.id DESC"
+           ") AS c" LAST_MESSAGE(LIVE, "m", "c.archived_seq < c.last_seq")                                   \
+               LAST_MESSAGE(ARCHIVE, "a", "c.archived_seq = c.last_seq") " ORDER BY c." time                 \
+                                                                         " DESC, c.id DESC"
 
 /* A page of messages: ?2-?4 the last one's time, id and conversation, ?5 since, ?6 limit, ?7-?11 roles (?12: any). Both
  * tables are read in the order of their indexes, which SQLite merges, so no more rows are touched than are given. */
@@ -138,7 +140,7 @@
   "user_id, conversation_id, ordinal, through, content, metadata, token_count, created_at"
 
 /* Conversations of all users, the longest idle first: each arm reads the beginning of one index. */
-#define OLD_COLUMNS "user_id, id, last_seq, archived_at IS NOT NULL"
+#define OLD_COLUMNS "user_id, id, last_seq, archived_seq"
 #define OLDEST(where, time)                                                                                  \
   "SELECT * FROM (SELECT " OLD_COLUMNS " FROM convstore_conversations WHERE " where " ORDER BY " time        \
   " LIMIT ?3)"
@@ -148,6 +150,11 @@
   " WHERE user_id = ?1 AND conversation_id = ?2 ORDER BY seq DESC LIMIT 1 OFFSET ?3 - 1"
 #define SHRINK_MESSAGES(table)                                                                               \
   "DELETE FROM " table " WHERE user_id = ?1 AND conversation_id = ?2 AND seq > ?4"
+/* Messages ?3 + 1 to ?4 go from one table to the other. */
+#define MOVED " WHERE user_id = ?1 AND conversation_id = ?2 AND seq > ?3 AND seq <= ?4"
+#define MOVE_COPY(from, to)                                                                                  \
+  "INSERT INTO " to " (" STORED_COLUMNS ") SELECT " STORED_COLUMNS " FROM " from MOVED " ORDER BY seq"
+#define MOVE_DELETE(from) "DELETE FROM " from MOVED
 #include "sqlite_check_sql.h"
 
 const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
@@ -191,13 +198,14 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
                                         "DELETE FROM convstore_conversations WHERE user_id = ?1 AND id = ?2"},
     [SQLITE_STMT_LIVE_CONVERSATION] =
         {"live_conversation",
-         "SELECT last_seq, token_count, pinned_token_count, updated_at, status, archived_at, search_pending"
+         "SELECT last_seq, token_count, pinned_token_count, updated_at, status, archived_at, search_pending,"
+         " archived_seq"
          " FROM convstore_conversations"
          " WHERE user_id = ?1 AND id = ?2 AND deleted_at IS NULL"},
     [SQLITE_STMT_TOUCH_CONVERSATION] =
         {"touch_conversation",
          "UPDATE convstore_conversations SET updated_at = ?3 WHERE user_id = ?1 AND id = ?2 AND deleted_at IS NULL"
-         " RETURNING archived_at"},
+         " RETURNING archived_seq"},
 
     /* Under the write lock, after live_conversation: so the values are the caller's sums. Not one UPDATE ... RETURNING,
      * for which SQLite opens a temporary table at each call. */
@@ -214,20 +222,10 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
          " tool_call_id, attachments, metadata, token_count, created_at, token_total)"
          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"},
 
-    [SQLITE_STMT_UNARCHIVE_COPY] = {"unarchive_copy",
-                                    "INSERT INTO " LIVE " (" STORED_COLUMNS ") SELECT " STORED_COLUMNS
-                                    " FROM " ARCHIVE
-                                    " WHERE user_id = ?1 AND conversation_id = ?2 ORDER BY seq"},
-    [SQLITE_STMT_UNARCHIVE_DELETE] = {"unarchive_delete",
-                                      "DELETE FROM " ARCHIVE " WHERE user_id = ?1 AND conversation_id = ?2"},
-    [SQLITE_STMT_UNARCHIVE_MARK] =
-        {"unarchive_mark",
-         "UPDATE convstore_conversations SET archived_at = NULL WHERE user_id = ?1 AND id = ?2"},
-
     /* Conversations after ?2 in which messages may lie that no run covers. */
     [SQLITE_STMT_SEARCH_PENDING] =
         {"search_pending",
-         "SELECT id, last_seq, archived_at FROM convstore_conversations"
+         "SELECT id, last_seq, archived_seq FROM convstore_conversations"
          " WHERE user_id = ?1 AND id > ?2 AND search_pending = 1 AND deleted_at IS NULL ORDER BY id LIMIT 1"},
     [SQLITE_STMT_SEARCH_RUNS] = {"search_runs",
                                  "SELECT first_seq, last_seq FROM convstore_search_runs"
@@ -239,7 +237,7 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
                                      "SELECT postings FROM convstore_search_postings"
                                      " WHERE user_id = ?1 AND segment_id = ?2 AND bucket = ?3"},
     /* The conversation of a message that was found. */
-    [SQLITE_STMT_SEARCH_FOUND] = {"search_found", "SELECT title, archived_at FROM convstore_conversations"
+    [SQLITE_STMT_SEARCH_FOUND] = {"search_found", "SELECT title, archived_seq FROM convstore_conversations"
                                                   " WHERE user_id = ?1 AND id = ?2 AND deleted_at IS NULL"},
     /* Gives the new segment's id. */
     [SQLITE_STMT_INSERT_SEGMENT] =
@@ -337,7 +335,8 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
     /* ?3 now, ?4 the last message that stays */
     [SQLITE_STMT_SHRINK_CONVERSATION] =
         {"shrink_conversation",
-         "UPDATE convstore_conversations SET last_seq = ?4, (token_count, pinned_token_count) ="
+         "UPDATE convstore_conversations SET last_seq = ?4, archived_seq = min(archived_seq, ?4),"
+         " (token_count, pinned_token_count) ="
          " (SELECT total + pinned, pinned FROM (SELECT " FORK_SUMS ")),"
          " deleted_at = coalesce(deleted_at, ?3), search_pending = 1 WHERE user_id = ?1 AND id = ?2"},
     [SQLITE_STMT_SHRINK_SUMMARIES] =
@@ -348,15 +347,25 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
         SQLITE_STMT_ARCHIVED] = {"shrink_messages_archived", SHRINK_MESSAGES(ARCHIVE)},
     [SQLITE_STMT_LAST_MESSAGES] = {"last_messages", LAST_MESSAGES(LIVE)},
     [SQLITE_STMT_LAST_MESSAGES + SQLITE_STMT_ARCHIVED] = {"last_messages_archived", LAST_MESSAGES(ARCHIVE)},
-    [SQLITE_STMT_ARCHIVE_COPY] = {"archive_copy",
-                                  "INSERT INTO " ARCHIVE " (" STORED_COLUMNS ") SELECT " STORED_COLUMNS
-                                  " FROM " LIVE " WHERE user_id = ?1 AND conversation_id = ?2 ORDER BY seq"},
-    [SQLITE_STMT_ARCHIVE_DELETE] = {"archive_delete",
-                                    "DELETE FROM " LIVE " WHERE user_id = ?1 AND conversation_id = ?2"},
-    [SQLITE_STMT_ARCHIVE_MARK] =
-        {"archive_mark",
-         "UPDATE convstore_conversations SET archived_at = ?3, status = iif(status = 'active', 'archived', status)"
-         " WHERE user_id = ?1 AND id = ?2"},
+    [SQLITE_STMT_LAST_MESSAGES + SQLITE_STMT_BOTH] = {"last_messages_both", LAST_MESSAGES(BOTH)},
+    /* The ?4-th message behind ?3. */
+    [SQLITE_STMT_FIRST_MESSAGES] = {"first_messages",
+                                    "SELECT seq FROM " LIVE
+                                    " WHERE user_id = ?1 AND conversation_id = ?2 AND seq > ?3"
+                                    " ORDER BY seq LIMIT 1 OFFSET ?4 - 1"},
+    [SQLITE_STMT_MOVE_COPY] = {"archive_copy", MOVE_COPY(LIVE, ARCHIVE)},
+    [SQLITE_STMT_MOVE_COPY + SQLITE_STMT_ARCHIVED] = {"unarchive_copy", MOVE_COPY(ARCHIVE, LIVE)},
+    [SQLITE_STMT_MOVE_DELETE] = {"archive_delete", MOVE_DELETE(LIVE)},
+    [SQLITE_STMT_MOVE_DELETE + SQLITE_STMT_ARCHIVED] = {"unarchive_delete", MOVE_DELETE(ARCHIVE)},
+    /* ?3 archived_seq, ?4 now, where that is all of it */
+    [SQLITE_STMT_MARK_ARCHIVED] =
+        {"mark_archived",
+         "UPDATE convstore_conversations SET archived_seq = ?3, archived_at = iif(last_seq = ?3, ?4, NULL),"
+         " status = iif(last_seq = ?3 AND status = 'active', 'archived', status) WHERE user_id = ?1 AND id = ?2"},
+    /* ?3 archived_seq, ?4 whether an append comes next */
+    [SQLITE_STMT_MARK_UNARCHIVED] =
+        {"mark_unarchived", "UPDATE convstore_conversations SET archived_seq = ?3,"
+                            " archived_at = iif(?4, NULL, archived_at) WHERE user_id = ?1 AND id = ?2"},
     [SQLITE_STMT_JOURNAL_MODE] = {"journal_mode", "PRAGMA journal_mode"},
     /* A page of users: ?1 the last one, or what is before all, ?2 limit. From user to user by index, whatever the
      * number of conversations between; then the conversations of these alone. Unlike sum(), total() gives no error for
@@ -375,7 +384,7 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
                   " CAST(total(archived) AS INTEGER),"
                   " (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size)"
                   " FROM (SELECT count(*) AS conversations, total(last_seq) AS messages,"
-                  " total(iif(archived_at IS NULL, 0, last_seq)) AS archived"
+                  " total(archived_seq) AS archived"
                   " FROM convstore_conversations GROUP BY user_id)"},
     [SQLITE_STMT_QUICK_CHECK] = {"quick_check", QUICK_CHECK},
     [SQLITE_STMT_CHECK_MESSAGES] = {"check_messages", CHECK_OF_MESSAGES},
@@ -388,6 +397,7 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
         SQLITE_STMT_ARCHIVED] = {"message_by_seq_archived", MESSAGE_BY_SEQ(ARCHIVE)},
     [SQLITE_STMT_MESSAGE_BY_ID] = {"message_by_id", MESSAGE_BY_ID(LIVE)},
     [SQLITE_STMT_MESSAGE_BY_ID + SQLITE_STMT_ARCHIVED] = {"message_by_id_archived", MESSAGE_BY_ID(ARCHIVE)},
+    [SQLITE_STMT_MESSAGE_BY_ID + SQLITE_STMT_BOTH] = {"message_by_id_both", MESSAGE_BY_ID(BOTH)},
     [SQLITE_STMT_ANNOTATE_MESSAGE] = {"annotate_message", ANNOTATE_MESSAGE(LIVE)},
     [SQLITE_STMT_ANNOTATE_MESSAGE +
         SQLITE_STMT_ARCHIVED] = {"annotate_message_archived", ANNOTATE_MESSAGE(ARCHIVE)},
@@ -397,36 +407,51 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
 
     [SQLITE_STMT_SEARCH_TEXTS] = {"search_texts", SEARCH_TEXTS(LIVE)},
     [SQLITE_STMT_SEARCH_TEXTS + SQLITE_STMT_ARCHIVED] = {"search_texts_archived", SEARCH_TEXTS(ARCHIVE)},
+    [SQLITE_STMT_SEARCH_TEXTS + SQLITE_STMT_BOTH] = {"search_texts_both", SEARCH_TEXTS(BOTH)},
     [SQLITE_STMT_LATEST_SUMMARY] =
         {"latest_summary", "SELECT through, content, token_count FROM convstore_summaries"
                            " WHERE user_id = ?1 AND conversation_id = ?2 ORDER BY ordinal DESC LIMIT 1"},
     [SQLITE_STMT_PINNED] = {"pinned", PINNED(CONTEXT_COLUMNS, LIVE) " ORDER BY seq"},
     [SQLITE_STMT_PINNED +
         SQLITE_STMT_ARCHIVED] = {"pinned_archived", PINNED(CONTEXT_COLUMNS, ARCHIVE) " ORDER BY seq"},
+    [SQLITE_STMT_PINNED + SQLITE_STMT_BOTH] = {"pinned_both", PINNED(CONTEXT_COLUMNS, BOTH) " ORDER BY seq"},
     [SQLITE_STMT_COUNT_PINNED] = {"count_pinned", PINNED("count(*)", LIVE) " AND seq > ?3"},
     [SQLITE_STMT_COUNT_PINNED +
         SQLITE_STMT_ARCHIVED] = {"count_pinned_archived", PINNED("count(*)", ARCHIVE) " AND seq > ?3"},
+    [SQLITE_STMT_COUNT_PINNED +
+        SQLITE_STMT_BOTH] = {"count_pinned_both", PINNED("count(*)", BOTH) " AND seq > ?3"},
     [SQLITE_STMT_WINDOW] = {"window", WINDOW(LIVE)},
     [SQLITE_STMT_WINDOW + SQLITE_STMT_ARCHIVED] = {"window_archived", WINDOW(ARCHIVE)},
+    [SQLITE_STMT_WINDOW + SQLITE_STMT_BOTH] = {"window_both", WINDOW(BOTH)},
 
     [SQLITE_STMT_HISTORY] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, "", "ASC")},
     [SQLITE_STMT_HISTORY + SQLITE_STMT_ARCHIVED] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, "", "ASC")},
+    [SQLITE_STMT_HISTORY + SQLITE_STMT_BOTH] = {"history", RANGE(MESSAGE_COLUMNS, BOTH, "", "ASC")},
     [SQLITE_STMT_HISTORY + SQLITE_STMT_DESCENDING] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, "", "DESC")},
     [SQLITE_STMT_HISTORY + SQLITE_STMT_ARCHIVED +
         SQLITE_STMT_DESCENDING] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, "", "DESC")},
+    [SQLITE_STMT_HISTORY + SQLITE_STMT_BOTH +
+        SQLITE_STMT_DESCENDING] = {"history", RANGE(MESSAGE_COLUMNS, BOTH, "", "DESC")},
     [SQLITE_STMT_HISTORY + SQLITE_STMT_ROLES] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, SOME_ROLES, "ASC")},
     [SQLITE_STMT_HISTORY + SQLITE_STMT_ARCHIVED +
         SQLITE_STMT_ROLES] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, SOME_ROLES, "ASC")},
+    [SQLITE_STMT_HISTORY + SQLITE_STMT_BOTH +
+        SQLITE_STMT_ROLES] = {"history", RANGE(MESSAGE_COLUMNS, BOTH, SOME_ROLES, "ASC")},
     [SQLITE_STMT_HISTORY + SQLITE_STMT_DESCENDING +
         SQLITE_STMT_ROLES] = {"history", RANGE(MESSAGE_COLUMNS, LIVE, SOME_ROLES, "DESC")},
     [SQLITE_STMT_HISTORY + SQLITE_STMT_ARCHIVED + SQLITE_STMT_DESCENDING +
         SQLITE_STMT_ROLES] = {"history", RANGE(MESSAGE_COLUMNS, ARCHIVE, SOME_ROLES, "DESC")},
+    [SQLITE_STMT_HISTORY + SQLITE_STMT_BOTH + SQLITE_STMT_DESCENDING +
+        SQLITE_STMT_ROLES] = {"history", RANGE(MESSAGE_COLUMNS, BOTH, SOME_ROLES, "DESC")},
     /* Without roles they follow from last_seq. */
     [SQLITE_STMT_BOUNDS + SQLITE_STMT_ROLES] = {"bounds", BOUNDS(LIVE, SOME_ROLES, "ASC")},
     [SQLITE_STMT_BOUNDS + SQLITE_STMT_ARCHIVED +
         SQLITE_STMT_ROLES] = {"bounds", BOUNDS(ARCHIVE, SOME_ROLES, "ASC")},
+    [SQLITE_STMT_BOUNDS + SQLITE_STMT_BOTH + SQLITE_STMT_ROLES] = {"bounds", BOUNDS(BOTH, SOME_ROLES, "ASC")},
     [SQLITE_STMT_BOUNDS + SQLITE_STMT_DESCENDING +
         SQLITE_STMT_ROLES] = {"bounds", BOUNDS(LIVE, SOME_ROLES, "DESC")},
     [SQLITE_STMT_BOUNDS + SQLITE_STMT_ARCHIVED + SQLITE_STMT_DESCENDING +
         SQLITE_STMT_ROLES] = {"bounds", BOUNDS(ARCHIVE, SOME_ROLES, "DESC")},
+    [SQLITE_STMT_BOUNDS + SQLITE_STMT_BOTH + SQLITE_STMT_DESCENDING +
+        SQLITE_STMT_ROLES] = {"bounds", BOUNDS(BOTH, SOME_ROLES, "DESC")},
 };

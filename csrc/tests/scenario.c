@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../core/clock.h"
+#include "../sqlite/sqlite_operations.h"
 #include "check.h"
 #include "scenario_parts.h"
 #include "scenario_retention.h"
@@ -172,6 +173,10 @@ static int append_to_archived(uint64_t *hash, convstore *store, convstore_error 
   return append(hash, store, ARCHIVED_ID, 100, 2, err);
 }
 
+static int append_to_parted(uint64_t *hash, convstore *store, convstore_error *err) {
+  return append(hash, store, PARTED_ID, 100, 2, err);
+}
+
 static int message_by_seq(uint64_t *hash, convstore *store, convstore_error *err) {
   convstore_request request = request_of(CONVSTORE_MESSAGE, LIVE_ID);
   request.seq = 2;
@@ -181,6 +186,11 @@ static int message_by_seq(uint64_t *hash, convstore *store, convstore_error *err
 static int message_by_id(uint64_t *hash, convstore *store, convstore_error *err) {
   convstore_request request = request_of(CONVSTORE_MESSAGE, ARCHIVED_ID);
   memcpy(request.message_id, STORED_MESSAGE_ID, sizeof STORED_MESSAGE_ID);
+  return scenario_finish(hash, store, &request, err);
+}
+
+static int history_parted(uint64_t *hash, convstore *store, convstore_error *err) {
+  convstore_request request = request_of(CONVSTORE_HISTORY, PARTED_ID);
   return scenario_finish(hash, store, &request, err);
 }
 
@@ -338,9 +348,11 @@ const struct scenario scenarios[] = {
     SCENARIO(append_parts),
     SCENARIO(append_parts_replayed),
     SCENARIO(append_to_archived),
+    SCENARIO(append_to_parted),
     SCENARIO(message_by_seq),
     SCENARIO(message_by_id),
     SCENARIO(history),
+    SCENARIO(history_parted),
     SCENARIO(history_of_roles),
     SCENARIO(history_of_bytes),
     SCENARIO(bounds),
@@ -429,12 +441,14 @@ static void create(convstore *store, const char *id, const char *key) {
 
 void scenario_make(const char *path) {
   convstore__wall_ms = support_clock;
+  convstore__sqlite_part_ms = INT32_MAX;
   (void)remove(path);
   convstore *store = support_open(path, NULL);
   if (!store) return;
   create(store, LIVE_ID, "telegram:7");
   create(store, DELETED_ID, "telegram:5");
   create(store, ARCHIVED_ID, "telegram:6");
+  create(store, PARTED_ID, "telegram:4");
   scenario_make_chat(store);
   scenario_make_long(store);
   scenario_make_indexed(store);
@@ -442,14 +456,16 @@ void scenario_make(const char *path) {
   uint64_t ignored;
   CHECK_INT(scenario_finish(&ignored, store, &request, NULL), CONVSTORE_OK);
   convstore_close(store);
-  support_sql(path,
-              "INSERT INTO convstore_messages_archive SELECT * FROM convstore_messages"
-              " WHERE conversation_id = '" ARCHIVED_ID "';"
-              "DELETE FROM convstore_messages WHERE conversation_id = '" ARCHIVED_ID "';"
-              "UPDATE convstore_conversations SET archived_at = 1, status = 'archived'"
-              " WHERE id = '" ARCHIVED_ID "';"
-              "INSERT INTO convstore_summaries (user_id, conversation_id, ordinal, through, content,"
-              " token_count, created_at) VALUES ('alice', '" ARCHIVED_ID "', 1, 4, '" LONG_TEXT "', 50, 1);");
+  support_sql(
+      path, "INSERT INTO convstore_messages_archive SELECT * FROM convstore_messages"
+            " WHERE conversation_id = '" ARCHIVED_ID "' OR conversation_id = '" PARTED_ID "' AND seq <= 4;"
+            "DELETE FROM convstore_messages"
+            " WHERE conversation_id = '" ARCHIVED_ID "' OR conversation_id = '" PARTED_ID "' AND seq <= 4;"
+            "UPDATE convstore_conversations SET archived_seq = 4 WHERE id = '" PARTED_ID "';"
+            "UPDATE convstore_conversations SET archived_at = 1, archived_seq = last_seq, status = 'archived'"
+            " WHERE id = '" ARCHIVED_ID "';"
+            "INSERT INTO convstore_summaries (user_id, conversation_id, ordinal, through, content,"
+            " token_count, created_at) VALUES ('alice', '" ARCHIVED_ID "', 1, 4, '" LONG_TEXT "', 50, 1);");
   scenario_make_old(path);
   support_check_database(path);
 }

@@ -11,6 +11,7 @@
 #define LIVE_ID "0190f5a8-0000-7000-8000-000000000001"
 #define DELETED_ID "0190f5a8-0000-7000-8000-000000000002"
 #define ARCHIVED_ID "0190f5a8-0000-7000-8000-000000000003"
+#define PARTED_ID "0190f5a8-0000-7000-8000-00000000000a" /* half of it is archived */
 #define NEW_ID "0190f5a8-0000-7000-8000-000000000004"
 #define CHAT_ID "0190f5a8-0000-7000-8000-000000000005" /* of tool exchanges and summaries, for contexts */
 /* Of bob, who has enough that is not indexed for a segment. */

@@ -169,11 +169,11 @@ void support_check_database(const char *path) {
        " (SELECT seq, row_number() OVER (PARTITION BY user_id, conversation_id ORDER BY seq) AS n"
        " FROM (SELECT user_id, conversation_id, seq FROM convstore_messages UNION ALL"
        " SELECT user_id, conversation_id, seq FROM convstore_messages_archive)) WHERE seq <> n"},
-      {"messages lie where archived_at says",
+      {"messages lie where archived_seq says",
        "SELECT count(*) FROM convstore_conversations AS c WHERE EXISTS (SELECT 1 FROM convstore_messages AS m"
-       " WHERE m.user_id = c.user_id AND m.conversation_id = c.id AND c.archived_at IS NOT NULL)"
+       " WHERE m.user_id = c.user_id AND m.conversation_id = c.id AND m.seq <= c.archived_seq)"
        " OR EXISTS (SELECT 1 FROM convstore_messages_archive AS m"
-       " WHERE m.user_id = c.user_id AND m.conversation_id = c.id AND c.archived_at IS NULL)"},
+       " WHERE m.user_id = c.user_id AND m.conversation_id = c.id AND m.seq > c.archived_seq)"},
       {"token counts",
        "SELECT count(*) FROM convstore_conversations AS c,"
        " (SELECT user_id, conversation_id, sum(token_count) AS tokens,"

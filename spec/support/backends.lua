@@ -104,8 +104,8 @@ function database:assert_sound()
         OR c.pinned_token_count <> coalesce(sum(
           CASE WHEN m.role IN ('system', 'developer') THEN m.token_count END), 0)
         OR c.token_count - c.pinned_token_count <> coalesce(max(m.token_total), 0)
-        OR coalesce(min(m.archived), 0) <> coalesce(max(m.archived), 0)
-        OR count(m.id) > 0 AND max(m.archived) <> CASE WHEN c.archived_at IS NULL THEN 0 ELSE 1 END;
+        OR coalesce(sum(m.archived), 0) <> c.archived_seq
+        OR coalesce(max(m.archived * m.seq), 0) <> c.archived_seq;
     SELECT c.id, s.through FROM conversations AS c JOIN summaries AS s
         ON s.user_id = c.user_id AND s.conversation_id = c.id WHERE s.through > c.last_seq;
     SELECT c.id, r.last_seq FROM conversations AS c JOIN search_runs AS r
@@ -121,6 +121,11 @@ end
 -- Everything that is stored, as text.
 function database:dump()
   return self:sql(".dump")
+end
+
+-- Waits for what a process that was killed has left under way: nothing is, in a file.
+function database:settle()
+  return self
 end
 
 -- Keeps everyone else from writing, until release() of what it returns.

@@ -154,7 +154,9 @@ end
 -- Moves all messages to the archive.
 function cases.archive(database)
   local now = database:table("x"):find(".", 1, true) and "now()" or "5"
-  database:sql(([[INSERT INTO %s SELECT * FROM %s; DELETE FROM %s; UPDATE %s SET archived_at = %s;]]):format(
+  database:sql(([[
+    INSERT INTO %s SELECT * FROM %s; DELETE FROM %s;
+    UPDATE %s SET archived_at = %s, archived_seq = last_seq;]]):format(
     database:table("messages_archive"), database:table("messages"), database:table("messages"),
     database:table("conversations"), now))
 end

@@ -5,6 +5,7 @@
 -- options and workers need to know no more than it. Making one costs more than most tests take, so a database whose
 -- test is over is emptied and used again; at the end of the run all are dropped.
 local busted = require "busted"
+local system = require "system"
 local convstore = require "convstore"
 local shell = require "spec.support.shell"
 local psql = require "spec.support.psql"
@@ -98,6 +99,16 @@ end
 
 function methods:dump()
   return self.server_database.shell:run(DUMP)
+end
+
+-- Waits until the server is done with what came over connections that are lost. Until then it may still carry out a
+-- first try, after the second one has been answered.
+function methods:settle()
+  local before = system.monotime()
+  repeat
+    local busy = self:sql([[SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'
+      AND datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle';]])
+  until busy == "0\n" or system.monotime() - before > 5
 end
 
 -- Keeps everyone else from writing, until release() of what it returns. `mode`: PostgreSQL's name of another lock.

@@ -33,7 +33,7 @@ function process.command(folder, command, options)
 end
 
 -- Every "./" of a search path made absolute, for processes that run elsewhere.
-local function absolute(path, root)
+function process.absolute(path, root)
   return (path:gsub("[^;]+", function(entry)
     return entry:sub(1, 2) == "./" and root .. entry:sub(2) or entry
   end))
@@ -50,8 +50,8 @@ function process.start(folder, job, arguments, options)
       words[#words + 1] = "-u " .. name
     end
   end
-  words[#words + 1] = "LUA_PATH=" .. shell.quote(absolute(package.path, root))
-  words[#words + 1] = "LUA_CPATH=" .. shell.quote(absolute(package.cpath, root))
+  words[#words + 1] = "LUA_PATH=" .. shell.quote(process.absolute(package.path, root))
+  words[#words + 1] = "LUA_CPATH=" .. shell.quote(process.absolute(package.cpath, root))
   for name, value in pairs(options.env or {}) do
     if value then
       words[#words + 1] = name .. "=" .. shell.quote(value)

@@ -17,15 +17,20 @@ function rows.set_deleted_at(database, id, ms)
     time(database, ms), id))
 end
 
--- Moves a conversation's messages to the archive, as `archive` does it.
-function rows.archive(database, id)
+-- Moves a conversation's messages to the archive, as `archive` does it: all, or those up to `upto`, as if it had been
+-- killed then.
+function rows.archive(database, id, upto)
   local messages, archived = database:table("messages"), database:table("messages_archive")
+  local where = ("WHERE conversation_id = '%s' AND seq <= %s"):format(id, upto or math.maxinteger)
+  local now_archived = ("SELECT count(*) FROM %s WHERE conversation_id = '%s'"):format(archived, id)
   database:sql(([[
     BEGIN;
-    INSERT INTO %s SELECT * FROM %s WHERE conversation_id = '%s';
-    DELETE FROM %s WHERE conversation_id = '%s';
-    UPDATE %s SET archived_at = updated_at WHERE id = '%s';
-    COMMIT;]]):format(archived, messages, id, messages, id, database:table("conversations"), id))
+    INSERT INTO %s SELECT * FROM %s %s;
+    DELETE FROM %s %s;
+    UPDATE %s SET archived_seq = (%s), archived_at = CASE WHEN last_seq = (%s) THEN updated_at END
+     WHERE id = '%s';
+    COMMIT;]]):format(archived, messages, where, messages, where, database:table("conversations"),
+    now_archived, now_archived, id))
 end
 
 return rows

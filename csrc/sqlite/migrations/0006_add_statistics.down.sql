@@ -1,0 +1,1 @@
+-- Nothing to do here: it tells something to PostgreSQL's planner. The steps of both databases have the same numbers.
