@@ -7,14 +7,14 @@ local workers = {}
 
 local PYTHON = os.getenv("PYTHON") or "/usr/bin/python3" -- Debian's own: its SQLModel is no other's
 
--- In the order of the tables. `few`: calls of these are so slow that a round has fewer of them.
+-- In the order of the tables. `few`: so slow that a round has fewer calls of it.
 workers.sides = {
   { name = "plain C", module = "plain_c" },
   { name = "convstore", module = "convstore" },
   { name = "LuaSQL", module = "luasql", needs = { sqlite = "luasql.sqlite3", postgres = "luasql.postgres" } },
   { name = "LuaDBI", module = "luadbi", needs = { sqlite = "dbd.sqlite3", postgres = "dbd.postgresql" } },
   { name = "SQLModel, objects", style = "objects", few = true },
-  { name = "SQLModel, queries", style = "queries", few = true },
+  { name = "SQLModel, queries", style = "queries" },
 }
 
 local function runs(command) return (shell.run(command)) end
