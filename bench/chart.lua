@@ -25,7 +25,7 @@ local function scale_of(compared)
   return function(ratio) return LEFT + WIDTH * (math.max(math.log(ratio), low) - low) / (high - low) end, most
 end
 
-function chart.svg(compared, work, sides)
+function chart.svg(compared, sides)
   local x_of, most = scale_of(compared)
   local shapes, y = {}, TOP
   local function add(shape, ...) shapes[#shapes + 1] = shape:format(...) end
@@ -37,7 +37,7 @@ function chart.svg(compared, work, sides)
     label(10, y + 4, one.name, ' font-weight="bold" font-size="14"')
     y = y + 18
     local from = y
-    for _, of in ipairs(work) do
+    for _, of in ipairs(one.work) do
       local ratios = one.results[of.key].to_c
       if ratios.convstore then
         local n = 0
@@ -53,7 +53,7 @@ function chart.svg(compared, work, sides)
             n = n + 1
           end
         end
-        label(LEFT - 8, y + n * BAR / 2 + 4, of.what, ' text-anchor="end"')
+        label(LEFT - 8, y + n * BAR / 2 + 4, (of.what:gsub("`", "")), ' text-anchor="end"')
         y = y + n * BAR + GAP
       end
     end

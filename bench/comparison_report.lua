@@ -26,9 +26,9 @@ local function header(first, names, ...)
   say("\n| %s | %s |\n| --- |%s", first, table.concat(columns, " | "), (" ---: |"):rep(#columns))
 end
 
-local function times(one, work, names)
+local function times(one, names)
   header(one.name, names)
-  for _, of in ipairs(work) do
+  for _, of in ipairs(one.work) do
     local result, cells = one.results[of.key], {}
     for i, name in ipairs(names) do
       local median, ratio = result.median[name], result.to_c[name]
@@ -42,9 +42,9 @@ end
 local function met(value, goal) return value >= goal and "met" or "**missed**" end
 
 -- How much longer the others take than convstore, and the goals for that.
-local function factors(one, work, names)
+local function factors(one, names)
   header(one.name, names, "goal: best binding", "", "goal: SQLModel, objects", "")
-  for _, of in ipairs(work) do
+  for _, of in ipairs(one.work) do
     local ratios, cells, best = one.results[of.key].to_convstore, {}, math.huge
     for i, name in ipairs(names) do
       cells[i] = ratios[name] and ("%.2f"):format(ratios[name]) or "–"
@@ -109,7 +109,7 @@ of %d messages one by one adds at most (convstore by `each`, the bindings by a c
 end
 
 -- compared: what comparison.lua found for each kind of database; method: its numbers.
-function report.print(compared, work, sides, method)
+function report.print(compared, sides, method)
   local all, but_c, but_convstore = names_of(sides), names_of(sides, "plain C"), {}
   for _, name in ipairs(but_c) do
     if name ~= "convstore" then but_convstore[#but_convstore + 1] = name end
@@ -138,9 +138,10 @@ after, and convstore's `check` must find nothing.
 - *SQLModel, objects* is what its documentation shows: a session for each call; objects added, committed and
   refreshed; `conversation.messages[-50:]` for a window and `conversation.messages[-1]` in a list. That loads
   all messages of a conversation (1,000 in the windows, 100 each in the list), so its factors there grow with
-  the conversations.
+  the conversations. SQLAlchemy 1.4's default for an SQLite file is no pool: each session opens it anew, and
+  the last connection to close empties the write-ahead log.
 - *SQLModel, queries* is the same library by somebody who looks at the SQL: columns instead of objects,
-  `LIMIT`, one join for the list, bulk inserts, no refresh.
+  `LIMIT`, one join for the list, bulk inserts, no refresh; a pool also on SQLite.
 - Search: convstore by its index, whole words, best first; the others by `LIKE` over %d messages of the user,
   letters, newest first.
 - The list is of %d conversations; the conversations that are appended to begin with 1,000 messages.
@@ -148,11 +149,11 @@ after, and convstore's `check` must find nothing.
 Times, and in brackets how many times as long as plain C:]], method.versions, method.rounds, method.searched,
     method.conversations)
   for _, one in ipairs(compared) do
-    times(one, work, all)
+    times(one, all)
     for _, missing in ipairs(one.missing) do say("\n%s", missing) end
   end
   say "\nHow many times as long as convstore the others take:"
-  for _, one in ipairs(compared) do factors(one, work, but_convstore) end
+  for _, one in ipairs(compared) do factors(one, but_convstore) end
   latencies(compared)
   local growing = {}
   for _, name in ipairs(all) do

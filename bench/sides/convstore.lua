@@ -3,8 +3,9 @@ local convstore = require "convstore"
 
 local side = {}
 
-function side.open(_, dsn, schema)
-  local store = assert(convstore.open(dsn, schema ~= "-" and { schema = schema } or nil))
+function side.open(kind, dsn, schema, durability)
+  local options = kind == "sqlite" and { durability = durability } or { schema = schema }
+  local store = assert(convstore.open(dsn, options))
   local api = {}
 
   function api.conversation(user_id, id)

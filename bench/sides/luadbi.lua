@@ -4,10 +4,10 @@ local raw = require "sides.raw"
 
 local side = {}
 
-local function open_sqlite(dsn)
+local function open_sqlite(dsn, durability)
   local db = assert(DBI.Connect("SQLite3", dsn))
   db:autocommit(true) -- or it begins by itself, without the write lock
-  for _, pragma in ipairs{ "foreign_keys = ON", "secure_delete = ON", "synchronous = FULL" } do
+  for _, pragma in ipairs{ "foreign_keys = ON", "secure_delete = ON", "synchronous = " .. durability } do
     assert(assert(db:prepare("PRAGMA " .. pragma)):execute())
   end
   return db
@@ -21,8 +21,8 @@ local function open_postgres(dsn)
   return db
 end
 
-function side.open(kind, dsn, schema)
-  local db = kind == "sqlite" and open_sqlite(dsn) or open_postgres(dsn)
+function side.open(kind, dsn, schema, durability)
+  local db = kind == "sqlite" and open_sqlite(dsn, durability) or open_postgres(dsn)
   local prepared = {}
 
   local function run(sql, ...)

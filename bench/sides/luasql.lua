@@ -4,17 +4,17 @@ local raw = require "sides.raw"
 
 local side = {}
 
-local function open_sqlite(dsn)
+local function open_sqlite(dsn, durability)
   local db = assert(require "luasql.sqlite3".sqlite3():connect(dsn))
-  for _, pragma in ipairs{ "foreign_keys = ON", "secure_delete = ON", "synchronous = FULL" } do
+  for _, pragma in ipairs{ "foreign_keys = ON", "secure_delete = ON", "synchronous = " .. durability } do
     local result = assert(db:execute("PRAGMA " .. pragma))
     if type(result) == "userdata" then result:close() end
   end
   return db
 end
 
-function side.open(kind, dsn, schema)
-  local db = kind == "sqlite" and open_sqlite(dsn)
+function side.open(kind, dsn, schema, durability)
+  local db = kind == "sqlite" and open_sqlite(dsn, durability)
     or assert(require "luasql.postgres".postgres():connect(dsn))
 
   local function fill_in(sql, ...)

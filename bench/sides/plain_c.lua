@@ -1,8 +1,8 @@
 -- The C twins as a side: their connections are bound to one conversation, so each has its own.
 local side = {}
 
-local function open_sqlite(dsn)
-  return function(user_id, id) return require "twin".open(dsn, user_id, id, "full") end
+local function open_sqlite(dsn, durability)
+  return function(user_id, id) return require "twin".open(dsn, user_id, id, durability) end
 end
 
 -- Many messages come by COPY, which is a form of the twin by itself.
@@ -12,8 +12,8 @@ local function open_postgres(dsn, schema)
   end
 end
 
-function side.open(kind, dsn, schema)
-  local connect = kind == "sqlite" and open_sqlite(dsn) or open_postgres(dsn, schema)
+function side.open(kind, dsn, schema, durability)
+  local connect = kind == "sqlite" and open_sqlite(dsn, durability) or open_postgres(dsn, schema)
   local api, twins = {}, {}
 
   local function twin(user_id, id, form)

@@ -13,19 +13,23 @@ import uuid
 from datetime import datetime, timezone
 
 from sqlalchemy import and_, event, exists, insert, text, update
+from sqlalchemy.pool import QueuePool
 from sqlmodel import Session, create_engine, select
 
 from sqlmodel_models import make
 
 STYLE, KIND, DSN, SCHEMA, TEXTS = sys.argv[1:]
 SQLITE = KIND == "sqlite"
+synchronous = "FULL"
 
 if SQLITE:
-    engine = create_engine("sqlite:///" + DSN)
+    # By itself SQLAlchemy 1.4 opens a file anew for each session, and the last to close it empties its log.
+    pool = {"poolclass": QueuePool} if STYLE == "queries" else {}
+    engine = create_engine("sqlite:///" + DSN, **pool)
 
     @event.listens_for(engine, "connect")
     def set_pragmas(connection, _):
-        for pragma in ("foreign_keys = ON", "secure_delete = ON", "synchronous = FULL"):
+        for pragma in ("foreign_keys = ON", "secure_delete = ON", "synchronous = " + synchronous):
             connection.execute("PRAGMA " + pragma)
 else:
     engine = create_engine(DSN)
@@ -290,6 +294,13 @@ def run(n, name, *arguments):
     return "%.9f" % total
 
 
+def durability(level):
+    global synchronous
+    synchronous = level
+    engine.dispose()
+    return "good"
+
+
 def forget():
     taken.clear()
     return "good"
@@ -333,7 +344,7 @@ def memory(user_id, conversation_id):
     return "%d %d %d" % (count, before, resident("VmHWM") - before)
 
 
-orders = {"run": run, "forget": forget, "percentile": percentile, "show": show, "memory": memory}
+orders = {"run": run, "durability": durability, "forget": forget, "percentile": percentile, "show": show, "memory": memory}
 print("ready", flush=True)
 for order in sys.stdin:
     words = order.rstrip("\n").split("\t")

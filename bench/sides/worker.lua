@@ -11,7 +11,8 @@ local side, kind, dsn, schema, texts_path = table.unpack(arg)
 local texts = {}
 for line in io.lines(texts_path) do texts[#texts + 1] = line end
 
-local api = require("sides." .. side).open(kind, dsn, schema)
+local open = require("sides." .. side).open
+local api = open(kind, dsn, schema, "full")
 local taken, next_text = {}, 0
 
 local function message()
@@ -93,6 +94,13 @@ function orders.run(n, name, ...)
     times[#times + 1] = seconds
   end
   return ("%.9f"):format(sum)
+end
+
+-- durability full|normal: opens the database anew, on SQLite with that setting.
+function orders.durability(level)
+  api = open(kind, dsn, schema, level)
+  collectgarbage()
+  return "good"
 end
 
 -- forget: what has been timed until now was for warming up.
