@@ -71,6 +71,8 @@ TEST_HELPER_OBJECTS := $(call objects,$(TEST_HELPER_SOURCES))
 TEST_PROGRAMS := $(patsubst csrc/tests/%.c,$(BUILD)/tests/%,$(TEST_SOURCES))
 # The network between the specs and PostgreSQL.
 PROXY := $(BUILD)/tests/proxy
+# What the soak run measures by.
+SOAK_PROBE := $(BUILD)/tests/soak_probe.so
 # Tells the specs what SQL runs.
 STATEMENTS := $(BUILD)/tests/statements
 
@@ -84,6 +86,7 @@ export LUA_CPATH := $(abspath $(BUILD))/?.so;$(or $(LUA_CPATH_5_4),$(LUA_CPATH),
 unexport LUA_PATH_5_4 LUA_CPATH_5_4
 
 export CONVSTORE_TEST_PROXY := $(abspath $(PROXY))
+export CONVSTORE_TEST_SOAK_PROBE := $(abspath $(SOAK_PROBE))
 export CONVSTORE_TEST_STATEMENTS := $(abspath $(STATEMENTS))
 
 RUN_TESTS = $(LUA) tools/run_tests.lua
@@ -102,6 +105,7 @@ quietly = $(if $(filter 0,$(V)),@echo "  $(1)	$@";,)
 .PHONY: all help demo test test-programs test-c test-lua test-pgbouncer test-postgres-doors stress-postgres \
   stress-retention check lint format format-check embed asan sanitized-tests valgrind gc coverage coverage-report bench install uninstall clean FORCE
 .PHONY: docs docs-check recording
+.PHONY: soak isolation
 # The last line of `make test` is the tests', also when make was called with -C or by another make.
 MAKEFLAGS += --no-print-directory
 
@@ -146,16 +150,20 @@ $(PROXY): spec/support/proxy.c Makefile $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call quietly,CC)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $<
 
+$(SOAK_PROBE): spec/soak/probe.c Makefile $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call quietly,CC)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -o $@ $< $(DEPS_LIBS)
+
 $(STATEMENTS): tools/models/statements.c $(wildcard csrc/*/*_statements.h) $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call quietly,LD)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) $(DEPS_LIBS) -lpthread
 
-test-programs: $(TEST_PROGRAMS) $(PROXY) $(STATEMENTS)
+test-programs: $(TEST_PROGRAMS) $(PROXY) $(STATEMENTS) $(SOAK_PROBE)
 
 test-c: $(TEST_PROGRAMS) ## run the C tests
 	@$(RUN_TESTS) $(TEST_PROGRAMS)
 
-test-lua: $(MODULE) $(PROXY) $(STATEMENTS) ## run the Lua specs; ARGS='--filter=…' goes to busted
+test-lua: $(MODULE) $(PROXY) $(SOAK_PROBE) $(STATEMENTS) ## run the Lua specs; ARGS='--filter=…' goes to busted
 	@$(RUN_TESTS_BESIDE_POSTGRES) '$(BUSTED)'
 
 # The others are the same server by another door.
@@ -174,6 +182,17 @@ stress-postgres: $(MODULE) ## kill PostgreSQL's backends under many clients and 
 RETENTION ?= 1000000 sqlite postgres
 stress-retention: $(MODULE) ## archive and purge half of many messages while others append, and print the slowest append
 	@tools/with_postgres $(LUA) spec/stress/retention.lua $(firstword $(RETENTION)) '$(wordlist 2,9,$(RETENTION))'
+
+# CYCLES: how long; DATABASES: which; SEED: repeats a run.
+CYCLES ?= 200000
+DATABASES ?= sqlite postgres
+soak: $(MODULE) $(SOAK_PROBE) ## use everything for very long, with errors, and see that memory, descriptors and statements stay few
+	@tools/with_postgres $(LUA) spec/soak/main.lua $(CYCLES) '$(DATABASES)' $(SEED)
+
+# ISOLATION: how many seconds users hammer each database, and how many users.
+ISOLATION ?= 60 4
+isolation: $(MODULE) ## try to get at another user's rows by every method, by raw SQL and through shared connections
+	@$(RUN_TESTS_BESIDE_POSTGRES) '$(BUSTED) spec/isolation' '$(LUA) spec/isolation/hammer.lua $(ISOLATION)'
 
 # The whole story ------------------------------------------------------------------------------------------------------
 # What is missing is installed first, so what follows is a make of its own that looks for it again.
@@ -224,9 +243,11 @@ VALGRIND_PROGRAMS = $(filter-out %/test_text,$(TEST_PROGRAMS))
 valgrind: all test-programs ## run the C tests and a short set of specs with valgrind
 	@$(RUN_TESTS_BESIDE_POSTGRES) $(VALGRIND_PROGRAMS:%='$(MEMCHECK) %') $(VALGRIND_SPECS:%='$(MEMCHECK) $(BUSTED) %')
 
-# Each spec by itself: what busted keeps of all specs would have to be walked over and over.
+# Each spec by itself: what busted keeps of all specs would have to be walked over and over. Without the attacks, which
+# compare texts by the ten thousand: they call nothing that other specs do not call.
+GC_SPECS = $(filter-out spec/isolation/% spec/soak/%,$(SPECS))
 gc: all ## run the specs with an aggressive garbage collector
-	@$(RUN_TESTS_BESIDE_POSTGRES) $(SPECS:%='$(BUSTED) --helper=spec/support/aggressive_gc.lua %')
+	@$(RUN_TESTS_BESIDE_POSTGRES) $(GC_SPECS:%='$(BUSTED) --helper=spec/support/aggressive_gc.lua %')
 
 coverage: ## run all tests and print how many lines of each C file they reached
 	@rm -rf build/coverage
@@ -241,6 +262,7 @@ DOCUMENTS := README.md CONTRIBUTING.md CHANGELOG.md examples/README.md $(sort $(
 
 docs: ## make the site of the documents: build/site/index.html
 	@tools/install_deps docs
+	@$(MAKE) docs-diagrams
 	@$(LUA) tools/docs/site/build.lua $(BUILD)/site $(VERSION)
 
 docs-check: all ## run the documents' examples, follow their links, look at their spelling
@@ -259,6 +281,7 @@ recording: all ## play and draw the terminal session of the README: docs/eliza.s
 
 # Style ----------------------------------------------------------------------------------------------------------------
 C_SOURCES := $(LIB_SOURCES) $(BINDING_SOURCES) $(TEST_SOURCES) $(TEST_HELPER_SOURCES) spec/support/proxy.c \
+  spec/soak/probe.c \
   tools/models/statements.c \
   $(sort $(wildcard examples/*.c bench/*.c))
 C_HEADERS := $(sort $(wildcard csrc/*.h csrc/*/*.h))

@@ -208,7 +208,7 @@ typedef struct convstore_user {
  * - "rls_bypassed": PostgreSQL: row-level security does not bind what normal calls run as;
  * - "rls_missing": PostgreSQL: it does not guard a table;
  * - "schema": an index is missing or not valid, or (PostgreSQL) a constraint is missing or not validated;
- * - "search": the search index does not agree with the messages;
+ * - "search": the search index does not agree with the messages, has lost some of their words, or cannot be read;
  * - "summary": one stands for messages that are not there;
  * - "more": there are more problems than CONVSTORE_MAX_PROBLEMS. It comes last.
  * Where messages are missing or lie in two tables, the sums over them are not judged.
@@ -307,7 +307,8 @@ typedef enum convstore_operation {
   CONVSTORE_ARCHIVE,
   /** A page of users, by user_id; at most `limit` (20), behind `cursor`. What is deleted counts. -> users, cursor. */
   CONVSTORE_USERS,
-  /** Compares all that is stored with itself, as it is at one moment; holds nobody up. -> problems. */
+  /** Compares all that is stored with itself, as it is at one moment (on PostgreSQL the search index's insides are read
+   *  in parts, each as it is at its own); holds nobody up. -> problems. */
   CONVSTORE_CHECK,
   /** Sums over what is stored, deleted or not, without reading a message. -> stats, schema_version. */
   CONVSTORE_STATS,
@@ -515,6 +516,20 @@ typedef struct convstore_events {
   convstore_event queue[CONVSTORE_MAX_EVENTS];
 } convstore_events;
 
+/**
+ * Ends calls from outside: from a signal handler, or from another thread. The caller owns it, zeroed, gives it to
+ * convstore_open(), for as many stores as it likes, and keeps it until they are closed.
+ *
+ * While it is raised, what a call waits for is given up at once, be it a lock, a server or a long statement: the call's
+ * transaction is undone, on PostgreSQL by a cancel request, and the call fails with E_TIMEOUT. A call that was
+ * committed already succeeds. Where a server does not answer within half a second either, it is not known which; the
+ * error says so, and the same call with the same id finds out. Later calls fail at once, but for COMMIT and ROLLBACK,
+ * until it is cleared; the store stays usable.
+ */
+typedef struct convstore_interrupt {
+  int raised; /**< the library's: use the functions */
+} convstore_interrupt;
+
 /** How to open. Zeroes are the defaults. The texts are copied. */
 typedef struct convstore_options {
   convstore_migrate migrate;
@@ -527,6 +542,8 @@ typedef struct convstore_options {
   convstore_events
       *events;     /**< where events go, borrowed until convstore_close(); NULL: nobody asks for them */
   int64_t slow_ms; /**< a call that takes as long is an event; 0: 1,000; below: every call */
+  /** What ends calls early, borrowed until convstore_close(); NULL: only their timeout does. */
+  const convstore_interrupt *interrupt;
   /* What follows is PostgreSQL's alone; SQLite takes no notice, so that a program moves by changing its DSN. */
   const char *schema;        /**< where the tables are; NULL: "convstore" */
   const char *role;          /**< what each transaction takes on; NULL: "convstore_user" */
@@ -567,6 +584,13 @@ CONVSTORE_API int convstore_run(convstore_result *out, convstore *store, convsto
  * @return false: there is none, and *out is untouched
  */
 CONVSTORE_API bool convstore_next_event(convstore_event *out, convstore_events *events);
+
+/** Ends the call under way and those that follow. Async-signal-safe and thread-safe, as the next two are. */
+CONVSTORE_API void convstore_interrupt_raise(convstore_interrupt *interrupt);
+/** Lets calls be made again. */
+CONVSTORE_API void convstore_interrupt_clear(convstore_interrupt *interrupt);
+/** NULL: it is not. */
+CONVSTORE_API bool convstore_interrupt_is_raised(const convstore_interrupt *interrupt);
 
 /** Frees what a result owns and zeroes it. */
 CONVSTORE_API void convstore_result_free(convstore_result *result);

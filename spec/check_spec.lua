@@ -113,9 +113,9 @@ for _, backend in ipairs(backends) do
     it("finds gaps", function()
       local store, database, chat = seven()
       for _, case in ipairs({
-        { "seq = 1", "1 messages are missing, the first of them 1" },
-        { "seq IN (3, 4)", "2 messages are missing, the first of them 3" },
-        { "seq IN (2, 6)", "2 messages are missing, the first of them 2" },
+        { "seq = 1", "missing messages: 1, the first of them 1$" },
+        { "seq IN (3, 4)", "missing messages: 2, the first of them 3" },
+        { "seq IN (2, 6)", "missing messages: 2, the first of them 2" },
       }) do
         local where = ("WHERE conversation_id = '%s' AND %s"):format(chat.id, case[1])
         keep(database, "messages", where)
@@ -128,7 +128,7 @@ for _, backend in ipairs(backends) do
       local where = ("WHERE conversation_id = '%s' AND seq = 5"):format(chat.id)
       keep(database, "messages_archive", where)
       run(database, "DELETE FROM $messages_archive " .. where)
-      assert_found(store, "gap", chat.id, "the first of them 5")
+      assert_found(store, "gap", chat.id, "missing messages: 1, the first of them 5")
       put_back(database, "messages_archive")
       assert_sound(store)
     end)
@@ -222,18 +222,20 @@ for _, backend in ipairs(backends) do
       keep(database, "conversations")
       run(database, "DELETE FROM $conversations WHERE id = '%s'", chat.id)
       assert_found(store, "orphan", chat.id,
-        'user "alice": 7 rows in %w*_?messages belong to no conversation')
-      assert_found(store, "orphan", chat.id, "1 rows in %w*_?summaries belong to no conversation")
+        'user "alice": rows in %w*_?messages that belong to no conversation: 7')
+      assert_found(store, "orphan", chat.id, "rows in %w*_?summaries that belong to no conversation: 1")
       run(database, "DELETE FROM $conversations")
-      assert_found(store, "orphan", known.id, "300 rows in %w*_?messages belong to no conversation")
-      assert_found(store, "orphan", known.id, "%d rows in %w*_?search_runs belong to no conversation")
-      assert_found(store, "orphan", known.id, "1 rows in %w*_?search_segments belong to no conversation")
+      assert_found(store, "orphan", known.id, "rows in %w*_?messages that belong to no conversation: 300")
+      assert_found(store, "orphan", known.id, "rows in %w*_?search_runs that belong to no conversation: %d")
+      assert_found(store, "orphan", known.id,
+        "rows in %w*_?search_segments that belong to no conversation: 1")
       put_back(database, "conversations")
       assert_sound(store)
       rows.archive(database, chat.id)
       keep(database, "conversations")
       run(database, "DELETE FROM $conversations WHERE id = '%s'", chat.id)
-      assert_found(store, "orphan", chat.id, "7 rows in %w*_?messages_archive belong to no conversation")
+      assert_found(store, "orphan", chat.id,
+        "rows in %w*_?messages_archive that belong to no conversation: 7")
       run(database, "DELETE FROM kept_conversations WHERE id <> '%s'", chat.id)
       put_back(database, "conversations")
       assert_sound(store)
@@ -243,8 +245,8 @@ for _, backend in ipairs(backends) do
       local store, database = indexed()
       keep(database, "search_segments")
       run(database, "DELETE FROM $search_segments")
-      assert_found(store, "orphan", nil, 'user "carol": %d+ rows in %w*_?search_runs belong to no segment')
-      assert_found(store, "orphan", nil, "%d+ rows in %w*_?search_postings belong to no segment")
+      assert_found(store, "orphan", nil, 'user "carol": rows in %w*_?search_runs that belong to no segment')
+      assert_found(store, "orphan", nil, "rows in %w*_?search_postings that belong to no segment")
       put_back(database, "search_segments")
       assert_sound(store)
     end)
@@ -267,7 +269,7 @@ for _, backend in ipairs(backends) do
       assert_found(store, "search", known.id, "messages are indexed up to 301, and the last is 300")
       mend()
       run(database, "UPDATE $search_runs SET first_seq = 2 WHERE first_seq = 1 AND " .. run_of)
-      assert_found(store, "search", known.id, "it counts as indexed, and 1 messages are not")
+      assert_found(store, "search", known.id, "messages that count as indexed and are not: 1")
       assert_found(store, "search", known.id, "segment %d+ has %d+ messages, and its runs have %d+")
       mend()
       run(database, "DELETE FROM $search_runs")
@@ -280,9 +282,92 @@ for _, backend in ipairs(backends) do
       local no, yes = "0", "1"
       if database.server_database then no, yes = "false", "true" end
       run(database, "UPDATE $conversations SET search_pending = " .. no .. " WHERE id = '%s'", chat.id)
-      assert_found(store, "search", chat.id, "it counts as indexed, and 7 messages are not")
+      assert_found(store, "search", chat.id, "messages that count as indexed and are not: 7")
       run(database, "UPDATE $conversations SET search_pending = " .. yes .. " WHERE id = '%s'", chat.id)
       assert_sound(store)
+    end)
+
+    it("looks into the search index: what it lost, and what cannot be read", function()
+      local store, database, known = indexed()
+      local bytes = database.server_database and "'\\x%s'" or "x'%s'"
+      local function damaged(words)
+        assert_found(store, "search", known.id, 'user "carol": segment %d+ is damaged: ' .. words)
+      end
+      local function mend(name)
+        run(database, "DELETE FROM $" .. name)
+        put_back(database, name)
+        assert_sound(store)
+        keep(database, name)
+      end
+      keep(database, "search_postings")
+      run(database, "DELETE FROM $search_postings")
+      damaged("words of 300 of its messages are not in it$")
+      mend("search_postings")
+      -- Each message has one word of its own, its number, which are spread over the buckets.
+      run(database, "DELETE FROM $search_postings WHERE bucket = (SELECT max(bucket) FROM $search_postings)")
+      damaged("words of %d+ of its messages are not in it$")
+      mend("search_postings")
+      for _, case in ipairs({
+        { "", "postings are of no known version" },
+        { "02", "postings are of no known version" },
+        { "0105666f", "a term is cut off" },
+        { "01016105", "a term's postings are cut off" },
+      }) do
+        run(database, "UPDATE $search_postings SET postings = " .. bytes:format(case[1])
+          .. " WHERE bucket = (SELECT min(bucket) FROM $search_postings)")
+        damaged(case[2])
+        mend("search_postings")
+      end
+      -- Whole, but somewhere else.
+      run(database, "DELETE FROM $search_postings WHERE bucket = (SELECT max(bucket) FROM $search_postings);"
+        .. " UPDATE $search_postings SET bucket = bucket + 1000"
+        .. " WHERE bucket = (SELECT max(bucket) FROM $search_postings)")
+      damaged("a term is in another bucket than its own")
+      mend("search_postings")
+      run(database, "DROP TABLE kept_search_postings")
+      local messages = {
+        [""] = "a list of messages is of no known version", ["01"] = "a list of messages has a wrong length",
+        ["010101"] = "a list of messages has a wrong length",
+        ["0101010000"] = "a list of messages has a wrong length",
+      }
+      local stored = database:sql(database.server_database
+        and "SELECT encode(messages, 'hex') FROM convstore.search_segments"
+        or "SELECT hex(messages) FROM convstore_search_segments"):match("%x+")
+      messages[stored:sub(1, -3)] = "a list of messages makes no sense"
+      for blob, words in pairs(messages) do
+        run(database, "UPDATE $search_segments SET messages = " .. bytes:format(blob))
+        damaged(words)
+        run(database, "UPDATE $search_segments SET messages = " .. bytes:format(stored))
+        assert_sound(store)
+      end
+      -- A search makes it anew from the messages where it meets damage.
+      run(database, "UPDATE $search_postings SET postings = " .. bytes:format("02"))
+      damaged("postings are of no known version")
+      assert.equal(1, #searches.found(store:user("carol"), '"number 7"'))
+      assert_sound(store)
+    end)
+
+    it("looks into every segment, whosever it is", function()
+      local store, database = fresh()
+      local names = {}
+      for i = 1, 11 do -- more than are read at once
+        local name = ("user %02d"):format(i)
+        local user = store:user(name)
+        assert(assert(user:conversation("k")):append_many(searches.filler(searches.ENOUGH)))
+        assert(user:search("filler", { limit = 1 }))
+        names[i] = name
+      end
+      assert.equal(#names, database:count("search_segments"))
+      assert_sound(store)
+      run(database, "DELETE FROM $search_postings WHERE bucket >= 64")
+      local list = assert(store:check())
+      assert.equal(#names, #list)
+      local users = {}
+      for i, problem in ipairs(list) do
+        users[i] = problem.detail:match('^user "(user %d+)": segment %d+ is damaged: words of')
+      end
+      table.sort(users)
+      assert.same(names, users)
     end)
 
     it("finds summaries of messages that are not there", function()

@@ -71,6 +71,27 @@ describe("the command's line", function()
     refused(2, "option --user: a user id has 1 to 255 bytes", { "--dsn", ":memory:", "--user", "", "list" })
   end)
 
+  it("refuses options that would do nothing", function()
+    local _, database = backends.sqlite.fresh()
+    local env = { CONVSTORE_DSN = database.dsn }
+    for _, option in ipairs({ "schema", "database-role", "operator-role" }) do
+      refused(2, ("--%s is for PostgreSQL, and this is SQLite"):format(option),
+        { "users", "--" .. option, "x" }, env)
+    end
+    refused(2, "--jwt-claim is for PostgreSQL", { "migrate", "--jwt-claim", "sub" }, env)
+    refused(2, "--schema is for PostgreSQL", { "--dsn", ":memory:", "migrate", "--schema=x" }, env)
+    refused(2, "migrate status takes no --to", { "migrate", "status", "--to", "1" }, env)
+    refused(2, "migrate status takes no --users", { "migrate", "status", "--users", "a(b)" }, env)
+    refused(2, "migrate down takes no --users", { "migrate", "down", "--users", "a(b)", "--yes" }, env)
+    refused(2, "migrate up takes no --yes", { "migrate", "--yes" }, env)
+  end)
+
+  it("quotes values as they stand", function()
+    local said = refused(2, 'must be a whole number above 0, not "\\x1bé \\"',
+      { "--dsn", "x", "--user", "a", "list", "--limit", "\27é\n\\" })
+    assert.falsy(said:find("\\27", 1, true), said)
+  end)
+
   it("is refused without a database", function()
     refused(2, "Give --dsn DSN or set CONVSTORE_DSN", { "stats" })
     refused(2, "Give --dsn DSN or set CONVSTORE_DSN", { "stats" }, { CONVSTORE_DSN = "" })
@@ -129,9 +150,19 @@ describe("the command's help", function()
   end)
 
   it("says the version", function()
-    local status, output = command.run({ "--version" })
-    assert.equal(0, status)
-    assert.equal(convstore._VERSION .. "\n", output)
+    for _, word in ipairs({ "--version", "version" }) do
+      local status, output = command.run({ word })
+      assert.equal(0, status)
+      assert.equal(convstore._VERSION .. "\n", output)
+    end
+  end)
+
+  it("is there by the word, too", function()
+    local same = { [{ "--help" }] = { "help" }, [{ "list", "--help" }] = { "help", "list" } }
+    for asked, by_word in pairs(same) do
+      assert.equal(select(2, command.run(asked)), select(2, command.run(by_word)))
+    end
+    refused(2, "unknown command lst, did you mean list?", { "help", "lst" })
   end)
 end)
 
@@ -160,6 +191,31 @@ describe("the command's database", function()
     refused(1, "corrupt: ", { "users" }, { CONVSTORE_DSN = database.dsn })
     refused(1, "corrupt: ", { "migrate" }, { CONVSTORE_DSN = database.dsn })
     assert.equal(("no database "):rep(100), shell.read(database.path))
+  end)
+
+  it("is a regular file, and nothing that would be waited for", function()
+    local folder = backends.sqlite.place().folder
+    assert(shell.run("mkfifo " .. shell.quote(folder .. "/pipe")))
+    for _, path in ipairs({ folder .. "/pipe", "/dev/null" }) do
+      for _, line in ipairs({ { "users" }, { "migrate" }, { "purge", "--idle-before", "1d", "--yes" } }) do
+        refused(1, "is no regular file; give the path of a file", line, { CONVSTORE_DSN = path },
+          "timeout 10 %s")
+      end
+    end
+  end)
+
+  it("is spoken of in the command's words", function()
+    local database = backends.sqlite.place()
+    local env = { CONVSTORE_DSN = database.dsn }
+    assert.equal(0, (command.run({ "migrate", "--to", "2" }, env)))
+    refused(1, "schema: the database has schema version 2 and", { "users" }, env)
+    local said = refused(1, "is needed; run convstore migrate", { "users" }, env)
+    assert.falsy(said:find("store:migrate", 1, true), said)
+    assert.equal(0, (command.run({ "migrate" }, env)))
+    local holder = database:hold()
+    said = refused(1, "busy: ", { "--user", "a", "erase", "--yes", "--timeout", "0.1" }, env)
+    holder:release()
+    assert.truthy(said:find("try again, or give a longer --timeout", 1, true), said)
   end)
 
   it("of libpq's keywords is taken for no file", function()

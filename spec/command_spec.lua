@@ -371,6 +371,18 @@ for _, backend in ipairs(backends) do
         assert.equal("", said)
       end)
 
+      it("lists no key that show would take for an id", function()
+        local user = store:user("a")
+        local other = assert(user:create({ title = "the other" }))
+        local keyed = assert(user:conversation(other.id, { title = "with a key" }))
+        local output = good({ "--user", "a", "list" })
+        has(output, keyed.id .. "  with a key")
+        has(output, other.id .. "  the other")
+        has(good({ "--user", "a", "show", keyed.id }), "with a key")
+        assert(other:purge())
+        has(good({ "--user", "a", "show", other.id }), "with a key") -- by the key that is left
+      end)
+
       it("fails where its output cannot be kept", function()
         assert(store:user("a"):create())
         local env = { CONVSTORE_DSN = database.dsn }

@@ -5,6 +5,7 @@ local check = require "spec.support.check"
 local json_text = require "convstore.json_text"
 local nearest = require "convstore.command.nearest"
 local shell = require "spec.support.shell"
+local system = require "system"
 local text = require "convstore.command.text"
 local times = require "convstore.command.times"
 
@@ -46,6 +47,15 @@ describe("the command's times", function()
     end
   end)
 
+  it("count ages from now, to the millisecond", function()
+    for _ = 1, 20 do
+      local before = system.gettime() * 1000
+      local parsed = times.parse("1m", false) + 60000
+      assert.is_true(parsed >= before - 1 and parsed <= system.gettime() * 1000 + 1)
+      system.sleep(0.01)
+    end
+  end)
+
   it("are no times where a calendar or a clock has none", function()
     for _, wrong in ipairs({
       "", "x", "2026", "2026-1-1", "2026-00-01", "2026-01-00", "2026-04-31", "2100-02-29", "2026-01-01T24:00",
@@ -72,6 +82,12 @@ describe("the command's text", function()
     assert.equal(1, text.width("e\u{301}"))
     assert.equal(4, text.width("印刷"))
     assert.equal(2, text.width("😀"))
+    assert.equal(4, text.width("⭐⚡"))
+    assert.equal(2, text.width("❤\u{FE0F}")) -- as a picture
+    assert.equal(1, text.width("❤"))
+    assert.equal(2, text.width("⭐\u{FE0F}"))
+    assert.equal(1, text.width("a\u{FE0F}"))
+    assert.equal("⭐…", text.cut("⭐⚡x", 4))
     assert.equal("印刷", text.cut("印刷", 4))
     assert.equal("印…", text.cut("印刷", 3))
     assert.equal("ab…", text.cut("abcd", 3))

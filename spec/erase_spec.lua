@@ -44,6 +44,37 @@ for _, backend in ipairs(backends) do
       return { conversations = 5, messages = 25 + searches.ENOUGH }
     end
 
+    if backend.shared then
+      it("tells of a failure what it had deleted before", function()
+        local store, database = backend.fresh()
+        local alice = store:user("alice")
+        for i = 1, 150 do
+          assert(alice:create({
+            id = ("ffffffff-0000-7000-8000-%012d"):format(i), title = i == 150 and "stop" or "x",
+          }))
+        end
+        if database.path then
+          database:sql([[CREATE TRIGGER refuse BEFORE DELETE ON convstore_conversations
+            WHEN old.title = 'stop' BEGIN SELECT raise(ABORT, 'no'); END;]])
+        else
+          database:sql([[
+            CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+              BEGIN IF old.title = 'stop' THEN RAISE EXCEPTION 'no'; END IF; RETURN old; END $$;
+            CREATE TRIGGER refuse BEFORE DELETE ON convstore.conversations
+              FOR EACH ROW EXECUTE FUNCTION public.refuse()]])
+        end
+        local left = database:count("conversations")
+        local erased, message, code, before = alice:erase()
+        assert.is_nil(erased)
+        assert.truthy(message:find("^" .. code .. ": "), message)
+        local still = database:count("conversations")
+        assert.is_true(still > 0 and still < left)
+        assert.same({ conversations = left - still, messages = 0 }, before)
+        -- Where nothing was done it says so.
+        assert.same({ conversations = 0, messages = 0 }, select(4, store:purge({ idle_before = FUTURE })))
+      end)
+    end
+
     it("deletes everything of a user's, and counts it", function()
       local store = backend.fresh()
       local alice, bob = store:user("alice"), store:user("bob")

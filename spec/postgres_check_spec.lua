@@ -54,7 +54,8 @@ describe("check of a server #postgres", function()
   it("tells whether row-level security binds what normal calls run as", function()
     local store, database = fresh()
     assert_sound(store)
-    assert_found(database:open({ role = false }), "rls_bypassed", nil, "does not bind postgres")
+    assert_found(database:open({ role = false }), "rls_bypassed", nil,
+      "^row%-level security does not bind postgres")
     local role = "spec_bypass_" .. convstore.uuid():sub(-12)
     database:sql(("CREATE ROLE %s NOLOGIN BYPASSRLS; GRANT USAGE ON SCHEMA convstore TO %s;"
       .. " GRANT ALL ON ALL TABLES IN SCHEMA convstore TO %s"):format(role, role, role))
@@ -62,6 +63,17 @@ describe("check of a server #postgres", function()
       database:sql(("DROP OWNED BY %s; DROP ROLE %s"):format(role, role))
     end)
     assert_found(database:open({ role = role }), "rls_bypassed", nil, "does not bind " .. role)
+  end)
+
+  it("says of a table that is gone what helps", function()
+    local store, database = fresh()
+    database:sql("DROP TABLE convstore.summaries")
+    for _, failed in ipairs({ table.pack(store:check()), table.pack(database:open():check()) }) do
+      assert.is_nil(failed[1])
+      assert.equal("schema", failed[3])
+      assert.truthy(failed[2]:find("something that convstore made is gone", 1, true), failed[2])
+      assert.falsy(failed[2]:find("migrate up", 1, true), failed[2])
+    end
   end)
 
   it("finds constraints that are missing or not validated, and indexes that are not valid", function()

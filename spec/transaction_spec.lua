@@ -377,6 +377,59 @@ for _, backend in ipairs(backends) do
       end
     end)
 
+    it("ends when its store is closed, wherever that is done", function()
+      local places = {
+        nested = function(store)
+          return store:transaction(function() return store:close() end)
+        end,
+        behind_nested = function(store)
+          assert(store:transaction(function() return true end))
+          return store:close()
+        end,
+        coroutine = function(store)
+          return coroutine.wrap(function() return store:close() end)()
+        end,
+        close_metamethod = function(store)
+          local _ <close> = setmetatable({}, { __close = function() store:close() end })
+          return true
+        end,
+        finalizer = function(store)
+          setmetatable({}, { __gc = function() store:close() end })
+          collectgarbage()
+          return true
+        end,
+        finalizer_of_a_transaction = function(store)
+          local dropped = coroutine.create(function()
+            return store:transaction(function() coroutine.yield() end)
+          end)
+          assert(coroutine.resume(dropped))
+          setmetatable({}, { __gc = function() store:close() end })
+          dropped = nil -- luacheck: no unused
+          collectgarbage()
+          return true
+        end,
+        error_in_nested = function(store)
+          return store:transaction(function()
+            store:close()
+            error("boom", 0)
+          end)
+        end,
+      }
+      for name, place in pairs(places) do
+        local store, chat, database = fresh()
+        local ok, raised = pcall(store.transaction, store, function()
+          assert(chat:append("user", "1"))
+          return place(store)
+        end)
+        assert.is_false(ok, name)
+        assert.truthy(tostring(raised):find(name == "error_in_nested" and "boom" or "closed"), name)
+        assert.equal("convstore.store (closed)", tostring(store), name)
+        if backend.shared then
+          assert.equal("", contents(assert(database:open():user("alice"):conversation("a"))), name)
+        end
+      end
+    end)
+
     it("hands on the function's own error though the store was closed", function()
       local store = fresh()
       check.raises("^boom$", store.transaction, store, function()

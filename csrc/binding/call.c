@@ -82,6 +82,16 @@ static void own(lua_State *L, const struct store *store) {
   lua_pop(L, 1);
 }
 
+void convstore__lua_disown(lua_State *L, const struct store *store) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &owners);
+  if (lua_rawgetp(L, -1, store) !=
+      LUA_TNIL) { /* so that what follows replaces a value, and allocates nothing */
+    lua_pushnil(L);
+    lua_rawsetp(L, -3, store);
+  }
+  lua_pop(L, 2);
+}
+
 convstore_request convstore__lua_request(const struct conversation *conversation,
                                          convstore_operation operation) {
   convstore_request request = CONVSTORE_REQUEST_INIT;

@@ -42,6 +42,12 @@ struct answer *convstore__lua_run(lua_State *L, struct store *store, convstore_r
 /* Rolls back transactions of an open store until fewer than `depth` are open. */
 void convstore__lua_roll_back(struct store *store, int depth);
 
+/*
+ * Forgets whose transaction was the last one of a store that closes. The main thread is never collected, so
+ * what it owned would be remembered for ever.
+ */
+void convstore__lua_disown(lua_State *L, const struct store *store);
+
 /* Pushes nil, message, code; returns 3. Out of memory raises instead. */
 int convstore__lua_fail(lua_State *L, const convstore_error *err);
 

@@ -18,8 +18,17 @@ static const struct field archive_options[] = {
     FIELDS_END,
 };
 
-/* Runs the request part by part, and pushes { conversations=, messages= }; or nil, message, code. What was done before
- * a failure stays done, and the same call goes on behind it. */
+/* Pushes { conversations=, messages= }. */
+static void push_sums(lua_State *L, int64_t conversations, int64_t messages) {
+  lua_createtable(L, 0, 2);
+  lua_pushinteger(L, conversations);
+  lua_setfield(L, -2, "conversations");
+  lua_pushinteger(L, messages);
+  lua_setfield(L, -2, "messages");
+}
+
+/* Runs the request part by part, and pushes the sums; or nil, message, code and the sums until then: what was done
+ * before a failure stays done, and the same call goes on behind it. */
 static int run_parts(lua_State *L, struct store *store, convstore_request *request) {
   int64_t conversations = 0;
   int64_t messages = 0;
@@ -27,7 +36,11 @@ static int run_parts(lua_State *L, struct store *store, convstore_request *reque
   while (more) {
     convstore_error err;
     const struct answer *answer = convstore__lua_run(L, store, request, &err);
-    if (answer == NULL) return convstore__lua_fail(L, &err);
+    if (answer == NULL) {
+      (void)convstore__lua_fail(L, &err);
+      push_sums(L, conversations, messages);
+      return 4;
+    }
     conversations += answer->result.n_conversations;
     messages += answer->result.n_messages_changed;
     more = answer->result.more;
@@ -38,11 +51,7 @@ static int run_parts(lua_State *L, struct store *store, convstore_request *reque
     convstore__lua_answer_done(L, -1);
     lua_pop(L, 1);
   }
-  lua_createtable(L, 0, 2);
-  lua_pushinteger(L, conversations);
-  lua_setfield(L, -2, "conversations");
-  lua_pushinteger(L, messages);
-  lua_setfield(L, -2, "messages");
+  push_sums(L, conversations, messages);
   return 1;
 }
 

@@ -8,6 +8,7 @@
 #include "arguments.h"
 #include "call.h"
 #include "log.h"
+#include "terminal.h"
 
 #define DEFAULT_SLOW_MS 1000
 
@@ -180,6 +181,7 @@ int convstore__lua_open(lua_State *L) {
   convstore__lua_read_optional(&args, open_options, &opening);
   check_opening(&args, &opening, dsn);
   if (args.err.status != CONVSTORE_OK) return convstore__lua_fail(L, &args.err);
+  opening.options.interrupt = convstore__lua_interrupt();
   opening.options.events = convstore__lua_log_start(L, 3);
   status = convstore_open(&store->handle, dsn.data != NULL ? dsn.data : default_dsn(), &opening.options,
                           &args.err);
@@ -191,16 +193,17 @@ int convstore__lua_open(lua_State *L) {
   return 1;
 }
 
-static void close_store(struct store *store) {
+static void close_store(lua_State *L, struct store *store) {
   convstore *handle = store->handle;
   store->handle = NULL; /* first, so that nothing finds a handle that is being closed */
   convstore_close(handle);
+  if (handle != NULL) convstore__lua_disown(L, store);
 }
 
 /* store:close() -> true. Also __close; a transaction that is open is rolled back. */
 static int l_close(lua_State *L) {
   struct store *store = luaL_checkudata(L, 1, STORE_TYPE);
-  close_store(store);
+  close_store(L, store);
   convstore__lua_log(L, store);
   lua_pushboolean(L, 1);
   return 1;
@@ -208,7 +211,7 @@ static int l_close(lua_State *L) {
 
 /* The same without a word to the log: a finalizer comes at any time, and nobody misses the store. */
 static int l_gc(lua_State *L) {
-  close_store(luaL_checkudata(L, 1, STORE_TYPE));
+  close_store(L, luaL_checkudata(L, 1, STORE_TYPE));
   return 0;
 }
 

@@ -1,7 +1,11 @@
-/* What the command needs of the operating system and Lua has not: terminals, and Ctrl-C at a time that suits. It knows
- * no store. Nothing is kept here: the signal mask is the process's own. */
+/* What the command needs of the operating system and Lua has not: terminals, a clock, files, and a Ctrl-C that ends
+ * calls. It knows no store. What is kept here belongs to the process, as its signals do. */
+#include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "terminal.h"
@@ -25,19 +29,54 @@ static int l_terminal(lua_State *L) {
   return 1;
 }
 
+/* now() -> milliseconds since 1970-01-01 UTC. */
+static int l_now(lua_State *L) {
+  struct timespec now;
+  if (clock_gettime(CLOCK_REALTIME, &now) != 0) return luaL_error(L, "no clock: %s", strerror(errno));
+  lua_pushinteger(L, (lua_Integer)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+  return 1;
+}
+
+/* exists(path) -> false where there is no such file. Opens nothing, so nothing waits. */
+static int l_exists(lua_State *L) {
+  struct stat info;
+  lua_pushboolean(L, stat(luaL_checkstring(L, 1), &info) == 0 || errno != ENOENT);
+  return 1;
+}
+
+static convstore_interrupt interrupt;
+static bool catches;
+
+static void on_interrupt(int signal) {
+  (void)signal;
+  convstore_interrupt_raise(&interrupt);
+}
+
 /*
- * hold_interrupts(hold): while held, Ctrl-C waits. On release the signal that came meanwhile is delivered before this
- * returns, so that what was done until then is done whole and has been counted.
+ * catch_interrupts(): from now on Ctrl-C ends what a store that is opened later waits for, and is known by
+ * interrupted(). What else waits, as for a key, fails with EINTR. A second Ctrl-C ends the process.
  */
-static int l_hold_interrupts(lua_State *L) {
-  sigset_t interrupt;
-  luaL_checktype(L, 1, LUA_TBOOLEAN);
-  sigemptyset(&interrupt);
-  sigaddset(&interrupt, SIGINT);
-  if (pthread_sigmask(lua_toboolean(L, 1) ? SIG_BLOCK : SIG_UNBLOCK, &interrupt, NULL) != 0)
-    return luaL_error(L, "the signal mask cannot be changed");
+static int l_catch_interrupts(lua_State *L) {
+  struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+  sigemptyset(&action.sa_mask);
+  catches = true;
+  if (sigaction(SIGINT, &action, NULL) != 0) return luaL_error(L, "no signal handler: %s", strerror(errno));
   return 0;
 }
 
-const luaL_Reg convstore__lua_terminal_functions[] = {
-    {"hold_interrupts", l_hold_interrupts}, {"terminal", l_terminal}, {NULL, NULL}};
+/* interrupted() -> whether Ctrl-C came. */
+static int l_interrupted(lua_State *L) {
+  lua_pushboolean(L, convstore_interrupt_is_raised(&interrupt));
+  return 1;
+}
+
+const convstore_interrupt *convstore__lua_interrupt(void) {
+  return catches ? &interrupt : NULL;
+}
+
+const luaL_Reg convstore__lua_terminal_functions[] = {{"catch_interrupts", l_catch_interrupts},
+                                                      {"exists", l_exists},
+                                                      {"interrupted", l_interrupted},
+                                                      {"now", l_now},
+                                                      {"terminal", l_terminal},
+                                                      {NULL, NULL}};

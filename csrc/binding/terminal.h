@@ -5,6 +5,11 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "../convstore.h"
+
+/* What Ctrl-C raises; NULL: this process does not catch it. */
+const convstore_interrupt *convstore__lua_interrupt(void);
+
 extern const luaL_Reg convstore__lua_terminal_functions[];
 
 #endif

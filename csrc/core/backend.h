@@ -36,6 +36,7 @@ struct convstore_call {
   int64_t deadline_ms; /* monotonic clock (convstore__monotonic_ms): the call must have ended by then */
   bool id_is_new;      /* request->conversation.id was made just now: nothing stored can have it */
   int depth;           /* transactions open around this call; 0: the call is a transaction of its own */
+  bool interrupted;    /* it is to end: its deadline is near, and nothing of it is begun any more */
   struct {             /* out, with CONVSTORE_PENDING */
     int fd;
     short events;     /* POLLIN, POLLOUT or both */
@@ -49,6 +50,8 @@ struct convstore_connection {
   int schema_version; /* as last seen; -1: our tables without our list of migrations, or an edited one */
   convstore_user_id_type user_id_type;
   convstore_events *events; /* where to note what happens: see core/events.h; NULL: nobody asks */
+  const convstore_interrupt
+      *interrupt; /* what a backend that blocks looks at where it waits; NULL: nothing */
   /* The transaction around this call is gone (disk full, connection lost): only rolling back is left. */
   bool lost;
 };
@@ -77,6 +80,10 @@ struct convstore_backend {
 
   /* Goes on with a pending call; answers as start does. NULL in a backend that blocks. */
   int (*resume)(struct convstore_connection *connection, struct convstore_call *call);
+
+  /* Goes on with a pending call whose `interrupted` has just been set, so that it ends: with nothing of it written, or,
+   * where it was just committed, done. Answers as start does. NULL in a backend that blocks. */
+  int (*interrupt)(struct convstore_connection *connection, struct convstore_call *call);
 
   /* Gives up a pending call, whose outcome is then unknown. NULL in a backend that blocks. */
   void (*cancel)(struct convstore_connection *connection, struct convstore_call *call);

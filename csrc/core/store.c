@@ -11,12 +11,15 @@
 #include "arena.h"
 #include "clock.h"
 #include "events.h"
+#include "interrupt.h"
 #include "operations.h"
 #include "request.h"
 #include "wait.h"
 
 #define DEFAULT_TIMEOUT_MS 10000
 #define DEFAULT_SLOW_MS 1000
+/* For a server to answer that it has undone an interrupted call; who pressed Ctrl-C still waits. */
+#define INTERRUPT_GRACE_MS 500
 
 struct convstore {
   struct convstore_connection *connection;
@@ -25,13 +28,34 @@ struct convstore {
   int lost_status;           /* of the call that lost the transaction around it */
 };
 
+/* Whether a call is to end that has not been told so yet. */
+static bool must_end(const struct convstore_connection *connection, const struct convstore_call *call) {
+  return !call->interrupted && convstore_interrupt_is_raised(connection->interrupt);
+}
+
+static int interrupt(struct convstore_connection *connection, struct convstore_call *call) {
+  int64_t until_ms = convstore__monotonic_ms() + INTERRUPT_GRACE_MS;
+  call->interrupted = true;
+  if (until_ms < call->deadline_ms) call->deadline_ms = until_ms;
+  return connection->backend->interrupt(connection, call);
+}
+
 /* Runs a call to its end. One that is still pending after its deadline is given up. */
 static int drive(struct convstore_connection *connection, struct convstore_call *call) {
   const struct convstore_backend *backend = connection->backend;
+  convstore_operation operation = call->request->operation;
+  /* The ends of a transaction have to reach the database: it would stay open there. */
+  if (operation != CONVSTORE_COMMIT && operation != CONVSTORE_ROLLBACK && must_end(connection, call))
+    return convstore__fail_interrupted(call->err);
   int status = backend->start(connection, call);
   while (status == CONVSTORE_PENDING) {
+    if (must_end(connection, call)) {
+      status = interrupt(connection, call);
+      continue;
+    }
     bool late = convstore__monotonic_ms() >= call->deadline_ms;
-    if (!late) convstore__wait(call);
+    if (!late) convstore__wait(call, call->interrupted ? NULL : connection->interrupt);
+    if (must_end(connection, call)) continue;
     status = backend->resume(connection, call);
     if (status == CONVSTORE_PENDING && late) {
       backend->cancel(connection, call);
@@ -226,6 +250,7 @@ int convstore__open_backend(convstore **out, const struct convstore_backend *bac
   forget_texts(&store->options);
   if (status == CONVSTORE_OK) {
     store->connection->events = events;
+    store->connection->interrupt = store->options.interrupt;
     status = run(store, (struct convstore_call){
                             .request = &request,
                             .result = &result,

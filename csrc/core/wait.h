@@ -4,8 +4,8 @@
 
 #include "backend.h"
 
-/* Waits until what the pending call wants has happened, its `until_ms` has come, or its deadline. Always returns
- * soon after that; what did happen is for the backend to find out. */
-void convstore__wait(const struct convstore_call *call);
+/* Waits until what the pending call wants has happened, its `until_ms` has come, or its deadline, or until `interrupt`
+ * is raised (NULL: never). Always returns soon after that; what did happen is for the caller to find out. */
+void convstore__wait(const struct convstore_call *call, const convstore_interrupt *interrupt);
 
 #endif

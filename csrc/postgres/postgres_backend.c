@@ -131,6 +131,10 @@ static int resume(struct convstore_connection *base, struct convstore_call *call
   return convstore__postgres_call_resume((struct postgres_connection *)base, call);
 }
 
+static int interrupt(struct convstore_connection *base, struct convstore_call *call) {
+  return convstore__postgres_call_interrupt((struct postgres_connection *)base, call);
+}
+
 static void cancel(struct convstore_connection *base, struct convstore_call *call) {
   convstore__postgres_call_cancel((struct postgres_connection *)base, call);
 }
@@ -254,6 +258,7 @@ const struct convstore_backend convstore__postgres = {
     .create = create,
     .start = start,
     .resume = resume,
+    .interrupt = interrupt,
     .cancel = cancel,
     .close = close_connection,
 };

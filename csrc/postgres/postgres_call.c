@@ -11,16 +11,26 @@
 #include <string.h>
 
 #include "../core/clock.h"
+#include "../core/interrupt.h"
+#include "postgres_cancel.h"
 #include "postgres_error.h"
 #include "postgres_pipeline.h"
 
 enum {
   FIRST_REST_MS = 20,
-  LONGEST_REST_MS = 1000
+  LONGEST_REST_MS = 1000,
+  SETTLING_LOOK_MS = 2
 };
 
 static bool is_late(const struct convstore_call *call) {
   return convstore__monotonic_ms() >= call->deadline_ms;
+}
+
+/* An interrupted call that was sent, whose answer will not be had. */
+static int fail_unknown(const struct convstore_call *call) {
+  return convstore_fail(call->err, CONVSTORE_E_TIMEOUT,
+                        "the call was interrupted before PostgreSQL had answered, so it is not known whether "
+                        "it was done; try again with the same id");
 }
 
 /* Ends the call: nothing of it stays but the connection. */
@@ -229,6 +239,7 @@ static int on_lost(struct postgres_connection *connection, struct convstore_call
                           "the connection was lost (%s) and the transaction with it; run it again",
                           connection->lost_reason);
   connection->base.lost = false;
+  if (call->interrupted) return fail_unknown(call);
   connection->may_be_done = call->depth == 0;
   connection->must_recover = false;
   connection->step = 0;
@@ -249,6 +260,7 @@ static int give_up_answer(struct postgres_connection *connection, struct convsto
   if (recovering) return connection->verdict;
   if (is_rolled_back(connection, call)) return CONVSTORE_OK;
   if (connection->refused_writes) return fail_readonly(connection, call);
+  if (call->interrupted) return fail_unknown(call);
   return convstore_fail(call->err, CONVSTORE_E_TIMEOUT,
                         "PostgreSQL has the call but gave no answer in time; try again with the same id");
 }
@@ -299,6 +311,9 @@ static int judge_error(struct postgres_connection *connection, struct convstore_
   enum postgres_remedy remedy = convstore__postgres_remedy(sqlstate);
   bool takes_no_writes = strcmp(sqlstate, "25006") == 0;
   bool is_locked = strcmp(sqlstate, "55P03") == 0;
+  if (call->interrupted && (strcmp(sqlstate, "57014") == 0 || remedy == POSTGRES_SAME))
+    return undo(connection, call, convstore__fail_interrupted(call->err),
+                whole || (nested && remedy == POSTGRES_SAME));
   if (operation->refuse != NULL && (remedy == POSTGRES_CONSTRAINT || takes_no_writes || is_locked)) {
     int status = operation->refuse(connection, call, sqlstate);
     if (status == POSTGRES_AGAIN) return repeat(connection, false);
@@ -347,7 +362,9 @@ static int judge(struct postgres_connection *connection, struct convstore_call *
 
   connection->open = connection->keep_open;
   int status = connection->operation->receive(connection, call);
-  if (status == POSTGRES_AGAIN && is_late(call))
+  if (status == POSTGRES_AGAIN && call->interrupted)
+    status = convstore__fail_interrupted(call->err);
+  else if (status == POSTGRES_AGAIN && is_late(call))
     status = convstore_fail(
         call->err, CONVSTORE_E_TIMEOUT,
         "it was not done in time: there was much to do, or others were at the same rows; try again");
@@ -357,6 +374,24 @@ static int judge(struct postgres_connection *connection, struct convstore_call *
   }
   if (status != CONVSTORE_OK && connection->open) return undo(connection, call, status, false);
   return end_call(connection, status);
+}
+
+/* ---- interruption ---------------------------------------------------------------------------------------------- */
+
+/* A cancel request that is still on its way when its call is over could hit the next one: it is waited for a little,
+ * and then the connection goes. Nothing is open on it any more but what its caller has. */
+static int settle(struct postgres_connection *connection, struct convstore_call *call) {
+  bool over = convstore__postgres_cancel_done(connection->cancel);
+  if (!over && !is_late(call) && connection->db != NULL) {
+    call->want.fd = -1;
+    call->want.events = 0;
+    call->want.until_ms = convstore__monotonic_ms() + SETTLING_LOOK_MS;
+    return CONVSTORE_PENDING;
+  }
+  convstore__postgres_cancel_release(connection->cancel);
+  connection->cancel = NULL;
+  if (!over && connection->db != NULL) drop(connection, call);
+  return connection->verdict;
 }
 
 /* ---- the machine ----------------------------------------------------------------------------------------------- */
@@ -391,6 +426,9 @@ static int advance(struct postgres_connection *connection, struct convstore_call
   int status;
   do {
     switch (connection->phase) {
+    case POSTGRES_SETTLING:
+      status = settle(connection, call);
+      break;
     case POSTGRES_RESOLVING:
     case POSTGRES_CONNECTING:
     case POSTGRES_RESTING:
@@ -415,6 +453,12 @@ static int advance(struct postgres_connection *connection, struct convstore_call
       else if (is_late(call))
         status = give_up_answer(connection, call);
       break;
+    }
+    if (status != CONVSTORE_PENDING && status != POSTGRES_AGAIN && connection->cancel != NULL) {
+      (void)end_call(connection, status);
+      connection->verdict = status;
+      connection->phase = POSTGRES_SETTLING;
+      status = POSTGRES_AGAIN;
     }
   } while (status == POSTGRES_AGAIN);
   return status == CONVSTORE_PENDING ? status : end_call(connection, status);
@@ -443,7 +487,25 @@ int convstore__postgres_call_resume(struct postgres_connection *connection, stru
   return advance(connection, call);
 }
 
+int convstore__postgres_call_interrupt(struct postgres_connection *connection, struct convstore_call *call) {
+  switch (connection->phase) {
+  case POSTGRES_RESOLVING:
+  case POSTGRES_CONNECTING:
+  case POSTGRES_RESTING:
+    convstore__postgres_drop(connection);
+    return end_call(connection,
+                    connection->may_be_done ? fail_unknown(call) : convstore__fail_interrupted(call->err));
+  default:
+    /* COMMIT and ROLLBACK are let go on: cancelled, it would not be clear what had become of the transaction. */
+    if (!connection->recovering && connection->operation->frame != POSTGRES_FRAME_NONE)
+      connection->cancel = convstore__postgres_cancel_start(connection->db);
+    return advance(connection, call);
+  }
+}
+
 void convstore__postgres_call_cancel(struct postgres_connection *connection, struct convstore_call *call) {
   drop(connection, call);
+  convstore__postgres_cancel_release(connection->cancel);
+  connection->cancel = NULL;
   (void)end_call(connection, CONVSTORE_OK);
 }

@@ -8,6 +8,7 @@
 int convstore__postgres_call_start(struct postgres_connection *connection, struct convstore_call *call,
                                    const struct postgres_operation *operation);
 int convstore__postgres_call_resume(struct postgres_connection *connection, struct convstore_call *call);
+int convstore__postgres_call_interrupt(struct postgres_connection *connection, struct convstore_call *call);
 void convstore__postgres_call_cancel(struct postgres_connection *connection, struct convstore_call *call);
 
 #endif

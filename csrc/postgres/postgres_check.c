@@ -1,6 +1,7 @@
 /*
  * Looks for what is not as it should be in PostgreSQL: what our tables say of each other, and whether the schema and
- * its row-level security still are what the migrations made. Queries only, in one round trip: nobody waits for them.
+ * its row-level security still are what the migrations made, in one round trip. Further ones look into the search index
+ * (postgres_check_index.c). Queries only: nobody waits for them.
  */
 #include "../core/problems.h"
 #include "postgres_error.h"
@@ -13,7 +14,13 @@ enum {
   N_CHECKS = sizeof checks / sizeof *checks
 };
 
+enum {
+  STEP_SQL,  /* all that the database can judge by itself, and the first page of the search index */
+  STEP_INDEX /* another page of it */
+};
+
 static int send_check(struct postgres_connection *connection, struct convstore_call *call) {
+  if (connection->step == STEP_INDEX) return convstore__postgres_queue_index_check(connection, call);
   convstore__postgres_queue_frame(connection, POSTGRES_STMT_BEGIN_CHECK, NULL);
   for (size_t i = 0; i < N_CHECKS; i++) {
     struct postgres_params params = {0};
@@ -25,7 +32,7 @@ static int send_check(struct postgres_connection *connection, struct convstore_c
   }
   convstore__postgres_queue_sight(connection);
   if (call->depth > 0) convstore__postgres_queue_frame(connection, POSTGRES_STMT_END_CHECK, NULL);
-  return CONVSTORE_OK;
+  return convstore__postgres_queue_index_check(connection, call);
 }
 
 /* Adds what a statement has found. */
@@ -42,13 +49,22 @@ static int receive_problems(size_t *capacity, const PGresult *rows, struct convs
   return status;
 }
 
-static int receive_check(struct postgres_connection *connection, struct convstore_call *call) {
-  size_t capacity = 0;
+static int receive_sql(size_t *capacity, struct postgres_connection *connection,
+                       struct convstore_call *call) {
   int status = convstore__postgres_receive_sight(connection, N_CHECKS, call);
-  if (status == CONVSTORE_OK && convstore__arena(call->result) == NULL)
-    return convstore__postgres_no_memory(call->err);
+  call->result->n_problems = 0; /* of a try whose connection was lost */
+  *capacity = 0;
   for (size_t i = 0; status == CONVSTORE_OK && i < N_CHECKS; i++)
-    status = receive_problems(&capacity, convstore__postgres_result(connection, i), call);
+    status = receive_problems(capacity, convstore__postgres_result(connection, i), call);
+  return status;
+}
+
+static int receive_check(struct postgres_connection *connection, struct convstore_call *call) {
+  size_t *capacity = &connection->n_problems;
+  int status = CONVSTORE_OK;
+  if (connection->step == STEP_SQL) status = receive_sql(capacity, connection, call);
+  if (status == CONVSTORE_OK) status = convstore__postgres_receive_index_check(capacity, connection, call);
+  if (status == POSTGRES_AGAIN) connection->step = STEP_INDEX;
   if (status == CONVSTORE_OK) convstore__problems_finish(call);
   return status;
 }

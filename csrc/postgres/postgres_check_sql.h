@@ -57,7 +57,7 @@
   " END AS detail FROM conversations WHERE NOT mixed"
 #define CHECK_GAPS                                                                                           \
   "SELECT 'gap', user_id, id,"                                                                               \
-  " format('%s messages are missing, the first of them %s', last - n, missing)"                              \
+  " format('missing messages: %s, the first of them %s', last - n, missing)"                                 \
   " FROM conversations WHERE missing IS NOT NULL AND NOT mixed"
 #define CHECK_PLACES                                                                                         \
   "SELECT 'misplaced', user_id, id, CASE WHEN a_last > archived_seq"                                         \
@@ -69,14 +69,14 @@
 /* Rows of `table`, in groups of `n`, whose conversation is not there. */
 #define CHECK_LOST(table, name)                                                                              \
   "SELECT 'orphan', CAST(t.user_id AS text), t.id,"                                                          \
-  " format('%s rows in " name " belong to no conversation', sum(t.n)) FROM " table                           \
+  " format('rows in " name " that belong to no conversation: %s', sum(t.n)) FROM " table                     \
   " AS t LEFT JOIN " CONVERSATIONS " AS c USING (user_id, id) WHERE c.id IS NULL GROUP BY 2, 3"
 #define CHECK_GROUPS(table)                                                                                  \
   "(SELECT g.user_id, g.conversation_id AS id, count(*) AS n FROM " table                                    \
   " AS g GROUP BY g.user_id, g.conversation_id)"
 #define CHECK_LOST_PARTS(name)                                                                               \
   "SELECT 'orphan', CAST(t.user_id AS text), CAST(NULL AS uuid),"                                            \
-  " format('%s rows in " name " belong to no segment (%s)', t.n, t.segment_id)"                              \
+  " format('rows in " name " that belong to no segment (%s): %s', t.segment_id, t.n)"                        \
   " FROM (SELECT p.user_id, p.segment_id, count(*) AS n FROM {{schema}}." name                               \
   " AS p GROUP BY p.user_id, p.segment_id) AS t LEFT JOIN " CHECK_SEGMENTS_TABLE                             \
   " AS s ON s.user_id = t.user_id AND s.id = t.segment_id WHERE s.id IS NULL"
@@ -87,7 +87,7 @@
   " WHEN r.last > c.last_seq"                                                                                \
   " THEN format('messages are indexed up to %s, and the last is %s', r.last, c.last_seq)"                    \
   " WHEN NOT c.search_pending AND coalesce(r.covered, 0) <> c.last_seq"                                      \
-  " THEN format('it counts as indexed, and %s messages are not', c.last_seq - coalesce(r.covered, 0)) END"   \
+  " THEN format('messages that count as indexed and are not: %s', c.last_seq - coalesce(r.covered, 0)) END"  \
   " AS detail FROM " CONVERSATIONS " AS c"                                                                   \
   " LEFT JOIN runs AS r ON r.user_id = c.user_id AND r.id = c.id"
 #define CHECK_SEGMENTS                                                                                       \
@@ -104,9 +104,12 @@
   " JOIN " CONVERSATIONS " AS c ON c.user_id = s.user_id AND c.id = s.conversation_id"                       \
   " WHERE s.through > c.last_seq GROUP BY s.user_id, s.conversation_id, c.last_seq"
 
+/* Not by format(), which would make "" of a NULL. */
+#define CHECK_USER "coalesce('user \"' || f.user_id || '\": ', '')"
+
 /* The findings of a statement; $1 rows at most. */
 #define FINDINGS(rows)                                                                                       \
-  " SELECT f.problem, f.id, coalesce(format('user \"%s\": ', f.user_id), '') || f.detail FROM (" rows        \
+  " SELECT f.problem, f.id, " CHECK_USER " || f.detail FROM (" rows                                          \
   ") AS f WHERE f.detail IS NOT NULL ORDER BY f.problem, f.id LIMIT CAST($1 AS bigint)"
 #define AND " UNION ALL "
 #define CHECK_OF_MESSAGES                                                                                    \

@@ -42,7 +42,8 @@ enum postgres_phase {
   POSTGRES_CONNECTING, /* libpq is at it */
   POSTGRES_RESTING,    /* before the next try to connect */
   POSTGRES_SENDING,    /* a round is to be queued */
-  POSTGRES_EXCHANGING  /* it travels */
+  POSTGRES_EXCHANGING, /* it travels */
+  POSTGRES_SETTLING    /* the call is over, but for a cancel request that is still on its way */
 };
 
 /* One statement on its way. A Parse message ahead of it, which makes it a prepared one, is an entry of its own. */
@@ -76,8 +77,10 @@ struct postgres_prepared {
 };
 
 struct convstore_context_builder;
+struct postgres_cancel;
 struct postgres_candidate;
 struct postgres_lookup;
+struct postgres_index_check;
 struct postgres_operation;
 struct postgres_params;
 struct postgres_schema_state;
@@ -123,9 +126,14 @@ struct postgres_connection {
   int64_t rest_until_ms;
   char lost_reason[256];
 
+  struct postgres_cancel *cancel; /* of the call under way, where it was interrupted; NULL: none */
+
   struct postgres_search *search;            /* of the call under way, in its result's arena */
   convstore_result scratch;                  /* memory of a search that it needs for a round only */
   struct convstore_context_builder *context; /* of the call under way, in its result's arena */
+
+  struct postgres_index_check *index_check; /* of the check under way, in its result's arena */
+  size_t n_problems;                        /* room for those that it has found */
 
   int64_t target;                             /* of a migration */
   struct postgres_schema_state *schema_state; /* of the call under way, in its result's arena */
@@ -255,6 +263,12 @@ extern const struct postgres_operation convstore__postgres_archive;
 extern const struct postgres_operation convstore__postgres_users;
 extern const struct postgres_operation convstore__postgres_stats;
 extern const struct postgres_operation convstore__postgres_check;
+/* postgres_check_index.c: as the last of a check's first round, the first page of the search index; in each later
+ * round, the next. POSTGRES_AGAIN: there may be one. */
+int convstore__postgres_queue_index_check(struct postgres_connection *connection,
+                                          struct convstore_call *call);
+int convstore__postgres_receive_index_check(size_t *capacity, struct postgres_connection *connection,
+                                            struct convstore_call *call);
 /* In a round of an operation over all users: that the login sees them all where it takes no role on. Both count as the
  * operation's last statement, if `role` is NULL. E_DENIED. */
 void convstore__postgres_queue_sight(struct postgres_connection *connection);

@@ -103,6 +103,12 @@ static int fail_role(const struct postgres_connection *connection, const char *r
       operates ? "a login that may work on all users" : "role = false");
 }
 
+/* A table, a column, a function, a schema. */
+static bool is_missing(const char *sqlstate) {
+  return strcmp(sqlstate, "42P01") == 0 || strcmp(sqlstate, "42703") == 0 || strcmp(sqlstate, "42883") == 0 ||
+         strcmp(sqlstate, "3F000") == 0;
+}
+
 int convstore__postgres_fail(const PGresult *result, const struct postgres_connection *connection,
                              convstore_error *err) {
   const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -116,6 +122,11 @@ int convstore__postgres_fail(const PGresult *result, const struct postgres_conne
                     strstr(message, "GRANT") == NULL;
   if (about_role && (strcmp(sqlstate, "22023") == 0 || strcmp(sqlstate, "42501") == 0))
     (void)fail_role(connection, role, err);
+  else if (is_missing(sqlstate) && connection->base.schema_version == (int)connection->base.backend->n_steps)
+    (void)convstore_fail(err, CONVSTORE_E_SCHEMA,
+                         "PostgreSQL says \"%s\" (%s): something that convstore made is gone, though its "
+                         "migrations are all there; restore a backup",
+                         message, sqlstate);
   else if (i == MEANINGS)
     (void)convstore_fail(err, CONVSTORE_E_INTERNAL, "PostgreSQL refused a statement of convstore: %s (%s)",
                          message, sqlstate);

@@ -1,21 +1,18 @@
 /* The helper thread; see postgres_lookup.h. It shares one block with its caller, and the last of the two frees it. */
-#define _GNU_SOURCE /* dladdr */
-
 #include "postgres_lookup.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "postgres_thread.h"
 
 enum {
   ADDRESSES = 8,    /* of one name; more are not tried */
@@ -68,32 +65,6 @@ static void *run(void *context) {
   return NULL;
 }
 
-/* An abandoned thread may still run this code when Lua unloads its modules, so the library stays loaded from now on. */
-static void stay_loaded(void) {
-  static atomic_flag done = ATOMIC_FLAG_INIT;
-  static void *kept; /* never closed */
-  Dl_info info;
-  if (!atomic_flag_test_and_set(&done) && dladdr(&done, &info) != 0 && info.dli_fname != NULL)
-    kept = dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
-  (void)kept;
-}
-
-/* Signals belong to the program's own threads. */
-static int start_thread(struct postgres_lookup *lookup) {
-  pthread_t thread;
-  pthread_attr_t attributes;
-  sigset_t all;
-  sigset_t before;
-  if (pthread_attr_init(&attributes) != 0) return -1;
-  (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  (void)sigfillset(&all);
-  (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-  int failure = pthread_create(&thread, &attributes, run, lookup);
-  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-  (void)pthread_attr_destroy(&attributes);
-  return failure;
-}
-
 int convstore__postgres_lookup_start(struct postgres_lookup **out, const char *const *names, size_t n,
                                      convstore_error *err) {
   struct postgres_lookup *lookup = calloc(1, sizeof *lookup + n * sizeof *lookup->names);
@@ -112,9 +83,8 @@ int convstore__postgres_lookup_start(struct postgres_lookup **out, const char *c
   } else {
     (void)fcntl(lookup->ends[0], F_SETFD, FD_CLOEXEC);
     (void)fcntl(lookup->ends[1], F_SETFD, FD_CLOEXEC);
-    stay_loaded();
   }
-  if (!complete || start_thread(lookup) != 0) {
+  if (!complete || convstore__postgres_thread_start(run, lookup) != 0) {
     atomic_store(&lookup->holders, 1); /* there is no thread */
     convstore__postgres_lookup_release(lookup);
     return convstore_fail(err, CONVSTORE_E_MEMORY, "no memory, file or thread to look up a host's name");

@@ -89,6 +89,7 @@ static bool reads_alone(convstore_operation operation) {
 
 static int start_call(struct sqlite_connection *connection, struct convstore_call *call) {
   connection->deadline_ms = call->deadline_ms;
+  connection->interrupted = false;
   errno = 0; /* see fail_io() in sqlite_error.c */
   /* A rollback that failed, for want of memory, has left its transaction open: no later call may become part of it. */
   if (call->depth == 0 && connection->db != NULL && !sqlite3_get_autocommit(connection->db)) {

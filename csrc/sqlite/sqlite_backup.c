@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "../core/clock.h"
+#include "../core/interrupt.h"
 #include "sqlite_operations.h"
 
 enum {
@@ -240,12 +241,14 @@ static int copy_pages(struct backup *backup, bool pauses, struct sqlite_connecti
   if (pages == NULL) return fail_copy(backup, connection, sqlite3_extended_errcode(backup->copy), call->err);
   int code = SQLITE_OK;
   bool late = false;
-  while (!late && (code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED)) {
+  while (!late && !convstore__sqlite_must_end(connection) &&
+         (code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED)) {
     code = sqlite3_backup_step(pages, PAGES_OF_STEP);
     late = code != SQLITE_DONE && convstore__monotonic_ms() >= call->deadline_ms;
     if (code != SQLITE_DONE && !late && (pauses || code != SQLITE_OK)) pause_for_writers();
   }
   int end = sqlite3_backup_finish(pages); /* leaves the reason, if there is one, with the copy's connection */
+  if (connection->interrupted && code != SQLITE_DONE) return convstore__fail_interrupted(call->err);
   if (late)
     return convstore_fail(call->err, CONVSTORE_E_TIMEOUT,
                           "the backup was not done in time; open with a longer `timeout`");

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../core/clock.h"
+#include "../core/interrupt.h"
 #include "../core/problems.h"
 #include "sqlite_operations.h"
 
@@ -14,12 +15,13 @@ enum {
 };
 
 static int on_progress(void *context) {
-  const struct sqlite_connection *connection = context;
-  return convstore__monotonic_ms() >= connection->deadline_ms;
+  struct sqlite_connection *connection = context;
+  return convstore__monotonic_ms() >= connection->deadline_ms || convstore__sqlite_must_end(connection);
 }
 
-static int fail(struct sqlite_connection *connection, struct convstore_call *call, int code) {
-  if ((code & 0xff) == SQLITE_INTERRUPT)
+int convstore__sqlite_fail_check(struct sqlite_connection *connection, struct convstore_call *call,
+                                 int code) {
+  if ((code & 0xff) == SQLITE_INTERRUPT && !connection->interrupted)
     return convstore_fail(call->err, CONVSTORE_E_TIMEOUT,
                           "the check was not done in time; open with a longer `timeout`");
   return convstore__sqlite_fail(connection, call->err);
@@ -44,7 +46,8 @@ static int run_check(size_t *capacity, struct sqlite_connection *connection, str
     return convstore__sqlite_fail(connection, call->err);
   while (status == CONVSTORE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW)
     status = read_problem(capacity, statement, call);
-  if (status == CONVSTORE_OK && code != SQLITE_DONE) status = fail(connection, call, code);
+  if (status == CONVSTORE_OK && code != SQLITE_DONE)
+    status = convstore__sqlite_fail_check(connection, call, code);
   sqlite3_reset(statement);
   return status;
 }
@@ -77,6 +80,7 @@ static int run_checks(struct sqlite_connection *connection, struct convstore_cal
   int status = run_quick_check(&capacity, connection, call);
   for (size_t i = 0; status == CONVSTORE_OK && i < sizeof ids / sizeof *ids; i++)
     status = run_check(&capacity, connection, call, ids[i]);
+  if (status == CONVSTORE_OK) status = convstore__sqlite_check_index(&capacity, connection, call);
   if (status == CONVSTORE_OK && connection->refers_to_users) {
     status = run_check(&capacity, connection, call, SQLITE_STMT_CHECK_FOREIGN_KEYS);
     if (status == CONVSTORE_E_INVALID) status = add_refusal(&capacity, call);
@@ -93,7 +97,7 @@ int convstore__sqlite_check(struct sqlite_connection *connection, struct convsto
   if (status != CONVSTORE_OK) return status;
   sqlite3_progress_handler(connection->db, PROGRESS_STEPS, on_progress, connection);
   status = run_checks(connection, call);
-  sqlite3_progress_handler(connection->db, 0, NULL, NULL);
+  convstore__sqlite_watch_interrupt(connection);
   if (own) convstore__sqlite_undo(connection, false);
   return status;
 }

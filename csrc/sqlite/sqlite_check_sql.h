@@ -51,7 +51,7 @@
   " WHEN wrong IS NOT NULL THEN 'token_total of message ' || wrong || ' does not follow from the one"        \
   " before' END AS detail FROM conversations WHERE NOT mixed"
 #define CHECK_GAPS                                                                                           \
-  "SELECT 'gap', user_id, id, (last - n) || ' messages are missing, the first of them ' || missing"          \
+  "SELECT 'gap', user_id, id, 'missing messages: ' || (last - n) || ', the first of them ' || missing"       \
   " FROM conversations WHERE missing IS NOT NULL AND NOT mixed"
 #define CHECK_PLACES                                                                                         \
   "SELECT 'misplaced', user_id, id, CASE WHEN a_last > archived_seq"                                         \
@@ -61,24 +61,25 @@
 
 /* Rows of `table`, in groups of `n`, whose conversation is not there. */
 #define CHECK_LOST(table, name)                                                                              \
-  "SELECT 'orphan', t.user_id, t.id, CAST(total(t.n) AS INTEGER) || ' rows in " name                         \
-  " belong to no conversation' FROM " table                                                                  \
+  "SELECT 'orphan', t.user_id, t.id, 'rows in " name                                                         \
+  " that belong to no conversation: ' || CAST(total(t.n) AS INTEGER) FROM " table                            \
   " AS t LEFT JOIN convstore_conversations AS c USING (user_id, id) WHERE c.id IS NULL GROUP BY 2, 3"
 #define CHECK_GROUPS(table)                                                                                  \
   "(SELECT user_id, conversation_id AS id, count(*) AS n FROM " table " GROUP BY 1, 2)"
-#define CHECK_LOST_PARTS(table)                                                                                 \
-  "SELECT 'orphan', t.user_id, NULL, t.n || ' rows in " table                                                   \
-  " belong to no segment (' || t.segment_id || ')' FROM (SELECT user_id, segment_id, count(*) AS n FROM " table \
-  " GROUP BY user_id, segment_id) AS t LEFT JOIN convstore_search_segments AS s"                                \
+#define CHECK_LOST_PARTS(table)                                                                              \
+  "SELECT 'orphan', t.user_id, NULL, 'rows in " table                                                        \
+  " that belong to no segment (' || t.segment_id || '): ' || t.n FROM"                                       \
+  " (SELECT user_id, segment_id, count(*) AS n FROM " table                                                  \
+  " GROUP BY user_id, segment_id) AS t LEFT JOIN convstore_search_segments AS s"                             \
   " ON s.user_id = t.user_id AND s.id = t.segment_id WHERE s.id IS NULL"
 
-#define CHECK_SEARCH                                                                                                 \
-  "SELECT 'search' AS problem, c.user_id, c.id, CASE"                                                                \
-  " WHEN r.overlap IS NOT NULL THEN 'message ' || r.overlap || ' is indexed twice'"                                  \
-  " WHEN r.last > c.last_seq THEN 'messages are indexed up to ' || r.last || ', and the last is '"                   \
-  " || c.last_seq WHEN c.search_pending = 0 AND coalesce(r.covered, 0) <> c.last_seq"                                \
-  " THEN 'it counts as indexed, and ' || (c.last_seq - coalesce(r.covered, 0)) || ' messages are not' END AS detail" \
-  " FROM convstore_conversations AS c"                                                                               \
+#define CHECK_SEARCH                                                                                            \
+  "SELECT 'search' AS problem, c.user_id, c.id, CASE"                                                           \
+  " WHEN r.overlap IS NOT NULL THEN 'message ' || r.overlap || ' is indexed twice'"                             \
+  " WHEN r.last > c.last_seq THEN 'messages are indexed up to ' || r.last || ', and the last is '"              \
+  " || c.last_seq WHEN c.search_pending = 0 AND coalesce(r.covered, 0) <> c.last_seq"                           \
+  " THEN 'messages that count as indexed and are not: ' || (c.last_seq - coalesce(r.covered, 0)) END AS detail" \
+  " FROM convstore_conversations AS c"                                                                          \
   " LEFT JOIN runs AS r ON r.user_id = c.user_id AND r.id = c.id"
 #define CHECK_SEGMENTS                                                                                             \
   "SELECT 'search', s.user_id, s.conversation_id, 'segment ' || s.id || ' has ' || s.n_messages ||"                \

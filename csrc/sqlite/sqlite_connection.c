@@ -6,13 +6,17 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "../core/clock.h"
+#include "../core/interrupt.h"
 #include "../core/operations.h"
 
 #define JOURNAL_MODE_SIZE 16
 #define LONG_WAIT_MS 100 /* of a call: worth an event */
+/* Between two looks at the interrupt, in instructions of SQLite's virtual machine: under a millisecond. */
+#define INSTRUCTIONS 10000
 
 /* ---- opening --------------------------------------------------------------------------------------------------- */
 
@@ -46,6 +50,23 @@ void convstore__sqlite_note_waits(struct sqlite_connection *connection) {
     event->statement = convstore__sqlite_stmt_texts[connection->wait_statement].name;
 }
 
+bool convstore__sqlite_must_end(struct sqlite_connection *connection) {
+  if (convstore_interrupt_is_raised(connection->base.interrupt)) connection->interrupted = true;
+  return connection->interrupted;
+}
+
+/* In the middle of a statement. Anything but 0 ends it. */
+static int on_progress(void *context) {
+  struct sqlite_connection *connection = context;
+  return !connection->is_undoing && convstore__sqlite_must_end(connection);
+}
+
+void convstore__sqlite_watch_interrupt(struct sqlite_connection *connection) {
+  bool watches = connection->base.interrupt != NULL;
+  sqlite3_progress_handler(connection->db, watches ? INSTRUCTIONS : 0, watches ? on_progress : NULL,
+                           connection);
+}
+
 /* Waits a little more, until the call's deadline: SQLite's own handler backs off to 100 ms steps, in which a busy bot
  * starves. The sleep grows to 10 ms and is jittered, so that waiting processes do not wake in step. */
 static int on_busy(void *context, int count) {
@@ -54,7 +75,7 @@ static int on_busy(void *context, int count) {
   unsigned char random;
   if (count == 0) begin_wait(connection);
   int64_t sleep_us = count < 10 ? 1000 * (count + 1) : 10000;
-  if (left_us <= 0) return 0;
+  if (left_us <= 0 || convstore__sqlite_must_end(connection)) return 0;
   sqlite3_randomness(1, &random);
   sleep_us = sleep_us / 2 + sleep_us * random / 256;
   if (sleep_us > left_us) sleep_us = left_us;
@@ -64,6 +85,14 @@ static int on_busy(void *context, int count) {
   return 1;
 }
 
+/* Opening a named pipe would wait for its other end, without a limit, and a device is no place for a database. What is
+ * not there, and a folder, SQLite refuses well enough. */
+static bool may_be_opened(const char *path) {
+  struct stat info;
+  if (strcmp(path, ":memory:") == 0 || stat(path, &info) != 0) return true;
+  return S_ISREG(info.st_mode) || S_ISDIR(info.st_mode);
+}
+
 int convstore__sqlite_connect(struct sqlite_connection *connection, convstore_error *err) {
   /* Unshared, so without SQLite's mutex: the core lets one call at a time into a handle. */
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
@@ -71,10 +100,14 @@ int convstore__sqlite_connect(struct sqlite_connection *connection, convstore_er
   if (sqlite3_libversion_number() < 3038000)
     return convstore_fail(err, CONVSTORE_E_UNSUPPORTED, "SQLite %s is too old; convstore needs 3.38 or newer",
                           sqlite3_libversion());
+  if (!may_be_opened(connection->path))
+    return convstore_fail(err, CONVSTORE_E_INVALID, "\"%s\" is no regular file; give the path of a file",
+                          connection->path);
   if (sqlite3_open_v2(connection->path, &connection->db, flags, NULL) != SQLITE_OK)
     return convstore__sqlite_fail(connection, err);
   if (sqlite3_busy_handler(connection->db, on_busy, connection) != SQLITE_OK)
     return convstore__sqlite_fail(connection, err);
+  convstore__sqlite_watch_interrupt(connection);
   /* secure_delete from the first write on: switched on only for an erasure it leaves what was deleted before. */
   return convstore__sqlite_run_script(
       connection,
@@ -141,6 +174,7 @@ int convstore__sqlite_use_wal(struct sqlite_connection *connection, convstore_er
     status = run_script(connection, "PRAGMA journal_mode = WAL;", read_mode, mode, err);
     if (status != CONVSTORE_E_BUSY || !on_busy(connection, count)) break;
   }
+  if (status == CONVSTORE_E_BUSY && connection->interrupted) status = convstore__fail_interrupted(err);
   /* A database in memory has none, and needs none. */
   if (status == CONVSTORE_OK && strcmp(mode, "wal") != 0 && strcmp(mode, "memory") != 0)
     (void)convstore__event(
@@ -213,7 +247,7 @@ int convstore__sqlite_run_for_conversation(struct sqlite_connection *connection,
   return convstore__sqlite_exec(connection, statement, call->err);
 }
 
-void convstore__sqlite_undo(struct sqlite_connection *connection, bool nested) {
+static void roll_back(struct sqlite_connection *connection, bool nested) {
   convstore_error ignored = {0};
   if (sqlite3_get_autocommit(connection->db)) {
     /* SQLite undid everything by itself (disk full, I/O error, out of memory), the caller's transaction included. */
@@ -229,6 +263,12 @@ void convstore__sqlite_undo(struct sqlite_connection *connection, bool nested) {
     (void)sqlite3_exec(connection->db, "ROLLBACK", NULL, NULL, NULL);
     if (nested) connection->base.lost = true;
   }
+}
+
+void convstore__sqlite_undo(struct sqlite_connection *connection, bool nested) {
+  connection->is_undoing = true;
+  roll_back(connection, nested);
+  connection->is_undoing = false;
 }
 
 int convstore__sqlite_begin(struct sqlite_connection *connection, struct convstore_call *call,

@@ -40,6 +40,8 @@ struct sqlite_connection {
   size_t n_indexed;         /* the same: messages in the segment that it wrote */
   struct sqlite_ran ran;    /* steps of the migration under way; sqlite_schema.c */
   bool index_is_damaged;    /* a search met what none wrote */
+  bool interrupted;         /* the call under way, by base.interrupt */
+  bool is_undoing;          /* what must not be interrupted */
   bool has_erased;          /* in the caller's transaction: the log is forgotten when that is committed */
 };
 
@@ -48,6 +50,12 @@ int convstore__sqlite_connect(struct sqlite_connection *connection, convstore_er
 
 /* Switches the file to write-ahead logging, unless it is that already or cannot be. Waits until the deadline. */
 int convstore__sqlite_use_wal(struct sqlite_connection *connection, convstore_error *err);
+
+/* Whether the call under way is to end early. */
+bool convstore__sqlite_must_end(struct sqlite_connection *connection);
+
+/* Lets SQLite look at that in the middle of statements, where there is an interrupt to look at. */
+void convstore__sqlite_watch_interrupt(struct sqlite_connection *connection);
 
 /* A new call has waited for nothing; what one waited for is noted at its end, where it was long. */
 void convstore__sqlite_forget_waits(struct sqlite_connection *connection);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../core/interrupt.h"
 #include "sqlite_connection.h"
 
 int convstore__sqlite_no_memory(convstore_error *err) {
@@ -117,9 +118,16 @@ int convstore__sqlite_fail(struct sqlite_connection *connection, convstore_error
   const char *path = connection->path;
   int status;
   switch (extended & 0xff) {
+  case SQLITE_INTERRUPT:
+    status = convstore__fail_interrupted(err);
+    break;
   case SQLITE_BUSY:
   case SQLITE_LOCKED:
   case SQLITE_PROTOCOL:
+    if (connection->interrupted) {
+      status = convstore__fail_interrupted(err);
+      break;
+    }
     status = convstore_fail(err, CONVSTORE_E_BUSY,
                             "\"%s\" is locked by another connection; try again, or raise `timeout`", path);
     break;

@@ -91,6 +91,11 @@ sqlite_operation convstore__sqlite_context;
 sqlite_operation convstore__sqlite_users;
 sqlite_operation convstore__sqlite_stats;
 sqlite_operation convstore__sqlite_check;
+/* What a check's statement failed with; out of time is the check's own matter. */
+int convstore__sqlite_fail_check(struct sqlite_connection *connection, struct convstore_call *call, int code);
+/* Adds what is wrong with the blobs of the search index; sqlite_check_index.c. */
+int convstore__sqlite_check_index(size_t *capacity, struct sqlite_connection *connection,
+                                  struct convstore_call *call);
 sqlite_operation convstore__sqlite_backup;
 
 /* sqlite_schema.c */

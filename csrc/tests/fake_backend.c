@@ -29,6 +29,7 @@ static void record(enum fake_event event, const struct convstore_call *call) {
   to->now_ms = call->now_ms;
   to->deadline_ms = call->deadline_ms;
   to->id_is_new = call->id_is_new;
+  to->interrupted = call->interrupted;
   to->request = *call->request;
   if (call->request->n_messages > 0) to->message = call->request->messages[0];
 }
@@ -83,6 +84,11 @@ static int fake_resume(struct convstore_connection *connection, struct convstore
   return answer(connection, call);
 }
 
+static int fake_interrupt(struct convstore_connection *connection, struct convstore_call *call) {
+  record(FAKE_INTERRUPT, call);
+  return answer(connection, call);
+}
+
 static void fake_cancel(struct convstore_connection *connection, struct convstore_call *call) {
   (void)connection;
   record(FAKE_CANCEL, call);
@@ -100,6 +106,7 @@ const struct convstore_backend fake_backend = {
     .create = fake_create,
     .start = fake_start,
     .resume = fake_resume,
+    .interrupt = fake_interrupt,
     .cancel = fake_cancel,
     .close = fake_close,
 };

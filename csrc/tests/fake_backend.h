@@ -11,6 +11,7 @@ enum fake_event {
   FAKE_CREATE,
   FAKE_START,
   FAKE_RESUME,
+  FAKE_INTERRUPT,
   FAKE_CANCEL,
   FAKE_CLOSE,
   FAKE_EVENTS
@@ -23,7 +24,7 @@ enum {
   FAKE_MAX_RECORDS = 256
 };
 
-/* What one start or resume does. Zeroes: done. */
+/* What one start, resume or interrupt does. Zeroes: done. */
 struct fake_answer {
   int status;         /* CONVSTORE_PENDING: wait for fake.fd */
   short events;       /* POLLIN or POLLOUT */
@@ -41,6 +42,7 @@ struct fake_record {
   int64_t deadline_ms;
   int64_t at_ms; /* by the monotonic clock */
   bool id_is_new;
+  bool interrupted;
   convstore_request request; /* texts borrow from the caller's */
   convstore_message message; /* the first, if there is one */
 };

@@ -1,5 +1,5 @@
-/* core/segment.c, segment_reader.c: what is built is read again, and a damaged blob does no harm (to be run under
- * the address sanitizer). */
+/* core/segment.c, segment_reader.c, segment_check.c: what is built is read again and found whole, and a damaged blob
+ * does no harm (to be run under the address sanitizer). */
 #include "../core/segment.h"
 
 #include <stdio.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../core/search.h"
+#include "../core/segment_check.h"
 #include "../core/segment_reader.h"
 #include "../core/uuid.h"
 #include "check.h"
@@ -169,6 +170,54 @@ static int search(const void *messages, size_t messages_size, const struct convs
   return status;
 }
 
+/* What a check says of a segment: "" where it is whole. */
+static const char *wrong_with(const struct convstore_segment *segment) {
+  static struct convstore_segment_check check;
+  convstore_result owner = {0};
+  convstore_error err = {0};
+  check = (struct convstore_segment_check){.n_runs = 0};
+  CHECK(convstore__arena(&owner) != NULL);
+  CHECK_INT(convstore__segment_check_start(&check, (int64_t)segment->n_messages,
+                                           (convstore_text){segment->messages, segment->messages_size},
+                                           owner.memory, &err),
+            CONVSTORE_OK);
+  for (size_t i = segment->n_runs; i > 0; i--) /* in whatever order */
+    convstore__segment_check_run(&check, segment->runs[i - 1].conversation_id, segment->runs[i - 1].first_seq,
+                                 segment->runs[i - 1].last_seq);
+  for (size_t i = 0; i < segment->n_postings; i++)
+    convstore__segment_check_postings(&check, segment->postings[i].bucket,
+                                      (convstore_text){segment->postings[i].data, segment->postings[i].size});
+  bool whole = convstore__segment_check_end(&check);
+  CHECK_INT(whole, check.wrong[0] == '\0');
+  convstore_result_free(&owner);
+  return check.wrong;
+}
+
+static void test_check__finds_what_is_missing(void) {
+  convstore_result owner = {0};
+  struct convstore_segment segment;
+  struct convstore_segment changed;
+  build(&segment, &owner);
+  CHECK_STRING(wrong_with(&segment), "");
+  changed = segment;
+  changed.n_runs--;
+  CHECK_STRING(wrong_with(&changed), "a run of its list of messages is missing");
+  changed = segment;
+  changed.n_messages++;
+  CHECK_HAS(wrong_with(&changed), "another length");
+  changed = segment;
+  changed.n_postings--; /* the last bucket */
+  CHECK_HAS(wrong_with(&changed), "of its messages are not in it");
+  segment.runs[1].last_seq++;
+  CHECK_STRING(wrong_with(&segment), "a run is not that of its list of messages");
+  segment.runs[1].last_seq--;
+  segment.postings[0].bucket++;
+  CHECK_STRING(wrong_with(&segment), "a term is in another bucket than its own");
+  segment.postings[0].bucket--;
+  CHECK_STRING(wrong_with(&segment), "");
+  convstore_result_free(&owner);
+}
+
 /* Tries a blob cut everywhere, and with each bit flipped. */
 static void damage(struct convstore_segment *segment, size_t *size, const void **data, bool is_messages) {
   const unsigned char *good = *data;
@@ -183,6 +232,7 @@ static void damage(struct convstore_segment *segment, size_t *size, const void *
     check_doing("cut to %zu of %zu", n, good_size);
     int status = search(segment->messages, segment->messages_size, segment->postings, segment->n_postings);
     if (n == 0 || is_messages) CHECK_INT(status, CONVSTORE_E_CORRUPT);
+    CHECK(wrong_with(segment)[0] != '\0');
     *data = good;
     free(copy);
   }
@@ -195,7 +245,9 @@ static void damage(struct convstore_segment *segment, size_t *size, const void *
     copy[i / 8] ^= (unsigned char)(1U << i % 8);
     check_doing("bit %zu of byte %zu", i % 8, i / 8);
     search(segment->messages, segment->messages_size, segment->postings, segment->n_postings);
+    (void)wrong_with(segment);
     copy[i / 8] = 0xFF;
+    (void)wrong_with(segment);
     search(segment->messages, segment->messages_size, segment->postings, segment->n_postings);
   }
   uint32_t state = 3;
@@ -206,6 +258,7 @@ static void damage(struct convstore_segment *segment, size_t *size, const void *
       copy[(state >> 8) % good_size] = (unsigned char)(state >> 24);
     }
     check_doing("round %d", round);
+    (void)wrong_with(segment);
     search(segment->messages, segment->messages_size, segment->postings, segment->n_postings);
   }
   *data = good;
@@ -229,6 +282,7 @@ static const struct check_test tests[] = {
     TEST(test_segment__postings_are_sorted_and_complete),
     TEST(test_segment__may_be_empty),
     TEST(test_segment__takes_many_messages_and_terms),
+    TEST(test_check__finds_what_is_missing),
     TEST(test_segment__damage_is_refused_or_harmless),
 };
 CHECK_MAIN(tests)

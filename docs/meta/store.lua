@@ -79,6 +79,7 @@ function Store:users(options) end
 ---@return convstore.Changed? done
 ---@return string? message
 ---@return convstore.Code? code
+---@return convstore.Changed? before what was done before the failure
 function Store:purge(options) end
 
 ---Moves the messages of idle conversations to the archive table. They read, search and fork as before.
@@ -86,6 +87,7 @@ function Store:purge(options) end
 ---@return convstore.Changed? done
 ---@return string? message
 ---@return convstore.Code? code
+---@return convstore.Changed? before what was done before the failure
 function Store:archive(options) end
 
 ---@class convstore.Problem

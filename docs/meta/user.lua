@@ -160,6 +160,7 @@ function User:usage(options) end
 ---@return convstore.Changed? done
 ---@return string? message
 ---@return convstore.Code? code
+---@return convstore.Changed? before what was done before the failure
 function User:erase() end
 
 ---Closes this handle alone; conversations that came from it stay open.

@@ -48,6 +48,26 @@ function command.run(arguments, env, shell_words)
   return how == "signal" and 128 + code or code, output, said
 end
 
+-- Starts it without a terminal, as a process that can be sent signals.
+function command.start(folder, arguments, env)
+  local session = process.command(folder, words_of(arguments, env))
+
+  -- As Ctrl-C does.
+  function session.interrupt(_)
+    assert(shell.run("kill -INT " .. session.pid))
+  end
+
+  -- Waits for the end, as run() does.
+  function session.ended()
+    session.input:close()
+    local output = session.pipe:read("a")
+    local _, how, code = session.pipe:close()
+    return how == "signal" and 128 + code or code, output, shell.read(session.errors)
+  end
+
+  return session
+end
+
 -- Starts it on a terminal of its own with 80 columns; its standard input is what is told to the process.
 function command.on_terminal(folder, arguments, env)
   local status = folder .. "/status"

@@ -211,6 +211,20 @@ function jobs.append_timed(dsn, key, stop)
   print(n, slowest)
 end
 
+-- Uses everything as one of several users until a file named `stop` appears, and looks at each row for its owner.
+function jobs.own(dsn, name, stop, seconds, seed, options)
+  local owner = require "spec.isolation.owner"
+  local self = owner.new(dsn, name, assert(load("return " .. options))(), math.tointeger(seed))
+  local broken, file = 0
+  wait_for_start()
+  local latest = os.time() + tonumber(seconds)
+  repeat
+    if not self:step() then broken = broken + 1 end
+    file = io.open(stop)
+  until file or os.time() > latest
+  print(("%d calls, %d rows, %d broken"):format(self.calls, self.rows, broken))
+end
+
 -- Purges everything, a deleted conversation or one that lies idle.
 function jobs.purge(dsn)
   local store = assert(convstore.open(dsn, { timeout = 60 }))
@@ -226,6 +240,19 @@ function jobs.hold(dsn)
     io.read("l")
     return true
   end))
+end
+
+-- Appends in a transaction to one conversation and then to one that is locked, with Ctrl-C caught as the command does.
+function jobs.interrupted(dsn)
+  require("convstore.core").catch_interrupts()
+  local alice, store = conversation(dsn, "free")
+  local locked = assert(store:user("alice"):conversation("locked"))
+  local ok, message, code = store:transaction(function()
+    assert(alice:append("user", "in the transaction"))
+    print("waits")
+    return locked:append("user", "never")
+  end)
+  print(ok, code, message)
 end
 
 -- Asks for the keys 1…n at the same time as others do.

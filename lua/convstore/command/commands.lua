@@ -2,9 +2,10 @@
 -- none of them can forget an option. Pure data: it loads no database, and tools read it before anything is built.
 --
 -- An option takes a value if it has a `value` (what the value is called in texts); `kind` says how it is read (see
--- values.lua), `choices` what it may be. A command's `run` is the module whose function of the command's name
--- does the work; `user`: it needs --user; `writes`: it opens the database for writing; `patient`: it may take long, so
--- the store's usual time limit is no use.
+-- values.lua), `choices` what it may be; `postgres`: it does nothing on SQLite; `actions`: those of the command's that
+-- it does something for. A command's `run` is the module whose function of the command's name does the work; `user`: it
+-- needs --user; `writes`: it opens the database for writing; `patient`: it may take long, so the store's usual time
+-- limit is no use.
 
 local LIMIT_HELP = "at most N"
 
@@ -54,10 +55,11 @@ alone, and not with NO_COLOR or TERM=dumb.]],
     { name = "utc", help = "show and read times in UTC, not in the local zone" },
     { name = "timeout", value = "SECONDS", kind = "seconds",
       help = "for one call; default: 10, for slow commands 3600" },
-    { name = "schema", value = "NAME", help = "PostgreSQL: where the tables are, not in convstore" },
-    { name = "database-role", value = "NAME",
+    { name = "schema", value = "NAME", postgres = true,
+      help = "PostgreSQL: where the tables are, not in convstore" },
+    { name = "database-role", value = "NAME", postgres = true,
       help = "PostgreSQL: instead of convstore_user; empty: none" },
-    { name = "operator-role", value = "NAME",
+    { name = "operator-role", value = "NAME", postgres = true,
       help = "PostgreSQL: instead of convstore_operator" },
     { name = "help", short = "h", help = "show help, of a command too" },
     { name = "version", help = "show the version" },
@@ -68,13 +70,13 @@ alone, and not with NO_COLOR or TERM=dumb.]],
       summary = "set up the tables, or bring them to another version",
       arguments = { { name = "ACTION", optional = true, choices = { "up", "down", "status", "sql" } } },
       options = {
-        { name = "to", value = "VERSION", kind = "count",
-          help = "the version to reach; 0 removes everything" },
-        { name = "users", value = "TABLE(COLUMN)",
+        { name = "to", value = "VERSION", kind = "count", actions = { up = true, down = true, sql = true },
+          help = "not with status: the version to reach; 0 removes everything" },
+        { name = "users", value = "TABLE(COLUMN)", actions = { up = true, sql = true },
           help = "up, new tables: the table that user ids refer to" },
-        { name = "jwt-claim", value = "NAME",
+        { name = "jwt-claim", value = "NAME", postgres = true, actions = { up = true, sql = true },
           help = "up, new tables, PostgreSQL: the claim that names the user" },
-        with_help(YES, "down: do not ask"),
+        { name = "yes", actions = { down = true }, help = "down: do not ask" },
       },
       description = {
         [[
@@ -191,7 +193,8 @@ Gaps, wrong counters, orphans, a search index out of step, and settings that lea
       description = {
         [[
 At least one time must be given; with both, either suffices. Of all users. What is to go is counted and
-shown before it is asked for; it is done in parts, and after Ctrl-C the parts that were done stay done.]],
+shown before it is asked for; it is done in parts: after Ctrl-C the one under way is undone, those before
+it stay done.]],
         TIMES,
       },
       examples = {
@@ -210,7 +213,7 @@ shown before it is asked for; it is done in parts, and after Ctrl-C the parts th
       description = {
         [[
 Archived conversations read and search as before; an append moves one back. Of all users. It is done in
-parts, and after Ctrl-C the parts that were done stay done.]],
+parts: after Ctrl-C the one under way is undone, those before it stay done.]],
         TIMES,
       },
       examples = { "convstore archive --idle-before 90d" },

@@ -2,11 +2,11 @@
 -- creates a file, and nothing else changes a schema.
 
 local convstore = require "convstore"
+local core = require "convstore.core" -- for what files there are
 local failure = require "convstore.command.failure"
 
 local database = {}
 
-local NO_SUCH_FILE = 2 -- errno: ENOENT
 local HOUR = 3600
 
 --- Whether a DSN holds a password.
@@ -26,13 +26,32 @@ function database.without_passwords(message)
   return (message:gsub("(password%s*=%s*)[^%s&*'\"]+", "%1***"))
 end
 
+-- Whether a DSN is for SQLite.
+local function is_sqlite(dsn)
+  return not (dsn:find("^postgres:") or dsn:find("^[%w+.-]+://") or dsn:find("^postgresql:"))
+end
+
 -- The file of a DSN; nil where it names a server, or memory.
 local function file_of(dsn)
   local path = dsn:match("^sqlite:(.*)$") or dsn
-  if path == ":memory:" or dsn:find("^postgres:") or dsn:find("^[%w+.-]+://") or dsn:find("^postgresql:") then
+  if path == ":memory:" or not is_sqlite(dsn) then
     return nil
   end
   return path
+end
+
+-- An option that would do nothing is refused: who gives it expects something.
+local function check_options(line, dsn, action)
+  local command = line.command
+  for _, option in pairs(line.given) do
+    if option.postgres and is_sqlite(dsn) then
+      failure.raise(failure.USAGE, "--%s is for PostgreSQL, and this is SQLite; see convstore %s --help",
+        option.name, command.name)
+    elseif option.actions and not option.actions[action] then
+      failure.raise(failure.USAGE, "%s %s takes no --%s; see convstore %s --help", command.name, action,
+        option.name, command.name)
+    end
+  end
 end
 
 local function dsn_of(line, screen)
@@ -56,13 +75,7 @@ local function check_file(dsn, creates)
     failure.raise(failure.USAGE, 'libpq\'s keywords need "postgres:" in front of them, ' ..
       'and a file with such a name "sqlite:"')
   end
-  if creates then
-    return
-  end
-  local file, _, code = io.open(path, "rb")
-  if file then
-    file:close()
-  elseif code == NO_SUCH_FILE then
+  if not creates and not core.exists(path) then
     failure.raise(failure.FAILED, '"%s" does not exist; `convstore migrate` would create it', path)
   end
 end
@@ -82,6 +95,7 @@ function database.open(line, screen)
   local options, command = line.options, line.command
   local dsn = dsn_of(line, screen)
   local action = command.name == "migrate" and (line.arguments.ACTION or "up")
+  check_options(line, dsn, action)
   check_file(dsn, action == "up" and options.to ~= 0)
   local writes = command.writes and (not action or action == "up" or action == "down")
   local settings = {

@@ -1,9 +1,12 @@
 --- How the command gives up: one error value, a table with the exit status and the one line for standard error.
 -- Everything below run.lua raises it, and only run.lua catches it.
 
+local in_own_words = require "convstore.command.words"
+
 local failure = {
   FAILED = 1, -- refused, or it did not work
   USAGE = 2, -- the command line is wrong
+  INTERRUPTED = 130, -- what a shell reports of a program that Ctrl-C ended
 }
 
 local metatable = { __name = "convstore.command.failure" }
@@ -33,7 +36,7 @@ end
 ---@return any ... the other results
 function failure.must(value, message, ...)
   if value == nil and message ~= nil then
-    failure.raise(failure.FAILED, "%s", message)
+    failure.raise(failure.FAILED, "%s", in_own_words(message))
   end
   return value, message, ...
 end

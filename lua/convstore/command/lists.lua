@@ -10,6 +10,7 @@ local lists = {}
 
 local PAGE = 1000 -- the most that the library gives at once
 local USUAL = 20
+local LONGEST_NAME = 40 -- columns on a terminal; an id has 36, and behind longer ones nothing else would be seen
 
 -- Calls page(limit, cursor) until there is nothing more, or `most` rows were had, and write(rows) for each page that
 -- has any. Returns whether there is more, and how many there were.
@@ -85,6 +86,12 @@ local function subject(conversation)
   return (mark ~= "active" and "[" .. mark .. "] " or "") .. text.line(line)
 end
 
+-- What `show` finds it by. A deleted one is not found by its key, nor is one whose key looks like an id.
+local function name_of(conversation)
+  local key = conversation.key
+  return key and not conversation.deleted_at and not text.is_id(key) and key or conversation.id
+end
+
 --- convstore list
 ---@param context convstore.Context
 function lists.list(context)
@@ -96,7 +103,7 @@ function lists.list(context)
   local created = options.order == "created"
   local rows = new_rows(context.screen, {
     { title = time_title(context, created) }, { title = "MSGS", right = true },
-    { title = "CONVERSATION", style = "yellow" }, { title = "TITLE", cut = true },
+    { title = "CONVERSATION", style = "yellow", most = LONGEST_NAME }, { title = "TITLE", cut = true },
   })
   local more, n = each_page(most, function(limit, cursor)
     return context.user:list({
@@ -109,8 +116,7 @@ function lists.list(context)
       local time = created and conversation.created_at or conversation.updated_at
       lines[i] = {
         times.text(time, "minute", options.utc), tostring(conversation.message_count),
-        -- A deleted one is not found by its key.
-        text.line(not conversation.deleted_at and conversation.key or conversation.id), subject(conversation),
+        text.line(name_of(conversation)), subject(conversation),
       }
     end
     rows:write(lines)

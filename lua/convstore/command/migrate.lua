@@ -19,18 +19,8 @@ local function report_version(context, before, after)
   end
 end
 
--- Migrates. A Ctrl-C that comes meanwhile is told when the call is over: what it has done is looked at, to be said.
 local function run(context, target)
-  local store = context.store
-  local ok, version, message, code = pcall(store.migrate, store, target)
-  if not ok then
-    local now = store:schema_version()
-    function context.so_far()
-      return now and ("the schema is at version %d"):format(now) or "see convstore migrate status"
-    end
-    error(version, 0)
-  end
-  return failure.must(version, message, code)
+  return failure.must(context.store:migrate(target))
 end
 
 function actions.up(context)

@@ -4,10 +4,13 @@ local failure = require "convstore.command.failure"
 local nearest = require "convstore.command.nearest"
 local values = require "convstore.command.values"
 
+local ASKS = { help = true, version = true }
+
 ---@class convstore.CommandLine
 ---@field command? table the command's entry in the table; absent: none was named
 ---@field options table<string, any> by name, with _ for -
 ---@field arguments table<string, any> by their names in the table
+---@field given table<string, table> the entries of the options that were given, by the same names
 ---@field dsn_given boolean the DSN stands on the command line, where others see it
 
 local function usage(command, message, ...)
@@ -62,6 +65,7 @@ local function take_option(line, program, argv, i)
       usage(line.command, "option %s takes no value", name)
     end
     line.options[key] = true
+    line.given[key] = option
     return i + 1
   end
   if not joined then
@@ -75,7 +79,7 @@ local function take_option(line, program, argv, i)
     usage(line.command, "option %s is given twice", name)
   end
   line.options[key] = joined
-  line.specs[key] = option
+  line.given[key] = option
   return i + 1
 end
 
@@ -105,12 +109,14 @@ end
 
 -- From texts to values, once all options are known: --utc may stand behind a time.
 local function read_values(line)
-  for key, spec in pairs(line.specs) do
-    local value, right = values.read(line.options[key], spec, line.options.utc == true)
-    if value == nil then
-      usage(line.command, "option --%s must be %s, not %q", spec.name, right, line.options[key])
+  for key, spec in pairs(line.given) do
+    if spec.value then
+      local value, right = values.read(line.options[key], spec, line.options.utc == true)
+      if value == nil then
+        usage(line.command, 'option --%s must be %s, not "%s"', spec.name, right, line.options[key])
+      end
+      line.options[key] = value
     end
-    line.options[key] = value
   end
 end
 
@@ -119,13 +125,15 @@ end
 ---@param argv string[]
 ---@return convstore.CommandLine
 return function(program, argv)
-  local line = { options = {}, arguments = {}, specs = {} }
+  local line = { options = {}, arguments = {}, given = {} }
   local words, i, only_words = {}, 1, false
   while argv[i] do
     local word = argv[i]
     if only_words or word == "-" or word:sub(1, 1) ~= "-" then
       if line.command then
         words[#words + 1] = word
+      elseif ASKS[word] then
+        line.options[word] = true -- as a word people try it, too: convstore help list
       else
         line.command = find_command(program, word)
       end
@@ -142,6 +150,5 @@ return function(program, argv)
     take_arguments(line, words)
     read_values(line)
   end
-  line.specs = nil
   return line
 end

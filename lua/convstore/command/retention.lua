@@ -1,10 +1,11 @@
---- purge, archive and erase. What destroys names what is to go and asks; long work is done in parts, so that Ctrl-C
--- comes between two of them and what was done is known.
+--- purge, archive and erase. What destroys names what is to go and asks; long work is done in parts, so that it is
+-- known what was done when Ctrl-C ends one of them.
 
 local failure = require "convstore.command.failure"
 local json_text = require "convstore.json_text"
 local text = require "convstore.command.text"
 local times = require "convstore.command.times"
+local in_own_words = require "convstore.command.words"
 
 local retention = {}
 
@@ -21,19 +22,18 @@ local function in_parts(context, most, past, step)
   function context.so_far()
     return ("%s %s before"):format(past, amount(sums))
   end
-  local part, message, limit
+  local function add(part)
+    sums.conversations = sums.conversations + part.conversations
+    sums.messages = sums.messages + part.messages
+  end
+  local part, message, limit, _, before
   repeat
     limit = most and math.min(most - sums.conversations, PART) or PART
     screen:progress(("%s %s …"):format(past, amount(sums)))
-    screen.hold_interrupts(true)
-    part, message = step(limit)
-    if part then
-      sums.conversations = sums.conversations + part.conversations
-      sums.messages = sums.messages + part.messages
-    end
-    screen.hold_interrupts(false) -- a Ctrl-C that came meanwhile ends the program here
+    part, message, _, before = step(limit)
+    add(part or before)
     if not part then
-      failure.raise(failure.FAILED, "%s; %s", message, context.so_far())
+      failure.raise(failure.FAILED, "%s; %s", in_own_words(message), context.so_far())
     end
   until part.conversations < limit or sums.conversations == most
   context.so_far = nil

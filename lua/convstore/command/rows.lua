@@ -1,4 +1,5 @@
---- A table for people: a heading, columns as wide as the first page needs, the last one cut at a terminal's edge.
+--- A table for people: a heading, columns as wide as the first page needs; on a terminal the last one is cut at its
+-- edge, and one with `most` at so many columns.
 
 local text = require "convstore.command.text"
 
@@ -9,16 +10,21 @@ rows.__index = rows
 
 --- A table that is written page by page.
 ---@param screen convstore.Screen
----@param columns { title: string, right?: boolean, style?: string, cut?: boolean }[]
+---@param columns { title: string, right?: boolean, style?: string, cut?: boolean, most?: integer }[]
 function rows.new(screen, columns)
   return setmetatable({ screen = screen, columns = columns }, rows)
+end
+
+--- What a column shows of a text.
+function rows:cell(column, value)
+  return column.most and self.screen.columns and text.cut(value, column.most) or value
 end
 
 local function measure(self, page)
   for i, column in ipairs(self.columns) do
     column.width = text.width(column.title)
     for _, row in ipairs(page) do
-      column.width = math.max(column.width, text.width(row[i]))
+      column.width = math.max(column.width, text.width(self:cell(column, row[i])))
     end
   end
 end
@@ -26,7 +32,7 @@ end
 local function line_of(self, row, style)
   local parts, used = {}, 0
   for i, column in ipairs(self.columns) do
-    local cell = row[i]
+    local cell = self:cell(column, row[i])
     if i < #self.columns then
       cell = column.right and text.pad_left(cell, column.width) or text.pad(cell, column.width)
       used = used + text.width(cell) + #GAP

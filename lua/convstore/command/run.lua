@@ -15,8 +15,7 @@ local help = require "convstore.command.help"
 local parse = require "convstore.command.parse"
 local screen_module = require "convstore.command.screen"
 local text = require "convstore.command.text"
-
-local INTERRUPTED = 130 -- what a shell reports of a program that Ctrl-C ended
+local in_own_words = require "convstore.command.words"
 
 -- A command for all users that ignored --user would do far more than was asked.
 local function check_user(line)
@@ -60,16 +59,27 @@ local function work(argv, screen, context)
   return run(context) or 0
 end
 
+-- What Ctrl-C left: what was done before it, and whether the last call may have been done as well.
+local function stopped(raised, context)
+  local parts = { "stopped", context.so_far and context.so_far() }
+  local message = failure.is(raised) and raised.message or tostring(raised)
+  if message:find("it is not known whether", 1, true) then
+    parts[#parts + 1] = "the server had not answered, so what it was asked last may still be done"
+  end
+  return table.concat(parts, "; ")
+end
+
 -- What a raised value means: the exit status, and a line for standard error if it takes one.
 local function judge(raised, context)
+  if screen_module.interrupted() then -- whatever that made fail
+    return failure.INTERRUPTED, stopped(raised, context)
+  end
   if failure.is(raised) then
     return raised.status, raised.message
   end
   local message = tostring(raised)
-  if message:find("interrupted!$") then -- what the Lua interpreter makes of Ctrl-C
-    return INTERRUPTED, "stopped" .. (context.so_far and "; " .. context.so_far() or "")
-  elseif message:find("^%l+_?%l*: ") then -- an iterator of the library's raises its message
-    return failure.FAILED, message
+  if message:find("^%l+_?%l*: ") then -- an iterator of the library's raises its message
+    return failure.FAILED, in_own_words(message)
   end
   return failure.FAILED, "internal: " .. message .. ": please report this"
 end
@@ -79,6 +89,7 @@ end
 ---@return integer status for the shell
 return function(argv)
   local screen, context = screen_module.new(), {}
+  screen.catch_interrupts()
   local ok, result = pcall(function()
     local status = work(argv, screen, context)
     screen:flush()

@@ -1,7 +1,7 @@
 --- Where the command writes and what it may do there: standard output for what was asked, standard error for words
 -- about it. Colours, progress and questions are for terminals alone.
 
-local core = require "convstore.core" -- the only use of it beside init.lua: what is a terminal
+local core = require "convstore.core" -- what is a terminal, and Ctrl-C
 local failure = require "convstore.command.failure"
 
 local BROKEN_PIPE = 32 -- errno: EPIPE
@@ -114,7 +114,11 @@ function screen:confirm(what)
   end
 end
 
---- While held, Ctrl-C waits; one that came meanwhile is felt at the release.
-screen.hold_interrupts = core.hold_interrupts
+--- From now on Ctrl-C ends what the library waits for: the call fails. A second one ends the process.
+screen.catch_interrupts = core.catch_interrupts
+
+--- Whether Ctrl-C came.
+---@type fun(): boolean
+screen.interrupted = core.interrupted
 
 return screen

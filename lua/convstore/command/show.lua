@@ -6,21 +6,20 @@ local json_text = require "convstore.json_text"
 local text = require "convstore.command.text"
 local times = require "convstore.command.times"
 
-local UUID = "^%x%x%x%x%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"
 local INDENT = "    "
 local LONGEST_URL = 200 -- an image may be its own URL, of megabytes
 
 -- The conversation with this id or key. The database is open for reading alone, so that no key makes a new one.
 local function find(user, name)
   local conversation, message, code
-  if name:find(UUID) then
+  if text.is_id(name) then
     conversation, message, code = user:get(name:lower())
   end
   if not conversation and (code == nil or code == "not_found") then
     local id_message = message
     conversation, message, code = user:conversation(name)
     if code == "readonly" then
-      message = id_message or ("not_found: this user has no conversation with the key %q"):format(name)
+      message = id_message or ('not_found: this user has no conversation with the key "%s"'):format(name)
     end
   end
   return failure.must(conversation, message)

@@ -1,5 +1,7 @@
 --- Times on the command line and on the screen. The library's are milliseconds since 1970-01-01 UTC.
 
+local core = require "convstore.core" -- for its clock: Lua's own shows whole seconds
+
 local times = {}
 
 local UNITS = { s = 1, m = 60, h = 3600, d = 86400, w = 604800 }
@@ -84,7 +86,7 @@ end
 function times.parse(text, utc)
   local number, unit = text:match("^(%d+)([smhdw])$")
   if number and #number <= 9 then
-    return (os.time() - math.tointeger(tonumber(number)) * UNITS[unit]) * 1000
+    return core.now() - math.tointeger(tonumber(number)) * UNITS[unit] * 1000
   end
   return parse_date(text, utc)
 end
