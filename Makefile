@@ -102,7 +102,7 @@ quietly = $(if $(filter 0,$(V)),@echo "  $(1)	$@";,)
 # Keeps the tests' objects, which are intermediate files to make.
 .SECONDARY:
 .PHONY: models docs-diagrams
-.PHONY: all help demo test test-programs test-c test-lua test-pgbouncer test-postgres-doors stress-postgres \
+.PHONY: all help demo test test-programs test-c test-lua test-pgbouncer test-postgres-doors faults \
   stress-retention check lint format format-check embed asan sanitized-tests valgrind gc coverage coverage-report bench install uninstall clean FORCE
 .PHONY: docs docs-check recording
 .PHONY: soak isolation
@@ -173,10 +173,12 @@ test-pgbouncer: $(MODULE) $(PROXY) ## run the contract's specs on PostgreSQL beh
 test-postgres-doors: $(MODULE) $(PROXY) ## the same by a unix socket, and as the plain owner of a database
 	@CONVSTORE_TEST_BACKENDS='postgres_socket postgres_owner' $(RUN_TESTS_BESIDE_POSTGRES) '$(BUSTED) --tags=backend'
 
-# STRESS: clients, appends of each, restarts of the server
-STRESS ?= 16 1000 2
-stress-postgres: $(MODULE) ## kill PostgreSQL's backends under many clients and see that nothing is lost
-	@tools/with_postgres $(LUA) spec/stress/postgres.lua $(STRESS)
+# SECONDS: for all of them together, to which the wait for slow ones is added. FAULTS: some of spec/faults/scenarios, such as
+# "kill cut:postgres".
+FAULTS ?=
+faults: SECONDS ?= 300
+faults: $(MODULE) $(PROXY) ## kill writers and servers, cut networks, fill disks, and see that nothing is lost; SECONDS=…
+	@tools/with_postgres $(LUA) spec/faults/main.lua $(SECONDS) $(FAULTS)
 
 # RETENTION: messages, and the databases that hold them.
 RETENTION ?= 1000000 sqlite postgres

@@ -270,6 +270,29 @@ describe("the roles of row-level security #postgres", function()
     assert.equal(0, assert(store:migrate(0)))
   end)
 
+  if owner then
+    it("may be granted to the same login by somebody who sets up another database meanwhile", function()
+      local options = names()
+      admin:sql(("CREATE ROLE %s NOLOGIN; CREATE ROLE %s NOLOGIN"):format(options.role,
+        options.operator_role))
+      local database = owner.place()
+      local other = psql.new(database.admin_url)
+      finally(function() other:close() end)
+      other:run(("BEGIN; GRANT %s, %s TO bot_owner"):format(options.role, options.operator_role))
+      local worker = database:start("open", { "", options.role, options.operator_role })
+      assert.equal("ready", worker:line())
+      worker:tell("go")
+      repeat
+        local waiting = admin:sql(([[SELECT count(*) FROM pg_stat_activity WHERE datname = '%s'
+          AND wait_event_type = 'Lock']]):format(database.server_database.name))
+      until waiting == "1\n"
+      other:run("COMMIT")
+      local _, ok, errors = worker:finish()
+      assert.is_true(ok, errors)
+      assert(assert(database:open(options):user("alice"):create()):append("user", "x"))
+    end)
+  end
+
   it("may be made by eight processes at once", function()
     local options = names()
     local database = postgresql.place()

@@ -247,6 +247,18 @@ static int receive_step(struct postgres_connection *connection, struct convstore
   return POSTGRES_AGAIN;
 }
 
+/* The roles belong to the whole cluster: whoever sets up another database at the same moment may have been faster to
+ * grant them to this login. 0001 minds that for CREATE ROLE only; the next try finds them granted. */
+static int refuse_grant(struct postgres_connection *connection, struct convstore_call *call,
+                        const char *sqlstate) {
+  const char *table = PQresultErrorField(connection->pipeline.error, PG_DIAG_TABLE_NAME);
+  (void)call;
+  if (strcmp(sqlstate, "23505") != 0 || table == NULL || strcmp(table, "pg_auth_members") != 0)
+    return CONVSTORE_OK;
+  connection->step = 0;
+  return POSTGRES_AGAIN;
+}
+
 static int send_migrate(struct postgres_connection *connection, struct convstore_call *call) {
   connection->target = call->request->target;
   return send_step(connection, call, connection->step);
@@ -257,7 +269,7 @@ static int receive_migrate(struct postgres_connection *connection, struct convst
 }
 
 const struct postgres_operation convstore__postgres_migrate = {
-    .frame = POSTGRES_FRAME_SCHEMA, .send = send_migrate, .receive = receive_migrate};
+    .frame = POSTGRES_FRAME_SCHEMA, .send = send_migrate, .receive = receive_migrate, .refuse = refuse_grant};
 
 /* ---- opening --------------------------------------------------------------------------------------------------- */
 
@@ -328,4 +340,4 @@ static int receive_open(struct postgres_connection *connection, struct convstore
 }
 
 const struct postgres_operation convstore__postgres_open = {
-    .frame = POSTGRES_FRAME_SCHEMA, .send = send_open, .receive = receive_open};
+    .frame = POSTGRES_FRAME_SCHEMA, .send = send_open, .receive = receive_open, .refuse = refuse_grant};

@@ -39,8 +39,8 @@ function process.absolute(path, root)
   end))
 end
 
--- A worker for `job`. Further options: `as`, a command that runs it (such as "setpriv --reuid=…"), and `env`, a table
--- of variables (false: unset).
+-- A worker for `job`. Further options: `as`, a command that runs it (such as "setpriv --reuid=…"), `env`, a table
+-- of variables (false: unset), and `program`, another one than worker.lua.
 function process.start(folder, job, arguments, options)
   options = options or {}
   local root = require("lfs").currentdir()
@@ -58,8 +58,8 @@ function process.start(folder, job, arguments, options)
     end
   end
   words[#words + 1] = LUA
-  words[#words + 1] = shell.quote(root .. "/spec/support/worker.lua")
-  words[#words + 1] = job
+  words[#words + 1] = shell.quote(root .. "/" .. (options.program or "spec/support/worker.lua"))
+  words[#words + 1] = shell.quote(job)
   for _, argument in ipairs(arguments or {}) do
     words[#words + 1] = shell.quote(tostring(argument))
   end

@@ -6,13 +6,16 @@
  *
  *   delay MS          what is read from now on goes on MS milliseconds later, in both directions
  *   stall, flow       nothing goes on in either direction; it does again, with what was kept
+ *   stall client N    stalls after N more bytes of the clients' have gone on
+ *   stall server N    the same with the server's bytes
  *   kill              closes every connection
  *   down, up          closes every connection and refuses new ones; takes them again, on the same port
  *   cut client N      after N more bytes of the clients' have gone on, closes that connection
- *   cut server N      the same with the server's bytes; N = 0: as it begins to answer
+ *   cut server N      the same with the server's bytes; N = 0: as it begins to answer; N = -1: no more of that
  *   cut commit        closes the connection as soon as a COMMIT and the Sync behind it have gone on
  *   cuts              how many of these have happened
  *   reset, count      "trips syncs connections" since the last reset (see struct counts)
+ *   bytes             "CLIENT SERVER", how many of each have gone on since the last reset
  *   quit              ends
  *
  * One decision shaped it: it understands just enough of the protocol (version 3.0, unencrypted) to see where a client
@@ -78,6 +81,7 @@ struct counts {
   unsigned long trips; /* bursts of a client's that came after the server's last word, start-up included */
   unsigned long syncs; /* points at which a client waits by the protocol: Sync and simple queries */
   unsigned long connections; /* taken */
+  unsigned long bytes[2];    /* CLIENT, SERVER: gone on */
 };
 
 static struct pair pairs[MAX_PAIRS];
@@ -87,7 +91,8 @@ static struct sockaddr_in own;
 static int listener = -1;
 static int64_t delay_us;
 static bool stalled;
-static int64_t cut_after[2] = {-1, -1}; /* bytes still to go; -1: no cut */
+static int64_t cut_after[2] = {-1, -1};   /* bytes still to go; -1: no cut */
+static int64_t stall_after[2] = {-1, -1}; /* likewise */
 static bool cut_commit;
 static unsigned long cuts;
 static bool server_spoke_last = true;
@@ -253,6 +258,7 @@ static bool write_side(struct pair *pair, int side) {
     struct chunk *chunk = pair->first[side];
     size_t size = chunk->size - chunk->sent;
     if (cut_after[side] >= 0 && size > (size_t)cut_after[side]) size = (size_t)cut_after[side];
+    if (stall_after[side] >= 0 && size > (size_t)stall_after[side]) size = (size_t)stall_after[side];
     ssize_t n = size > 0 ? send(pair->fds[!side], chunk->data + chunk->sent, size, MSG_NOSIGNAL) : 0;
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return true;
     if (n < 0) {
@@ -261,6 +267,7 @@ static bool write_side(struct pair *pair, int side) {
     }
     if (n > 0 && side == CLIENT && server_spoke_last) counts.trips++;
     if (n > 0) server_spoke_last = side == SERVER;
+    counts.bytes[side] += (unsigned long)n;
     if (side == CLIENT) {
       size_t from = 0, used;
       while (from < (size_t)n) {
@@ -276,6 +283,10 @@ static bool write_side(struct pair *pair, int side) {
     chunk->sent += (size_t)n;
     pair->kept[side] -= (size_t)n;
     if (cut_after[side] >= 0) cut_after[side] -= n;
+    if (stall_after[side] >= 0 && (stall_after[side] -= n) == 0) {
+      stall_after[side] = -1;
+      stalled = true;
+    }
     if (cut_after[side] == 0) {
       cut_after[side] = -1;
       cuts++;
@@ -307,8 +318,15 @@ static void obey(const char *line) {
   double number = 0;
   if (is_command(line, "delay ", &number)) {
     delay_us = (int64_t)(number * 1000);
-  } else if (strcmp(line, "stall") == 0 || strcmp(line, "flow") == 0) {
-    stalled = line[0] == 's';
+  } else if (strcmp(line, "stall") == 0) {
+    stalled = true;
+  } else if (strcmp(line, "flow") == 0) {
+    stalled = false;
+    stall_after[CLIENT] = stall_after[SERVER] = -1;
+  } else if (is_command(line, "stall client ", &number)) {
+    stall_after[CLIENT] = (int64_t)number;
+  } else if (is_command(line, "stall server ", &number)) {
+    stall_after[SERVER] = (int64_t)number;
   } else if (strcmp(line, "kill") == 0) {
     close_all();
   } else if (strcmp(line, "down") == 0) {
@@ -331,6 +349,9 @@ static void obey(const char *line) {
     server_spoke_last = true;
   } else if (strcmp(line, "quit") == 0) {
     exit(0);
+  } else if (strcmp(line, "bytes") == 0) {
+    printf("%lu %lu\n", counts.bytes[CLIENT], counts.bytes[SERVER]);
+    return;
   } else if (strcmp(line, "count") == 0) {
     printf("%lu %lu %lu\n", counts.trips, counts.syncs, counts.connections);
     return;

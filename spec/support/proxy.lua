@@ -55,6 +55,12 @@ function proxy:cuts()
   return math.tointeger(self:tell("cuts"))
 end
 
+-- How many bytes have gone on since the last reset: the clients', the server's.
+function proxy:bytes()
+  local client, server = self:tell("bytes"):match("^(%d+) (%d+)$")
+  return math.tointeger(client), math.tointeger(server)
+end
+
 -- Since the last reset: round trips on the wire, points where a client waits by the protocol, connections.
 function proxy:count()
   local trips, syncs, connections = self:tell("count"):match("^(%d+) (%d+) (%d+)$")

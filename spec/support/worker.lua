@@ -125,38 +125,6 @@ function jobs.append_forever(dsn, key)
   end
 end
 
--- One of two twins that send the same n messages at the same time, to conversations that all share; sometimes an old
--- one again. They meet before each message: each writes a byte for the other and reads the other's. What was
--- acknowledged goes to the file `log`.
-function jobs.twin(dsn, client, n, conversations, mine, others, log)
-  local store = assert(convstore.open(dsn, { timeout = 60 }))
-  local alice = store:user("alice")
-  local chats = {}
-  for i = 1, tonumber(conversations) do
-    chats[i] = assert(alice:conversation("shared " .. i))
-  end
-  local acknowledged = assert(io.open(log, "w"))
-  acknowledged:setvbuf("line")
-  wait_for_start()
-  -- Opening a pipe waits for the other end: read and written in one order by both, that would be for ever.
-  local to_other, from_other = assert(io.open(mine, "r+")), assert(io.open(others, "r+"))
-  to_other:setvbuf("no")
-  local function send(i)
-    local chat = chats[i % #chats + 1]
-    local message = assert(chat:append("user", ("client %s message %d"):format(client, i), {
-      id = ("%08d-0000-7000-8000-%012d"):format(client, i), token_count = 1 }))
-    acknowledged:write(chat.id, "\t", message.id, "\t", message.seq, "\n")
-  end
-  for i = 1, tonumber(n) do
-    to_other:write("x")
-    from_other:read(1)
-    send(i)
-    if i % 10 == 0 then
-      send(i * i // 3 % i + 1)
-    end
-  end
-end
-
 -- Searches once, which indexes what is not yet.
 function jobs.search(dsn, text)
   local store = assert(convstore.open(dsn, { timeout = 60 }))
