@@ -232,7 +232,9 @@ test: ## run all tests; the last line is "N passed, N failed"
 check: ## everything that CI runs
 	.ci/run
 
-bench: all ## measure against plain C
+bench: ## measure against plain C and what people would use instead; makes docs/benchmarks.md
+	@tools/install_deps bench
+	@$(MAKE) all
 	bench/run
 
 # Harder looks ---------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ end
 function environment.print(folder)
   local file_system = output(("df --output=fstype '%s' | tail -n 1"):format(folder))
   for _, line in ipairs{
+    "Date: " .. os.date("!%Y-%m-%d"),
     "convstore: " .. convstore._VERSION .. ", " .. output("git rev-parse --short HEAD"),
     "SQLite: " .. twin.sqlite_version,
     "CPU: " .. output("sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1"),

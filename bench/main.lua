@@ -1,12 +1,15 @@
--- What convstore costs beside plain C on the same statements, and what it costs as a database grows.
+-- What convstore costs beside plain C on the same statements and beside what people would use instead, and what it
+-- costs as a database grows.
 --
--- bench/run [SECTION...]. Without an argument those with goals are run: append, history, growth and memory (SQLite),
--- postgres, and context, lists, append_search, search and latency (both). The others show what decisions rest on:
--- indexes, postgres_indexes, tables, contention, search_designs and capacity.
--- BENCH_QUICK=1 takes seconds and shows that everything runs, not how fast it is.
+-- bench/run [SECTION...]. Without an argument those with goals are run: alternatives (both databases); append, history,
+-- growth and memory (SQLite); postgres; and context, lists, append_search and search (both). What they print becomes
+-- docs/benchmarks.md, and docs/benchmarks.svg is drawn anew. The other sections show what decisions rest on: indexes,
+-- postgres_indexes, tables, contention, search_designs and capacity.
+-- BENCH_QUICK=1 is short and shows that everything runs, not how fast it is; its document goes to build/bench.
 -- BENCH_DIR is the folder for the databases; by default build/bench/data.
 local capacity = require "capacity"
 local choices = require "choices"
+local comparison = require "comparison"
 local data = require "data"
 local designs = require "designs"
 local environment = require "environment"
@@ -18,6 +21,14 @@ local search = require "search"
 
 local quick = os.getenv("BENCH_QUICK") == "1"
 local rounds = quick and 5 or 200
+
+-- What is printed is kept for the document.
+-- luacheck: globals print
+local printed, show = {}, print
+function print(text)
+  printed[#printed + 1] = text
+  show(text)
+end
 
 local function say(text, ...)
   print((text:format(...)))
@@ -128,14 +139,15 @@ function sections.postgres()
   postgres.run(rounds)
 end
 
-for _, more in ipairs{ queries, search, choices, designs, capacity } do
+for _, more in ipairs{ comparison, queries, search, choices, designs, capacity } do
   for name, section in pairs(more) do
-    sections[name] = function() section(rounds, quick) end
+    sections[name] = function() return section(rounds, quick) end
   end
 end
 
-local chosen = #arg > 0 and arg or { "append", "history", "growth", "memory", "postgres", "context", "lists",
-  "append_search", "search", "latency" }
+local all = { "alternatives", "append", "history", "growth", "memory", "postgres", "context", "lists",
+  "append_search", "search" }
+local chosen = #arg > 0 and arg or all
 for _, name in ipairs(chosen) do
   if not sections[name] then
     local names = {}
@@ -146,17 +158,37 @@ for _, name in ipairs(chosen) do
   end
 end
 
-say [[
-# Benchmark
+local function write(path, text)
+  local file <close> = assert(io.open(path, "w"))
+  assert(file:write(text))
+  io.stderr:write("wrote ", path, "\n")
+end
+
+local folder = (chosen == all and not quick) and "docs/" or "build/bench/"
+local started = os.time()
+print [[
+# Benchmarks
+
+Made by `make bench`, which measures everything anew and writes this page. Ratios are what counts: a
+machine's speed drifts by the second, so what is compared takes turns in the same run and is divided within
+each round.
+]]
+if quick then say("**A quick run, too short to judge by.**\n") end
+environment.print(files.folder)
+for i, name in ipairs(chosen) do
+  if name ~= "alternatives" and (i == 1 or chosen[i - 1] == "alternatives") then
+    print [[
+
+# Against plain C, and as databases grow
 
 Both sides run in one process, with the same statements and settings on the same data (SQLite: files of
 the same bytes; PostgreSQL: conversations alike in one database), in alternating blocks whose order is
 shuffled each round. Times are medians per call. *Ratio of medians* divides them; *median of ratios* is taken
-over the rounds, one side divided by the other of the same round. A goal is met if both keep it.
-]]
-if quick then say("**A quick run, too short to judge by.**\n") end
-environment.print(files.folder)
-for _, name in ipairs(chosen) do
-  sections[name]()
+over the rounds, one side divided by the other of the same round. A goal is met if both keep it.]]
+  end
+  local svg = sections[name]()
+  if svg then write(folder .. "benchmarks.svg", svg) end
   files.clean()
 end
+say("\nThis run took %d minutes.", (os.time() - started + 59) // 60)
+if chosen == all then write(folder .. "benchmarks.md", table.concat(printed, "\n") .. "\n") end

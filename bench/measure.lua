@@ -4,7 +4,7 @@ local clock = require("twin").clock
 
 local measure = {}
 
-local function median(values)
+function measure.median(values)
   local sorted = table.move(values, 1, #values, 1, {})
   table.sort(sorted)
   local middle = #sorted // 2
@@ -35,7 +35,8 @@ function measure.compare(rounds, calls, one, other, before)
       times[1][round], times[2][round], ratios[round] = taken[1], taken[2], taken[1] / taken[2]
     end
   end
-  local result = { one = median(times[1]), other = median(times[2]), median_ratio = median(ratios) }
+  local result = { one = measure.median(times[1]), other = measure.median(times[2]),
+    median_ratio = measure.median(ratios) }
   result.ratio = result.one / result.other
   return result
 end

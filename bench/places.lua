@@ -7,6 +7,8 @@ local twin = require "twin"
 local places = {}
 
 local BEFORE_SEARCH = 2 -- the schema's version
+-- What a later version has added and all statements name: then nothing but what searches need is missing.
+local ARCHIVED_SEQ = "ALTER TABLE {{conversations}} ADD COLUMN archived_seq %s NOT NULL DEFAULT 0"
 local URL = os.getenv("CONVSTORE_TEST_POSTGRES_URL")
 
 -- ---- SQLite -------------------------------------------------------------------------------------------------------
@@ -41,7 +43,17 @@ function file.drop() end -- files.clean removes it
 
 local sqlite = { name = "SQLite", key = "sqlite", full = "full" }
 
-function sqlite.database(name) return setmetatable({ path = files.fresh(name .. ".db") }, file) end
+function sqlite.database(name)
+  local path = files.fresh(name .. ".db")
+  return setmetatable({ path = path, kind = "sqlite", dsn = path }, file)
+end
+
+-- Another file of the same bytes.
+function file:copy(name)
+  local other = sqlite.database(name)
+  files.copy(self.path, other.path)
+  return other
+end
 
 -- A database of the same messages as before there were searches, and the id of its conversation `key`. fill() would
 -- write them again.
@@ -53,6 +65,7 @@ function sqlite.before_search(database, key)
   local id = assert(store:user(files.user_id):conversation(key)).id
   assert(store:migrate(BEFORE_SEARCH))
   store:close()
+  copy:sql(ARCHIVED_SEQ:format("INTEGER"))
   return copy, id
 end
 
@@ -85,16 +98,13 @@ end
 
 function schema:settle() self:sql("VACUUM ANALYZE") end
 
-function schema:drop()
-  local store = self:open()
-  assert(store:migrate(0))
-  store:close()
-end
+function schema:drop() self:sql("DROP SCHEMA IF EXISTS " .. self.name .. " CASCADE") end
 
 local postgres = { name = "PostgreSQL", key = "postgres" }
 
 function postgres.database(name)
-  local database = setmetatable({ name = "convstore_bench_" .. name }, schema)
+  local database = setmetatable({ name = "convstore_bench_" .. name, kind = "postgres", dsn = URL }, schema)
+  database.schema = database.name
   database:drop() -- what a run that was killed has left
   return database
 end
@@ -105,6 +115,7 @@ function postgres.before_search(_, key, fill)
   local id = fill(store, key).id
   assert(store:migrate(BEFORE_SEARCH))
   store:close()
+  database:sql(ARCHIVED_SEQ:format("bigint"))
   database.without_search = true
   return database, id
 end

@@ -1,4 +1,4 @@
--- The sections on contexts, lists, appends beside searches, and latency: on SQLite, and on PostgreSQL where it is.
+-- The sections on contexts, lists, and appends beside searches: on SQLite, and on PostgreSQL where it is.
 local data = require "data"
 local files = require "files"
 local measure = require "measure"
@@ -178,37 +178,6 @@ a copy without it. %d rounds of %d appends, a transaction each; durability full.
     store:close()
     database:drop()
     older:drop()
-  end
-end
-
--- ---- latency ------------------------------------------------------------------------------------------------------
-
-function queries.latency(_, quick)
-  local n, stored = quick and 100 or 2000, 10000
-  say([[
-
-## Latency
-
-Single calls on a conversation of %d messages, durability full; %d of each.
-
-| | median | 95 %% | goal | |
-| --- | ---: | ---: | ---: | --- |]], stored, n)
-  for _, place in ipairs(places.all()) do
-    local database = place.database("latency")
-    local store = database:open(place.full)
-    local chat, texts = talk(store, "plain", stored), data.texts(n)
-    database:settle()
-    local function print_row(what, goal, work)
-      local taken = measure.each(n, work)
-      local p95 = measure.percentile(taken, 95)
-      say("| %s, %s | %s | %s | ≤ %d ms | %s |", what, place.name,
-        measure.duration(measure.percentile(taken, 50)), measure.duration(p95), goal * 1e3,
-        p95 <= goal and "met" or "**missed**")
-    end
-    print_row("history, newest 50", 0.2, function() assert(chat:history{ limit = 50 }) end)
-    print_row("append", 0.05, function(i) assert(chat:append(data.roles[i % 2], texts[i])) end)
-    store:close()
-    database:drop()
   end
 end
 

@@ -10,6 +10,7 @@
 #include "message.h"
 #include "operations.h"
 #include "text.h"
+#include "uuid.h"
 
 /* "7", "-12": what the database itself would print, so that two spellings cannot be two users. */
 static bool is_bigint(convstore_text text) {
@@ -40,11 +41,11 @@ static int check_user_id(struct convstore_rules *rules, convstore_text user_id, 
 }
 
 /* An id that a caller may have left out: made here, and told to the caller before anything is tried. */
-static int complete_id(char id[CONVSTORE_ID_SIZE], char asked[CONVSTORE_ID_SIZE], const char *field,
-                       convstore_error *err) {
+static int complete_id(char id[CONVSTORE_ID_SIZE], char asked[CONVSTORE_ID_SIZE],
+                       struct convstore_noise *noise, convstore_error *err) {
   if (asked[0] != '\0')
-    return convstore_id_set(id, (convstore_text){asked, strnlen(asked, CONVSTORE_ID_SIZE)}, field, err);
-  int status = convstore_uuid(id, err);
+    return convstore_id_set(id, (convstore_text){asked, strnlen(asked, CONVSTORE_ID_SIZE)}, "id", err);
+  int status = convstore__uuid(id, noise, err);
   if (status == CONVSTORE_OK) memcpy(asked, id, CONVSTORE_ID_SIZE);
   return status;
 }
@@ -79,7 +80,8 @@ static int prepare_new(struct convstore_rules *rules, convstore_request *request
   int status = check_conversation(rules, conversation);
   if (status != CONVSTORE_OK) return status;
   if (conversation->created_at_ms == CONVSTORE_ABSENT) conversation->created_at_ms = now_ms;
-  return complete_id(conversation->id, asked->conversation.id, "id", rules->err);
+  struct convstore_noise noise = {.n_ids = 1};
+  return complete_id(conversation->id, asked->conversation.id, &noise, rules->err);
 }
 
 static int prepare_append(struct convstore_rules *rules, convstore_request *request, convstore_request *asked,
@@ -97,11 +99,13 @@ static int prepare_append(struct convstore_rules *rules, convstore_request *requ
   if (messages == NULL)
     return convstore_fail(rules->err, CONVSTORE_E_MEMORY, "no memory for %zu messages", n);
 
+  struct convstore_noise noise = {.n_ids = n};
   for (size_t i = 0; i < n; i++) {
     messages[i] = asked->messages[i];
     rules->index = n > 1 ? i + 1 : 0;
     int status = convstore__rule_message(rules, &messages[i]);
-    if (status == CONVSTORE_OK) status = complete_id(messages[i].id, asked->messages[i].id, "id", rules->err);
+    if (status == CONVSTORE_OK)
+      status = complete_id(messages[i].id, asked->messages[i].id, &noise, rules->err);
     if (status != CONVSTORE_OK) return status;
     if (messages[i].created_at_ms == CONVSTORE_ABSENT) messages[i].created_at_ms = now_ms;
     messages[i].updated_at_ms = CONVSTORE_ABSENT;

@@ -2,8 +2,8 @@
  * Ids: UUIDs of version 7 (RFC 9562), made here, and those that callers bring.
  *
  * Layout: 48 bits of milliseconds, 12 bits of counter (RFC 9562 section 6.2, method 1), 62 random bits. The
- * first 60 bits only grow within a process. Random bits come from the kernel for each id: a pool in user
- * space would be shared by the two sides of a fork.
+ * first 60 bits only grow within a process. Random bits come from the kernel for each call: a pool that lives
+ * longer would be shared by the two sides of a fork.
  */
 #include "uuid.h"
 
@@ -74,21 +74,31 @@ void convstore__id_unpack(char out[CONVSTORE_ID_SIZE], const unsigned char bytes
   *to = '\0';
 }
 
-int convstore_uuid(char out[CONVSTORE_ID_SIZE], convstore_error *err) {
-  unsigned char noise[10]; /* eight bytes for the id, two for the counter's start */
-  int status = random_bytes(noise, sizeof noise, err);
-  if (status != CONVSTORE_OK) return status;
-  uint64_t seed = ((uint64_t)noise[8] << 8 | noise[9]) & ((1U << (COUNTER_BITS - 1)) - 1);
+int convstore__uuid(char out[CONVSTORE_ID_SIZE], struct convstore_noise *noise, convstore_error *err) {
+  if (noise->n_left == 0) {
+    size_t n = noise->n_ids < CONVSTORE_NOISE_IDS ? noise->n_ids : CONVSTORE_NOISE_IDS;
+    int status = random_bytes(noise->bytes, n * CONVSTORE_ID_NOISE, err);
+    if (status != CONVSTORE_OK) return status;
+    noise->n_ids -= n;
+    noise->n_left = n;
+  }
+  const unsigned char *random = noise->bytes + --noise->n_left * CONVSTORE_ID_NOISE;
+  uint64_t seed = ((uint64_t)random[8] << 8 | random[9]) & ((1U << (COUNTER_BITS - 1)) - 1);
   uint64_t time = next_time(convstore__wall_ms(), seed);
 
   unsigned char bytes[16];
   for (int i = 0; i < 6; i++) bytes[i] = (unsigned char)(time >> (52 - 8 * i));
   bytes[6] = (unsigned char)(0x70 | (time >> 8 & 0x0F)); /* version 7, the counter's upper bits */
   bytes[7] = (unsigned char)time;
-  memcpy(bytes + 8, noise, 8);
+  memcpy(bytes + 8, random, 8);
   bytes[8] = (unsigned char)(0x80 | (bytes[8] & 0x3F)); /* variant 10 */
   convstore__id_unpack(out, bytes);
   return CONVSTORE_OK;
+}
+
+int convstore_uuid(char out[CONVSTORE_ID_SIZE], convstore_error *err) {
+  struct convstore_noise noise = {.n_ids = 1};
+  return convstore__uuid(out, &noise, err);
 }
 
 int convstore_id_set(char out[CONVSTORE_ID_SIZE], convstore_text id, const char *field,

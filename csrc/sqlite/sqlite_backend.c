@@ -80,6 +80,13 @@ static sqlite_operation *const operations[CONVSTORE_OPERATIONS] = {
     [CONVSTORE_MIGRATE] = convstore__sqlite_migrate,
 };
 
+/* Whether a call that reads writes nothing, so that all of it may see one state of the file. Searches make their index,
+ * a conversation is made where its key is new, and these must begin with the state of that moment. */
+static bool reads_alone(convstore_operation operation) {
+  return convstore__needs[operation].reads && operation != CONVSTORE_CONVERSATION &&
+         operation != CONVSTORE_SEARCH && operation != CONVSTORE_BACKUP;
+}
+
 static int start_call(struct sqlite_connection *connection, struct convstore_call *call) {
   connection->deadline_ms = call->deadline_ms;
   connection->interrupted = false;
@@ -92,8 +99,9 @@ static int start_call(struct sqlite_connection *connection, struct convstore_cal
   int status = CONVSTORE_OK;
   /* Writes look at the schema under their lock. */
   if (call->depth == 0 && convstore__needs[call->request->operation].reads)
-    status = convstore__sqlite_check_schema(connection, call);
+    status = convstore__sqlite_check_schema(connection, call, reads_alone(call->request->operation));
   if (status == CONVSTORE_OK) status = operations[call->request->operation](connection, call);
+  convstore__sqlite_end_check(connection);
   /* Disk full, an I/O error or no memory may have made SQLite undo the caller's whole transaction. */
   if (call->depth > 0 && sqlite3_get_autocommit(connection->db) &&
       call->request->operation != CONVSTORE_COMMIT && call->request->operation != CONVSTORE_ROLLBACK)

@@ -278,7 +278,7 @@ int convstore__sqlite_begin(struct sqlite_connection *connection, struct convsto
     if (convstore__sqlite_statement(connection, (int)undo[i], call->err) == NULL) return call->err->status;
   int status = convstore__sqlite_run(connection, id, call->err);
   if (status != CONVSTORE_OK || nested || !convstore__needs[call->request->operation].schema) return status;
-  status = convstore__sqlite_check_schema(connection, call);
+  status = convstore__sqlite_check_schema(connection, call, false);
   if (status != CONVSTORE_OK) convstore__sqlite_undo(connection, false);
   return status;
 }

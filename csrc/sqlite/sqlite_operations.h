@@ -103,8 +103,12 @@ sqlite_operation convstore__sqlite_open_schema; /* the second half of CONVSTORE_
 sqlite_operation convstore__sqlite_schema_version;
 sqlite_operation convstore__sqlite_migrations;
 sqlite_operation convstore__sqlite_migrate;
-/* Sees that no other process has changed our tables since they were last looked at. E_SCHEMA. */
-int convstore__sqlite_check_schema(struct sqlite_connection *connection, struct convstore_call *call);
+/* Sees that no other process has changed our tables since they were last looked at. E_SCHEMA. With `hold` what is read
+ * until convstore__sqlite_end_check() is of the same state of the file, which is locked for reading once for both:
+ * nothing may be written meanwhile. */
+int convstore__sqlite_check_schema(struct sqlite_connection *connection, struct convstore_call *call,
+                                   bool hold);
+void convstore__sqlite_end_check(struct sqlite_connection *connection);
 
 /* sqlite_users.c: the option `users` in the form that is compared, and the type of the column that it names. */
 int convstore__sqlite_normalize_users(char out[CONVSTORE_USERS_SIZE], const char *option,

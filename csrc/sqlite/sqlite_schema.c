@@ -175,17 +175,23 @@ static int settings_at(struct settings *out, int version, struct sqlite_connecti
   return version > 0 ? read_settings(out, connection, err) : choose_settings(out, connection, err);
 }
 
-/* SQLite's own number for the state of all tables in the file: it moves with every change of any of them. */
-static int read_cookie(int64_t *out, struct sqlite_connection *connection, convstore_error *err) {
+/* SQLite's own number for the state of all tables in the file: it moves with every change of any of them. With `hold`
+ * the statement stays where it is, which keeps its transaction open. */
+static int read_cookie(int64_t *out, struct sqlite_connection *connection, bool hold, convstore_error *err) {
   int status = CONVSTORE_OK;
   sqlite3_stmt *statement = convstore__sqlite_statement(connection, SQLITE_STMT_SCHEMA_COOKIE, err);
   if (statement == NULL) return err->status;
+  sqlite3_reset(statement); /* it may be held */
   if (sqlite3_step(statement) == SQLITE_ROW)
     *out = sqlite3_column_int64(statement, 0);
   else
     status = convstore__sqlite_fail(connection, err);
-  sqlite3_reset(statement);
+  if (!hold || status != CONVSTORE_OK) sqlite3_reset(statement);
   return status;
+}
+
+void convstore__sqlite_end_check(struct sqlite_connection *connection) {
+  sqlite3_reset(connection->statements[SQLITE_STMT_SCHEMA_COOKIE]);
 }
 
 /* Learns the schema's state for the connection, which is not usable (version -1) unless all of it is right. Steps that
@@ -195,7 +201,7 @@ static int learn(struct applied *applied, struct sqlite_connection *connection, 
   convstore_error ignored = {0};
   int version = -1;
   connection->base.schema_version = -1;
-  int status = read_cookie(&connection->schema_cookie, connection, call->err);
+  int status = read_cookie(&connection->schema_cookie, connection, false, call->err);
   if (status == CONVSTORE_OK) status = read_applied(applied, connection, call);
   if (status != CONVSTORE_OK) return status;
   call->result->schema_version = applied->version;
@@ -218,12 +224,14 @@ static int learn(struct applied *applied, struct sqlite_connection *connection, 
   return CONVSTORE_OK;
 }
 
-int convstore__sqlite_check_schema(struct sqlite_connection *connection, struct convstore_call *call) {
+int convstore__sqlite_check_schema(struct sqlite_connection *connection, struct convstore_call *call,
+                                   bool hold) {
   struct applied applied = {0};
   int64_t cookie = 0;
   convstore_user_id_type type = connection->base.user_id_type;
-  int status = read_cookie(&cookie, connection, call->err);
+  int status = read_cookie(&cookie, connection, hold, call->err);
   if (status != CONVSTORE_OK || cookie == connection->schema_cookie) return status;
+  convstore__sqlite_end_check(connection);
   status = learn(&applied, connection, call);
   if (status != CONVSTORE_OK) return status;
   if (connection->base.schema_version == (int)n_steps(connection) && connection->base.user_id_type == type)

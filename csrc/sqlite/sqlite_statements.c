@@ -91,13 +91,18 @@
 #define LAST_MESSAGE(table, m, where)                                                                        \
   " LEFT JOIN " table " AS " m " ON " m ".user_id = ?1 AND " m ".conversation_id = c.id AND " m              \
   ".seq = c.last_seq AND " where
-#define LIST(time, rows)                                                                                     \
+#define LISTED_FROM(conversations)                                                                           \
   "SELECT " LISTED_COLUMNS ", coalesce(m.role, a.role), coalesce(" PREVIEW("m") ", " PREVIEW(                \
-      "a") "),"                                                                                              \
-           " coalesce(m.created_at, a.created_at) FROM (" rows                                               \
-           ") AS c" LAST_MESSAGE(LIVE, "m", "c.archived_seq < c.last_seq")                                   \
-               LAST_MESSAGE(ARCHIVE, "a", "c.archived_seq = c.last_seq") " ORDER BY c." time                 \
-                                                                         " DESC, c.id DESC"
+      "a") "), coalesce(m.created_at, a.created_at) FROM " conversations                                     \
+           " AS c" LAST_MESSAGE(LIVE, "m", "c.archived_seq < c.last_seq")                                    \
+               LAST_MESSAGE(ARCHIVE, "a", "c.archived_seq = c.last_seq")
+#define LIST(time, rows) LISTED_FROM("(" rows ")") " ORDER BY c." time " DESC, c.id DESC"
+/* The usual list: rows come in the order of their index. Copied first and sorted after, they took a third more
+ * instructions (callgrind). */
+#define LIST_IN_ORDER(time)                                                                                  \
+  LISTED_FROM("convstore_conversations")                                                                     \
+  " WHERE c.user_id = ?1 AND c.deleted_at IS NULL AND (c." time                                              \
+  ", c.id) < (?2, ?3) AND (?4 IS NULL OR c.status = ?4) ORDER BY c." time " DESC, c.id DESC LIMIT ?5"
 
 /* A page of messages: ?2-?4 the last one's time, id and conversation, ?5 since, ?6 limit, ?7-?11 roles (?12: any). Both
  * tables are read in the order of their indexes, which SQLite merges, so no more rows are touched than are given. */
@@ -272,13 +277,12 @@ const struct sqlite_stmt_text convstore__sqlite_stmt_texts[SQLITE_STMTS] = {
                                        "DELETE FROM convstore_search_postings WHERE user_id = ?1"},
     [SQLITE_STMT_DROP_ALL_SEGMENTS] = {"drop_all_segments",
                                        "DELETE FROM convstore_search_segments WHERE user_id = ?1"},
-    [SQLITE_STMT_LIST +
-        CONVSTORE_DELETED_NO] = {"list", LIST("updated_at", LIST_ROWS("updated_at", LIST_LIVE))},
+    [SQLITE_STMT_LIST + CONVSTORE_DELETED_NO] = {"list", LIST_IN_ORDER("updated_at")},
     [SQLITE_STMT_LIST +
         CONVSTORE_DELETED_ONLY] = {"list_deleted", LIST("updated_at", LIST_ROWS("updated_at", LIST_DELETED))},
     [SQLITE_STMT_LIST + CONVSTORE_DELETED_ANY] = {"list_any", LIST("updated_at", LIST_UPDATED_ANY)},
     [SQLITE_STMT_LIST + SQLITE_STMT_BY_CREATED +
-        CONVSTORE_DELETED_NO] = {"list_created", LIST("created_at", LIST_ROWS("created_at", LIST_LIVE))},
+        CONVSTORE_DELETED_NO] = {"list_created", LIST_IN_ORDER("created_at")},
     [SQLITE_STMT_LIST + SQLITE_STMT_BY_CREATED +
         CONVSTORE_DELETED_ONLY] = {"list_created_deleted",
                                    LIST("created_at", LIST_ROWS("created_at", LIST_DELETED_ALL))},

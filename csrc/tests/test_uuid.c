@@ -16,6 +16,7 @@
 
 #include "../convstore.h"
 #include "../core/clock.h"
+#include "../core/uuid.h"
 #include "check.h"
 
 /* What getrandom() does next: each call takes one and goes on with the next; 0 and beyond the end: the real
@@ -227,6 +228,23 @@ static void test_uuid__forked_processes_share_no_id(void) {
   convstore__wall_ms = real;
 }
 
+/* A call that needs many ids asks the system for the bytes of 25 at once, and no two ids get the same ones. */
+static void test_uuid__ids_of_one_call_share_no_bytes(void) {
+  enum {
+    N = 60
+  };
+  struct convstore_noise noise = {.n_ids = N};
+  id_text ids[N];
+  for (int i = 0; i < N; i++) {
+    CHECK_INT(convstore__uuid(ids[i], &noise, NULL), CONVSTORE_OK);
+    for (int j = 0; j < i; j++) {
+      CHECK(strcmp(ids[j], ids[i]) < 0);
+      CHECK(strcmp(ids[j] + 19, ids[i] + 19) != 0);
+    }
+  }
+  CHECK(noise.n_ids == 0 && noise.n_left == 0);
+}
+
 static void test_uuid__tries_again_after_a_signal_and_a_short_answer(void) {
   static const int script[] = {INTERRUPTED, SHORT, INTERRUPTED, INTERRUPTED, SHORT, REAL};
   char id[CONVSTORE_ID_SIZE];
@@ -302,6 +320,7 @@ static const struct check_test tests[] = {
     TEST(test_uuid__grows_while_the_clock_goes_back),
     TEST(test_uuid__threads_share_no_id_and_each_sees_growth),
     TEST(test_uuid__forked_processes_share_no_id),
+    TEST(test_uuid__ids_of_one_call_share_no_bytes),
     TEST(test_uuid__tries_again_after_a_signal_and_a_short_answer),
     TEST(test_uuid__fails_where_the_system_gives_no_random_bytes),
     TEST(test_id_set__takes_any_version_in_lower_case),
