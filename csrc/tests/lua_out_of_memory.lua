@@ -57,6 +57,7 @@ case("module", function()
   core.exists("nothing")
   core.catch_interrupts()
   core.interrupted()
+  core.await_input()
 end)
 case("require", function()
   package.loaded["convstore.core"], package.loaded.convstore = nil, nil
