@@ -144,3 +144,20 @@ convstore *fake_open(const convstore_options *options) {
   memset(fake.counts, 0, sizeof fake.counts);
   return store;
 }
+
+convstore_request fake_request(convstore_operation operation) {
+  convstore_request request = CONVSTORE_REQUEST_INIT;
+  request.operation = operation;
+  request.user_id = (convstore_text){"alice", 5};
+  memcpy(request.conversation_id, FAKE_CONVERSATION_ID, sizeof FAKE_CONVERSATION_ID);
+  request.seq = 1;
+  return request;
+}
+
+int fake_run(convstore *store, convstore_operation operation, convstore_error *err) {
+  convstore_request request = fake_request(operation);
+  convstore_result result = {0};
+  int status = convstore_run(&result, store, &request, err);
+  convstore_result_free(&result);
+  return status;
+}

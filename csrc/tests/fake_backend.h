@@ -47,6 +47,8 @@ struct fake_record {
   convstore_message message; /* the first, if there is one */
 };
 
+#define FAKE_CONVERSATION_ID "0190f5a8-7b3c-7def-8123-456789abcdef"
+
 struct fake {
   int create_status;
   struct fake_answer answers[FAKE_MAX_ANSWERS]; /* one for each start or resume; then all is done at once */
@@ -73,8 +75,11 @@ void fake_answer(struct fake_answer given);
 void fake_make_ready(void);
 /* The last record, of whichever event. */
 const struct fake_record *fake_last(void);
-/* Opens a store on the fake, with a schema that is up to date, and forgets that. NULL after a failed check.
- * */
+/* Opens a store on the fake, with a schema that is up to date, and forgets that. NULL after a failed check. */
 convstore *fake_open(const convstore_options *options);
+/* Alice's request about message 1 of conversation FAKE_CONVERSATION_ID, as far as it is the same for all operations. */
+convstore_request fake_request(convstore_operation operation);
+/* Runs one that needs no more. */
+int fake_run(convstore *store, convstore_operation operation, convstore_error *err);
 
 #endif

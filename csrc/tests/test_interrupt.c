@@ -33,23 +33,6 @@ static void *raise_soon(void *argument) {
   return NULL;
 }
 
-static convstore_request request_of(convstore_operation operation) {
-  convstore_request request = CONVSTORE_REQUEST_INIT;
-  request.operation = operation;
-  request.user_id = (convstore_text){"alice", 5};
-  memcpy(request.conversation_id, "0190f5a8-7b3c-7def-8123-456789abcdef", CONVSTORE_ID_SIZE);
-  request.seq = 1;
-  return request;
-}
-
-static int run(convstore *store, convstore_operation operation, convstore_error *err) {
-  convstore_request request = request_of(operation);
-  convstore_result result = {0};
-  int status = convstore_run(&result, store, &request, err);
-  convstore_result_free(&result);
-  return status;
-}
-
 /* ---- the core ---- */
 
 static void test_core__fails_every_call_until_it_is_cleared(void) {
@@ -58,12 +41,12 @@ static void test_core__fails_every_call_until_it_is_cleared(void) {
   convstore *store = fake_open(&options);
   convstore_interrupt_raise(&interrupt);
   for (int i = 0; i < 2; i++) {
-    CHECK_INT(run(store, CONVSTORE_GET, &err), CONVSTORE_E_TIMEOUT);
+    CHECK_INT(fake_run(store, CONVSTORE_GET, &err), CONVSTORE_E_TIMEOUT);
     CHECK_HAS(err.message, "timeout: the call was interrupted");
   }
   CHECK_INT(fake.n_records, 0);
   convstore_interrupt_clear(&interrupt);
-  CHECK_INT(run(store, CONVSTORE_GET, &err), CONVSTORE_OK);
+  CHECK_INT(fake_run(store, CONVSTORE_GET, &err), CONVSTORE_OK);
   CHECK(!convstore_interrupt_is_raised(NULL));
   convstore_close(store);
 }
@@ -73,10 +56,10 @@ static void test_core__lets_a_transaction_end(void) {
   for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
     convstore_interrupt_clear(&interrupt);
     convstore *store = fake_open(&options);
-    CHECK_INT(run(store, CONVSTORE_BEGIN, NULL), CONVSTORE_OK);
+    CHECK_INT(fake_run(store, CONVSTORE_BEGIN, NULL), CONVSTORE_OK);
     convstore_interrupt_raise(&interrupt);
-    CHECK_INT(run(store, CONVSTORE_GET, NULL), CONVSTORE_E_TIMEOUT);
-    CHECK_INT(run(store, ends[i], NULL), CONVSTORE_OK);
+    CHECK_INT(fake_run(store, CONVSTORE_GET, NULL), CONVSTORE_E_TIMEOUT);
+    CHECK_INT(fake_run(store, ends[i], NULL), CONVSTORE_OK);
     CHECK_INT(fake_last()->operation, ends[i]);
     CHECK_INT(convstore_depth(store), 0);
     convstore_close(store);
@@ -94,7 +77,7 @@ static void check_told(pthread_t *waiting, int status) {
   fake_answer((struct fake_answer){.status = status});
   int64_t began_ms = convstore__monotonic_ms();
   REQUIRE(pthread_create(&thread, NULL, raise_soon, waiting) == 0);
-  CHECK_INT(run(store, CONVSTORE_GET, &err), status);
+  CHECK_INT(fake_run(store, CONVSTORE_GET, &err), status);
   pthread_join(thread, NULL);
   CHECK(convstore__monotonic_ms() - began_ms < 10000);
   CHECK_INT(fake.counts[FAKE_INTERRUPT], 1);
@@ -126,7 +109,7 @@ static void test_core__gives_up_a_backend_that_stays_silent(void) {
     fake_answer((struct fake_answer){.status = CONVSTORE_PENDING, .events = POLLIN, .wait_ms = 100000});
   int64_t began_ms = convstore__monotonic_ms();
   REQUIRE(pthread_create(&thread, NULL, raise_soon, NULL) == 0);
-  CHECK_INT(run(store, CONVSTORE_GET, &err), CONVSTORE_E_TIMEOUT);
+  CHECK_INT(fake_run(store, CONVSTORE_GET, &err), CONVSTORE_E_TIMEOUT);
   pthread_join(thread, NULL);
   CHECK(convstore__monotonic_ms() - began_ms < 10000);
   CHECK_INT(fake.counts[FAKE_CANCEL], 1);
@@ -145,7 +128,7 @@ static void test_core__opens_nothing_while_it_is_raised(void) {
 /* ---- SQLite ---- */
 
 static int create(convstore *store, const char *key, convstore_error *err) {
-  convstore_request request = request_of(CONVSTORE_CONVERSATION);
+  convstore_request request = fake_request(CONVSTORE_CONVERSATION);
   convstore_result result = {0};
   request.conversation.key = (convstore_text){key, strlen(key)};
   int status = convstore_run(&result, store, &request, err);
@@ -161,14 +144,14 @@ static void test_sqlite__gives_up_its_wait_for_a_lock(void) {
   convstore_interrupt_clear(&interrupt);
   convstore *holder = support_open(path, NULL);
   convstore *store = support_open(path, &options);
-  CHECK_INT(run(holder, CONVSTORE_BEGIN, NULL), CONVSTORE_OK);
+  CHECK_INT(fake_run(holder, CONVSTORE_BEGIN, NULL), CONVSTORE_OK);
   int64_t began_ms = convstore__monotonic_ms();
   REQUIRE(pthread_create(&thread, NULL, raise_soon, NULL) == 0);
   CHECK_INT(create(store, "k", &err), CONVSTORE_E_TIMEOUT);
   pthread_join(thread, NULL);
   CHECK(convstore__monotonic_ms() - began_ms < 10000);
   CHECK_HAS(err.message, "interrupted");
-  CHECK_INT(run(holder, CONVSTORE_ROLLBACK, NULL), CONVSTORE_OK);
+  CHECK_INT(fake_run(holder, CONVSTORE_ROLLBACK, NULL), CONVSTORE_OK);
   CHECK_INT(support_number(path, "SELECT count(*) FROM convstore_conversations"), 0);
   convstore_interrupt_clear(&interrupt);
   CHECK_INT(create(store, "k", &err), CONVSTORE_OK);
@@ -192,7 +175,7 @@ static void test_sqlite__ends_a_long_statement_and_undoes_it(void) {
     convstore *store = support_open(path, &options);
     if (nested == 0) support_sql(path, endless);
     if (nested > 0) {
-      CHECK_INT(run(store, CONVSTORE_BEGIN, NULL), CONVSTORE_OK);
+      CHECK_INT(fake_run(store, CONVSTORE_BEGIN, NULL), CONVSTORE_OK);
       CHECK_INT(create(store, "before", NULL), CONVSTORE_OK);
     }
     int64_t began_ms = convstore__monotonic_ms();
@@ -202,7 +185,7 @@ static void test_sqlite__ends_a_long_statement_and_undoes_it(void) {
     CHECK(convstore__monotonic_ms() - began_ms < 10000);
     CHECK_HAS(err.message, "timeout: the call was interrupted");
     /* SQLite ends a whole transaction whose statement it interrupts. */
-    if (nested > 0) CHECK_INT(run(store, CONVSTORE_COMMIT, NULL), CONVSTORE_E_UNAVAILABLE);
+    if (nested > 0) CHECK_INT(fake_run(store, CONVSTORE_COMMIT, NULL), CONVSTORE_E_UNAVAILABLE);
     CHECK_INT(support_number(path, "SELECT count(*) FROM convstore_conversations"), 0);
     convstore_interrupt_clear(&interrupt);
     CHECK_INT(create(store, "after", &err), CONVSTORE_OK);
