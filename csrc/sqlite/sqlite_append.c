@@ -169,7 +169,7 @@ static int replay(struct sqlite_connection *connection, struct convstore_call *c
   size_t n = request->n_messages;
   size_t n_stored = 0;
   int64_t seq = 0;
-  int place = convstore__sqlite_place(live->archived_seq, 1, live->last_seq);
+  int place = convstore__sqlite_place(live->archived_seq, 0, live->last_seq);
   convstore_message *stored = convstore__arena_alloc(result->memory, n * sizeof *stored);
   if (stored == NULL) return convstore__sqlite_no_memory(call->err);
 

@@ -96,6 +96,7 @@ int convstore__sqlite_unarchive_part(bool *last, struct sqlite_live *live,
     status = find(&seq, connection, call,
                   bind(connection, call, SQLITE_STMT_LAST_MESSAGES + SQLITE_STMT_ARCHIVED, CHUNK_MESSAGES,
                        CONVSTORE_ABSENT));
+    if (seq < 1) seq = 1; /* such a row is damage */
     if (status == CONVSTORE_OK)
       status = move(connection, call, SQLITE_STMT_ARCHIVED, seq - 1, live->archived_seq);
     if (status == CONVSTORE_OK) live->archived_seq = seq - 1;

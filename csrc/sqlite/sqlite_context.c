@@ -61,7 +61,7 @@ static int read_pinned(struct convstore_context_builder *builder, struct sqlite_
   struct convstore_call *call = builder->call;
   int status = CONVSTORE_OK;
   bool counts = call->request->no_system;
-  int place = convstore__sqlite_place(live->archived_seq, counts ? builder->through + 1 : 1, live->last_seq);
+  int place = convstore__sqlite_place(live->archived_seq, counts ? builder->through : 0, live->last_seq);
   sqlite3_stmt *statement = counts
                                 ? bind(connection, call, SQLITE_STMT_COUNT_PINNED + place, builder->through)
                                 : bind(connection, call, SQLITE_STMT_PINNED + place, CONVSTORE_ABSENT);
@@ -77,7 +77,7 @@ static int read_pinned(struct convstore_context_builder *builder, struct sqlite_
 
 static int read_window(struct convstore_context_builder *builder, struct sqlite_connection *connection,
                        const struct sqlite_live *live) {
-  int place = convstore__sqlite_place(live->archived_seq, builder->through + 1, live->last_seq);
+  int place = convstore__sqlite_place(live->archived_seq, builder->through, live->last_seq);
   sqlite3_stmt *statement = bind(connection, builder->call, SQLITE_STMT_WINDOW + place, builder->through);
   if (statement == NULL) return builder->call->err->status;
   return read_messages(builder, connection, statement, convstore__context_add);

@@ -108,7 +108,7 @@ int convstore__sqlite_message(struct sqlite_connection *connection, struct convs
 
   sqlite3_stmt *statement = convstore__sqlite_statement(
       connection,
-      by_id ? SQLITE_STMT_MESSAGE_BY_ID + convstore__sqlite_place(live.archived_seq, 1, live.last_seq)
+      by_id ? SQLITE_STMT_MESSAGE_BY_ID + convstore__sqlite_place(live.archived_seq, 0, live.last_seq)
             : SQLITE_STMT_MESSAGE_BY_SEQ + (request->seq <= live.archived_seq),
       call->err);
   if (statement == NULL) {
@@ -137,10 +137,10 @@ static int64_t last_in_range(const convstore_request *request, int64_t last_seq)
 static sqlite3_stmt *bind_range(struct sqlite_connection *connection, const struct convstore_call *call,
                                 int kind, const struct sqlite_live *live) {
   const convstore_request *request = call->request;
-  int id = kind +
-           convstore__sqlite_place(live->archived_seq, request->after + 1,
-                                   last_in_range(request, live->last_seq)) +
-           (request->from_end ? SQLITE_STMT_DESCENDING : 0) + (request->roles != 0 ? SQLITE_STMT_ROLES : 0);
+  int id =
+      kind +
+      convstore__sqlite_place(live->archived_seq, request->after, last_in_range(request, live->last_seq)) +
+      (request->from_end ? SQLITE_STMT_DESCENDING : 0) + (request->roles != 0 ? SQLITE_STMT_ROLES : 0);
   sqlite3_stmt *statement = convstore__sqlite_statement(connection, id, call->err);
   if (statement == NULL) return NULL;
   bool bound =
@@ -262,9 +262,9 @@ done:
 
 /* Without a filter the bounds follow from the last seq: there are no gaps. */
 static void compute_bounds(convstore_result *result, const convstore_request *request, int64_t last_seq) {
-  int64_t first = request->after + 1;
   int64_t last = last_in_range(request, last_seq);
   if (request->after >= last) return;
+  int64_t first = request->after + 1;
   if (request->limit != CONVSTORE_ABSENT && request->limit < last - first + 1) {
     if (request->from_end)
       first = last - request->limit + 1;

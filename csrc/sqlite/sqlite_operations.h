@@ -128,9 +128,10 @@ struct sqlite_live {
   bool search_pending;  /* searches know that they have to look for new messages here */
 };
 
-/* What to add to a statement that comes three times, so that it reads messages first ... last where they lie. */
-static inline int convstore__sqlite_place(int64_t archived_seq, int64_t first, int64_t last) {
-  if (first > archived_seq) return 0;
+/* What to add to a statement that comes three times, so that it reads messages behind `after`, up to `last`, where they
+ * lie. */
+static inline int convstore__sqlite_place(int64_t archived_seq, int64_t after, int64_t last) {
+  if (after >= archived_seq) return 0;
   return last <= archived_seq ? SQLITE_STMT_ARCHIVED : SQLITE_STMT_BOTH;
 }
 

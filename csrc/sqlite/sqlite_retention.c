@@ -154,7 +154,7 @@ static int find_end(int64_t *kept, struct room *room, struct sqlite_connection *
   int64_t n = 0;
   int status = CONVSTORE_OK;
   *kept = 0;
-  int place = convstore__sqlite_place(old->archived_seq, 1, old->last_seq);
+  int place = convstore__sqlite_place(old->archived_seq, 0, old->last_seq);
   if (old->last_seq > room->messages)
     status = look(&found, &seq, NULL, connection, call, SQLITE_STMT_LAST_MESSAGES + place, room->messages);
   if (status == CONVSTORE_OK && found) *kept = seq - 1;

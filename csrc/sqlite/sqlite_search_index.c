@@ -83,7 +83,7 @@ static int add_message(struct reading *reading, sqlite3_stmt *row, struct convst
 /* Reads messages first ... last of the walk's conversation, or as many of them as the part has room for. */
 static int read_gap(struct reading *reading, int64_t first, int64_t last,
                     struct sqlite_connection *connection, struct convstore_call *call) {
-  int place = convstore__sqlite_place(reading->tail->archived_seq, first, last);
+  int place = convstore__sqlite_place(reading->tail->archived_seq, first - 1, last);
   sqlite3_stmt *statement =
       convstore__sqlite_statement(connection, SQLITE_STMT_SEARCH_TEXTS + place, call->err);
   if (statement == NULL) return call->err->status;
