@@ -65,8 +65,8 @@ static int l_catch_interrupts(lua_State *L) {
   return 0;
 }
 
-/* await_input() -> true when standard input can be read, false when Ctrl-C has come. A read alone would not see one that
- * came just before it. */
+/* await_input() -> true when standard input can be read, false when Ctrl-C has come. A read alone would not see one
+ * that came just before it. */
 static int l_await_input(lua_State *L) {
   sigset_t block;
   sigset_t before;
