@@ -1,5 +1,6 @@
 -- Conversations of which a part lies in the archive: as `archive` leaves a long one between two of its parts, or when
 -- it is killed, and as an append leaves one that it began to bring back. Nobody who reads or writes can tell.
+local system = require "system"
 local backends = require "spec.support.backends"
 local check = require "spec.support.check"
 local model = require "spec.support.history_model"
@@ -12,6 +13,11 @@ local FUTURE = os.time() * 1000 + 3600000
 for _, backend in ipairs(backends) do
   if backend.shared then describe("a conversation that is archived in part " .. backend.tags, function()
     after_each(backends.clean)
+
+    local function until_true(test)
+      local deadline = system.monotime() + 60
+      while not test() do assert(system.monotime() < deadline, "it never came so far") end
+    end
 
     local function batch(n)
       local messages = {}
@@ -67,9 +73,9 @@ for _, backend in ipairs(backends) do
             problems = assert(store:check()),
           }
           for _, tokens in ipairs({ 5, 20, 60, 1000 }) do
-            for _, system in ipairs({ true, false }) do
-              local context, facts = chat:context({ max_tokens = tokens, system = system })
-              answer["context " .. tokens .. tostring(system)] = { context or "none", facts }
+            for _, with_system in ipairs({ true, false }) do
+              local context, facts = chat:context({ max_tokens = tokens, system = with_system })
+              answer["context " .. tokens .. tostring(with_system)] = { context or "none", facts }
             end
           end
           for seq = 1, n do
@@ -174,7 +180,10 @@ for _, backend in ipairs(backends) do
         assert.equal("ready", worker:line())
         worker:tell("go")
         local left
-        repeat left = database:count("messages_archive") until left < 20000
+        until_true(function()
+          left = database:count("messages_archive")
+          return left < 20000
+        end)
         worker:kill()
         worker:finish()
         database:settle()
@@ -224,7 +233,10 @@ for _, backend in ipairs(backends) do
         local worker = database:start("archive_forever", { 1 })
         assert.equal("started", worker:line())
         local n
-        repeat n = database:count("messages_archive") until n > 0
+        until_true(function()
+          n = database:count("messages_archive")
+          return n > 0
+        end)
         worker:kill()
         worker:finish()
         database:settle()
@@ -247,12 +259,13 @@ for _, backend in ipairs(backends) do
       local worker = database:start("archive_forever", { 1 })
       assert.equal("started", worker:line())
       local between = 0
-      repeat
+      until_true(function()
         local before = database:count("messages_archive")
         assert(busy:append("user", "x"))
         local after = database:count("messages_archive")
         if before > 0 and after > before and after < 10000 then between = between + 1 end
-      until between > 0 or after >= 10000
+        return between > 0 or after >= 10000
+      end)
       worker:kill()
       worker:finish()
       assert.is_true(between > 0, "no append came between two parts")

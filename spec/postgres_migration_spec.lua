@@ -1,5 +1,6 @@
 -- What the schema needs of a PostgreSQL server and leaves there: roles, schemas of any name, other people's tables.
 local convstore = require "convstore"
+local system = require "system"
 local backends = require "spec.support.backends"
 local check = require "spec.support.check"
 local postgres = require "spec.support.postgres"
@@ -272,6 +273,9 @@ describe("the roles of row-level security #postgres", function()
 
   if owner then
     it("may be granted to the same login by somebody who sets up another database meanwhile", function()
+      if tonumber(admin:sql("SHOW server_version_num;")) >= 160000 then
+        return pending("since PostgreSQL 16 a login grants only roles whose ADMIN option it was given")
+      end
       local options = names()
       admin:sql(("CREATE ROLE %s NOLOGIN; CREATE ROLE %s NOLOGIN"):format(options.role,
         options.operator_role))
@@ -282,7 +286,9 @@ describe("the roles of row-level security #postgres", function()
       local worker = database:start("open", { "", options.role, options.operator_role })
       assert.equal("ready", worker:line())
       worker:tell("go")
+      local deadline = system.monotime() + 60
       repeat
+        assert(system.monotime() < deadline, "it never waited for the other's grant")
         local waiting = admin:sql(([[SELECT count(*) FROM pg_stat_activity WHERE datname = '%s'
           AND wait_event_type = 'Lock']]):format(database.server_database.name))
       until waiting == "1\n"
